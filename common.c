@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * What psock and shhist share.  Every byte that reaches standard output or
+ * standard error from either tool passes through this file.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common.h"
+
+enum {
+	OUTPUT_SIZE = 65536,
+	READ_SIZE = 65536,
+	MESSAGE_SIZE = 1024,	/* a longer message is cut, marked "..." */
+	MAX_KINDS = 64,
+	MAX_COLUMNS = 64,
+	MAX_CALLS = 128,
+};
+
+const char *progname;
+int status;
+int quiet;
+
+static char output[OUTPUT_SIZE];
+static size_t output_used;
+
+static const struct column *chosen[MAX_COLUMNS];
+static size_t nchosen;
+
+/* A kind of counted warning; the strings outlive the program's work. */
+static struct kind {
+	const char *unit, *what, *why;
+	unsigned long count;
+} kinds[MAX_KINDS];
+static size_t nkinds;
+
+/* Bytes that stand for themselves: printable ASCII but the backslash. */
+static int
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '\\';
+}
+
+size_t
+utf8_length(const char *str, size_t n)
+{
+	const unsigned char *s = (const unsigned char *)str;
+	unsigned char low = 0x80, high = 0xbf;	/* range of the second byte */
+	size_t len, i;
+
+	if (n == 0)
+		return 0;
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	len = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (len > n)
+		return 0;
+	if (s[0] == 0xe0)
+		low = 0xa0;	/* overlong */
+	else if (s[0] == 0xed)
+		high = 0x9f;	/* surrogates */
+	else if (s[0] == 0xf0)
+		low = 0x90;	/* overlong */
+	else if (s[0] == 0xf4)
+		high = 0x8f;	/* past U+10FFFF */
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (i = 2; i < len; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	return len;
+}
+
+/*
+ * Characters that drive a terminal or lie to its reader: C1 controls,
+ * U+061C, U+200E-U+200F, U+2028-U+202E, U+2066-U+2069.
+ */
+static int
+steers(const char *str, size_t len)
+{
+	const unsigned char *s = (const unsigned char *)str;
+
+	if (len == 2)
+		return (s[0] == 0xc2 && s[1] < 0xa0) ||
+		    (s[0] == 0xd8 && s[1] == 0x9c);
+	if (len != 3 || s[0] != 0xe2)
+		return 0;
+	if (s[1] == 0x80)
+		return s[2] == 0x8e || s[2] == 0x8f ||
+		    (s[2] >= 0xa8 && s[2] <= 0xae);
+	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+}
+
+/* The number of bytes at s that stand for themselves, eight at a time. */
+static size_t
+plain_length(const char *s, size_t n)
+{
+	const uint64_t ones = UINT64_MAX / 0xff, highs = ones * 0x80;
+	uint64_t w, slash, del;
+	size_t i;
+
+	for (i = 0; n - i >= sizeof w; i += sizeof w) {
+		memcpy(&w, s + i, sizeof w);
+		slash = w ^ ones * '\\';
+		del = w ^ ones * 0x7f;
+		/* A byte with a borrow or a high bit is looked at below. */
+		if (((w | (w - ones * 0x20) | (slash - ones) | (del - ones)) &
+		    highs) != 0)
+			break;
+	}
+	while (i < n && is_plain((unsigned char)s[i]))
+		i++;
+	return i;
+}
+
+/* Escapes the one byte c to dst; returns the bytes written, at most 4. */
+static size_t
+escape_byte(char *dst, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	static const char names[] = "\\\\\tt\nn\rr";
+	const char *p;
+
+	dst[0] = '\\';
+	for (p = names; *p != '\0'; p += 2)
+		if ((unsigned char)*p == c) {
+			dst[1] = p[1];
+			return 2;
+		}
+	dst[1] = 'x';
+	dst[2] = hex[c >> 4];
+	dst[3] = hex[c & 15];
+	return 4;
+}
+
+size_t
+escape(char *dst, const char *s, size_t n)
+{
+	char *out = dst;
+	size_t len;
+
+	while (n > 0) {
+		len = plain_length(s, n);
+		if (len == 0 && (unsigned char)*s >= 0x80) {
+			len = utf8_length(s, n);
+			if (steers(s, len))
+				len = 0;
+		}
+		if (len > 0) {
+			memcpy(out, s, len);
+			out += len;
+		} else {
+			out += escape_byte(out, (unsigned char)*s);
+			len = 1;
+		}
+		s += len;
+		n -= len;
+	}
+	return (size_t)(out - dst);
+}
+
+/* Writes all of s to fd.  Returns 0, or -1 with errno. */
+static int
+write_all(int fd, const char *s, size_t n)
+{
+	ssize_t done;
+
+	while (n > 0) {
+		done = write(fd, s, n);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		s += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+void
+flush_output(void)
+{
+	size_t n = output_used;
+
+	output_used = 0;
+	if (write_all(STDOUT_FILENO, output, n) == -1)
+		fatal("standard output: %s", strerror(errno));
+}
+
+void
+put_raw(const char *s, size_t n)
+{
+	size_t part;
+
+	while (n > 0) {
+		if (output_used == sizeof output)
+			flush_output();
+		part = sizeof output - output_used;
+		if (part > n)
+			part = n;
+		memcpy(output + output_used, s, part);
+		output_used += part;
+		s += part;
+		n -= part;
+	}
+}
+
+void
+put_char(char c)
+{
+	if (output_used == sizeof output)
+		flush_output();
+	output[output_used++] = c;
+}
+
+void
+put_string(const char *s)
+{
+	put_raw(s, strlen(s));
+}
+
+void
+put_number(uint64_t value)
+{
+	char digits[20];
+	size_t i = sizeof digits;
+
+	do
+		digits[--i] = (char)('0' + value % 10);
+	while ((value /= 10) != 0);
+	put_raw(digits + i, sizeof digits - i);
+}
+
+void
+put_signed(int64_t value)
+{
+	if (value < 0)
+		put_char('-');
+	put_number(value < 0 ? -(uint64_t)value : (uint64_t)value);
+}
+
+void
+put_field(const char *s, size_t n)
+{
+	const size_t most = sizeof output / 8;
+	size_t part, i;
+
+	while (n > 0) {
+		part = n;
+		if (part > most) {
+			/* Cut between characters: before a byte that begins
+			 * one, or anywhere where none is near. */
+			part = most;
+			for (i = 0; i < 4; i++)
+				if (((unsigned char)s[most - i] & 0xc0) != 0x80)
+					break;
+			if (i < 4)
+				part = most - i;
+		}
+		if (sizeof output - output_used < 4 * part)
+			flush_output();
+		output_used += escape(output + output_used, s, part);
+		s += part;
+		n -= part;
+	}
+}
+
+static void
+print_message(const char *fmt, va_list ap)
+{
+	char text[MESSAGE_SIZE], line[4 * MESSAGE_SIZE + 64];
+	size_t used;
+	int n;
+
+	n = vsnprintf(text, sizeof text, fmt, ap);
+	if (n < 0)
+		n = 0;
+	if ((size_t)n >= sizeof text) {
+		n = sizeof text - 1;
+		memcpy(text + n - 3, "...", 3);
+	}
+	used = (size_t)snprintf(line, 64, "%.60s: ", progname);
+	used += escape(line + used, text, (size_t)n);
+	line[used++] = '\n';
+	/* Where standard error is gone, the exit status still tells. */
+	(void)write_all(STDERR_FILENO, line, used);
+}
+
+void
+warning(const char *fmt, ...)
+{
+	va_list ap;
+
+	status = 1;
+	if (quiet)
+		return;
+	va_start(ap, fmt);
+	print_message(fmt, ap);
+	va_end(ap);
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	print_message(fmt, ap);
+	va_end(ap);
+	_exit(2);
+}
+
+void
+count_warning(const char *unit, const char *what, const char *why)
+{
+	struct kind *k;
+
+	status = 1;
+	for (k = kinds; k < kinds + nkinds; k++)
+		if (strcmp(k->what, what) == 0 && strcmp(k->why, why) == 0 &&
+		    strcmp(k->unit, unit) == 0) {
+			k->count++;
+			return;
+		}
+	if (nkinds == MAX_KINDS) {
+		warning("%s: %s: %s", unit, what, why);
+		return;
+	}
+	*k = (struct kind){ unit, what, why, 1 };
+	nkinds++;
+}
+
+static void
+print_counts(void)
+{
+	const struct kind *k;
+	const char *plural;
+
+	for (k = kinds; k < kinds + nkinds; k++) {
+		plural = "s";
+		if (k->unit[strlen(k->unit) - 1] == 's')
+			plural = "es";
+		if (k->count == 1)
+			plural = "";
+		warning("%lu %s%s: %s: %s", k->count, k->unit, plural,
+		    k->what, k->why);
+	}
+	nkinds = 0;
+}
+
+void
+start(const char *name)
+{
+	int fd, hole;
+
+	progname = name;
+	signal(SIGPIPE, SIG_DFL);
+	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
+		fatal("standard output: %s", strerror(errno));
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
+		while (fcntl(fd, F_GETFD) == -1) {
+			/* "/" is there even in a chroot without /dev. */
+			hole = open("/", O_PATH | O_CLOEXEC);
+			if (hole == -1)
+				_exit(2);
+		}
+}
+
+int
+finish(void)
+{
+	flush_output();
+	print_counts();
+	if (close(STDOUT_FILENO) == -1 && errno != EINTR)
+		fatal("standard output: %s", strerror(errno));
+	return status;
+}
+
+static _Noreturn void
+unknown_column(const struct column *all, const char *name, size_t len)
+{
+	char names[MESSAGE_SIZE / 2];
+	size_t used = 0;
+
+	for (; all->name != NULL && used < sizeof names; all++)
+		used += (size_t)snprintf(names + used, sizeof names - used,
+		    " %s", all->name);
+	fatal("unknown column '%.*s'; the columns are:%s", (int)len, name,
+	    names);
+}
+
+static void
+choose_column(const struct column *all, const char *name, size_t len)
+{
+	const struct column *c;
+
+	for (c = all; c->name != NULL; c++)
+		if (strlen(c->name) == len && memcmp(c->name, name, len) == 0)
+			break;
+	if (c->name == NULL)
+		unknown_column(all, name, len < 64 ? len : 64);
+	if (nchosen == MAX_COLUMNS)
+		fatal("more than %d columns", MAX_COLUMNS);
+	chosen[nchosen++] = c;
+}
+
+unsigned
+choose_columns(const struct column *all, size_t ndefault, const char *list)
+{
+	unsigned needs = 0;
+	size_t i, len;
+
+	nchosen = 0;
+	if (list == NULL || *list == '+')
+		for (i = 0; i < ndefault; i++)
+			chosen[nchosen++] = &all[i];
+	if (list != NULL) {
+		list += *list == '+';
+		for (;; list += len + 1) {
+			len = strcspn(list, ",");
+			choose_column(all, list, len);
+			if (list[len] == '\0')
+				break;
+		}
+	}
+	for (i = 0; i < nchosen; i++)
+		needs |= chosen[i]->needs;
+	return needs;
+}
+
+void
+print_header(void)
+{
+	size_t i;
+
+	for (i = 0; i < nchosen; i++) {
+		if (i > 0)
+			put_char('\t');
+		put_string(chosen[i]->name);
+	}
+	put_char('\n');
+}
+
+void
+print_row(void)
+{
+	size_t i;
+
+	for (i = 0; i < nchosen; i++) {
+		if (i > 0)
+			put_char('\t');
+		chosen[i]->print();
+	}
+	put_char('\n');
+}
+
+int
+parse_number(const char *s, size_t n, int base, uint64_t max, uint64_t *value)
+{
+	uint64_t v = 0;
+	unsigned digit;
+	size_t i;
+
+	if (n == 0)
+		return -1;
+	for (i = 0; i < n; i++) {
+		digit = (unsigned char)s[i] - (unsigned)'0';
+		if (digit > 9) {
+			digit = ((unsigned char)s[i] | 0x20u) - (unsigned)'a';
+			if (base != 16 || digit > 5)
+				return -1;
+			digit += 10;
+		}
+		if (v > (max - digit) / (unsigned)base || digit > max)
+			return -1;
+		v = v * (unsigned)base + digit;
+	}
+	*value = v;
+	return 0;
+}
+
+void *
+grow(void *array, size_t *room, size_t count, size_t size)
+{
+	size_t want = *room == 0 ? 64 : *room;
+
+	while (want <= count) {
+		if (want > PTRDIFF_MAX / 2 / size)
+			fatal("%s", strerror(ENOMEM));
+		want *= 2;
+	}
+	if (want != *room) {
+		array = realloc(array, want * size);
+		if (array == NULL)
+			fatal("%s", strerror(ENOMEM));
+		*room = want;
+	}
+	return array;
+}
+
+/*
+ * Moves fd past a hole of its file; returns how much to read at once, up to
+ * the next hole.
+ */
+static size_t
+data_ahead(int fd)
+{
+	off_t here, data, hole;
+
+	here = lseek(fd, 0, SEEK_CUR);
+	if (here == -1)
+		return READ_SIZE;
+	data = lseek(fd, here, SEEK_DATA);
+	if (data == -1) {
+		/* ENXIO: nothing but a hole up to the end. */
+		(void)lseek(fd, 0, errno == ENXIO ? SEEK_END : SEEK_CUR);
+		return READ_SIZE;
+	}
+	hole = lseek(fd, data, SEEK_HOLE);
+	(void)lseek(fd, data, SEEK_SET);
+	if (hole > data && hole - data < READ_SIZE)
+		return (size_t)(hole - data);
+	return READ_SIZE;
+}
+
+/* Reads more behind end.  Returns 0 at the end of the file or on errors. */
+static int
+fill(struct reader *r)
+{
+	size_t want;
+	ssize_t n;
+
+	if (r->eof)
+		return 0;
+	if (r->start > 0) {
+		memmove(r->buf, r->buf + r->start, r->end - r->start);
+		r->end -= r->start;
+		r->start = 0;
+	}
+	if (r->end + READ_SIZE > r->size)
+		r->buf = grow(r->buf, &r->size, r->end + READ_SIZE, 1);
+	want = r->sparse ? data_ahead(r->fd) : READ_SIZE;
+	do
+		n = read(r->fd, r->buf + r->end, want);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0) {
+		r->error = n == -1 ? errno : 0;
+		r->eof = 1;
+		return 0;
+	}
+	r->end += (size_t)n;
+	return 1;
+}
+
+/* Drops what is left of a line that was too long. */
+static void
+skip_line(struct reader *r, int delim)
+{
+	char *p;
+
+	do {
+		p = memchr(r->buf + r->start, delim, r->end - r->start);
+		if (p != NULL) {
+			r->start = (size_t)(p - r->buf) + 1;
+			return;
+		}
+		r->start = r->end;
+	} while (fill(r));
+}
+
+ptrdiff_t
+read_line(struct reader *r, int delim, char **line)
+{
+	size_t seen = 0, len;
+	char *p;
+
+	if (r->cut)
+		skip_line(r, delim);
+	r->cut = r->ended = 0;
+	for (;;) {
+		p = r->start + seen < r->end ? memchr(r->buf + r->start + seen,
+		    delim, r->end - r->start - seen) : NULL;
+		len = p != NULL ? (size_t)(p - r->buf) - r->start :
+		    r->end - r->start;
+		if (p != NULL || len > r->max)
+			break;
+		seen = len;
+		if (!fill(r))
+			break;
+	}
+	if (p == NULL && len == 0)
+		return -1;
+	*line = r->buf + r->start;
+	r->cut = len > r->max;
+	r->ended = p != NULL;
+	if (r->cut)
+		len = r->max;
+	r->start += len + (!r->cut && p != NULL);
+	return (ptrdiff_t)len;
+}
+
+void
+reader_free(struct reader *r)
+{
+	free(r->buf);
+	*r = (struct reader){ .fd = -1 };
+}
+
+#if defined(__x86_64__)
+static const uint32_t architecture = AUDIT_ARCH_X86_64;
+#elif defined(__i386__)
+static const uint32_t architecture = AUDIT_ARCH_I386;
+#elif defined(__aarch64__)
+static const uint32_t architecture = AUDIT_ARCH_AARCH64;
+#elif defined(__arm__)
+static const uint32_t architecture = AUDIT_ARCH_ARM;
+#else
+static const uint32_t architecture;
+#endif
+
+int
+confine(const int *calls, size_t n)
+{
+	struct sock_filter code[MAX_CALLS + 6], *p = code;
+	struct sock_fprog program;
+	size_t i;
+
+	if (architecture == 0 || n > MAX_CALLS) {
+		errno = ENOSYS;
+		return -1;
+	}
+	*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, arch));
+	*p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+	    architecture, 1, 0);
+	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL);
+	*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	    offsetof(struct seccomp_data, nr));
+	for (i = 0; i < n; i++)
+		*p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		    (uint32_t)calls[i], (uint8_t)(n - i), 0);
+	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL);
+	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    SECCOMP_RET_ALLOW);
+	program.len = (unsigned short)(p - code);
+	program.filter = code;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return -1;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
