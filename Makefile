@@ -1,0 +1,101 @@
+# psock and shhist: two small static binaries.
+# SPDX-License-Identifier: ISC
+#
+# musl-gcc where it is installed, for its size; otherwise, and with a CC of
+# yours, that compiler's own libc.  `make STATIC=` links dynamically.
+
+RELEASE = 0.1
+PREFIX ?= /usr/local
+CC != echo "$${CC:-$$(command -v musl-gcc >/dev/null && echo musl-gcc || echo cc)}"
+CFLAGS ?= -O2
+LDFLAGS ?= -s
+STATIC = -static
+HOSTCC = cc
+SANITIZECC = gcc
+BATS = bats
+
+# The kernel's headers, which musl does not bring, behind musl's own.
+KERNEL != case "$(CC)" in *musl*) echo -idirafter /usr/include \
+	-idirafter /usr/include/$$(cc -print-multiarch 2>/dev/null) ;; esac
+COMMIT != [ ! -e .git ] || \
+	git describe --always --exclude '*' --dirty --abbrev=7 2>/dev/null || :
+# Changes with each commit, which -V names.
+HEAD != ls .git/logs/HEAD 2>/dev/null || :
+
+FLAGS = -std=c11 -Wall -Wextra -Wpedantic \
+	-DVERSION='"$(RELEASE)$(COMMIT:%= (%))"'
+SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
+	-Wl,--gc-sections -Wl,-z,relro,-z,now
+SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+BUILD = $(CC) $(FLAGS) $(KERNEL) $(SMALL) $(CPPFLAGS) $(CFLAGS) \
+	$(LDFLAGS) $(STATIC)
+
+all: psock shhist
+
+psock: psock.c common.c common.h Makefile $(HEAD)
+	$(BUILD) -o $@ psock.c common.c
+
+shhist: shhist.c common.c common.h Makefile $(HEAD)
+	$(BUILD) -o $@ shhist.c common.c
+
+# Programs that tests use: test/NAME.c becomes test/bin/NAME.
+helpers:
+	@mkdir -p test/bin
+	@for c in test/*.c; do \
+		p=$${c##*/}; p=test/bin/$${p%.c}; \
+		[ ! -e "$$c" ] || [ "$$p" -nt "$$c" ] || \
+		$(HOSTCC) -std=gnu11 -O1 -Wall -pthread -o "$$p" "$$c" || exit; \
+	done
+
+test check: all helpers
+	$(BATS) test
+
+sanitize: helpers
+	@mkdir -p .sanitize
+	for p in psock shhist; do $(SANITIZECC) $(FLAGS) $(SANITIZE) \
+		-o .sanitize/$$p $$p.c common.c || exit; done
+	PSOCK=$$PWD/.sanitize/psock SHHIST=$$PWD/.sanitize/shhist \
+	ASAN_OPTIONS=detect_leaks=0:exitcode=99 UBSAN_OPTIONS=exitcode=99 \
+		$(BATS) test
+
+# Besides the linters: lines of at most 80 columns, functions of at most 60.
+lint:
+	cppcheck -q --std=c11 --enable=warning,style,performance,portability \
+		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
+	mandoc -Tlint -W warning man/*.1
+	shellcheck .ci/run
+	shellcheck -s bats test/*.bats
+	expand psock.c shhist.c common.c common.h | awk \
+		'length > 80 { print "longer than 80: " $$0; bad = 1 } \
+		/^\{/ { start = NR } \
+		/^}$$/ && start && NR - start > 61 { \
+			print "function of " NR - start " lines"; bad = 1 } \
+		END { exit bad }'
+
+bench: all
+	test/bench/run
+
+fuzz:
+	test/fuzz/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 psock shhist $(DESTDIR)$(PREFIX)/bin
+	install -m 644 man/psock.1 man/shhist.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man1
+
+uninstall:
+	cd $(DESTDIR)$(PREFIX) && rm -f bin/psock bin/shhist \
+		share/man/man1/psock.1 share/man/man1/shhist.1
+
+# The same bytes for the same commit: sorted, its time, owner 0.
+dist:
+	git archive --prefix=psock-$(RELEASE)/ HEAD | gzip -n9 \
+		>psock-$(RELEASE).tar.gz
+
+clean:
+	rm -rf psock shhist psock-$(RELEASE).tar.gz test/bin .sanitize .fuzz
+
+.PHONY: all check test lint sanitize fuzz bench install uninstall dist clean \
+	helpers
