@@ -17,13 +17,12 @@ BATS = bats
 # The kernel's headers, which musl does not bring, behind musl's own.
 KERNEL != case "$(CC)" in *musl*) echo -idirafter /usr/include \
 	-idirafter /usr/include/$$(cc -print-multiarch 2>/dev/null) ;; esac
-COMMIT != [ ! -e .git ] || \
-	git describe --always --exclude '*' --dirty --abbrev=7 2>/dev/null || :
+VERSION != c=; [ ! -e .git ] || c=$$(git describe --always --exclude '*' \
+	--dirty --abbrev=7 2>/dev/null); echo "$(RELEASE)$${c:+ ($$c)}"
 # Changes with each commit, which -V names.
 HEAD != ls .git/logs/HEAD 2>/dev/null || :
 
-FLAGS = -std=c11 -Wall -Wextra -Wpedantic \
-	-DVERSION='"$(RELEASE)$(COMMIT:%= (%))"'
+FLAGS = -std=c11 -Wall -Wextra -Wpedantic -DVERSION='"$(VERSION)"'
 SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
 	-Wl,--gc-sections -Wl,-z,relro,-z,now
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
