@@ -1,0 +1,2835 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * psock: every socket of the host with every descriptor that holds it.
+ *
+ * Four steps.  First every process (and every thread that has descriptors
+ * or a network namespace of its own) is visited: its socket descriptors
+ * become holders, its namespace goes on the list.  Then the tables of every
+ * namespace are read, each once, through a process that is in it; each line
+ * becomes an entry.  Then what does not fit is looked into: a socket that
+ * is held but in no table is asked itself, tables that lost rows are read
+ * again, forged rows are dropped.  At last entries and holders are joined by
+ * inode number and printed.
+ *
+ * Text from /proc is the attacker's: unix names hold newlines, processes
+ * vanish between two calls.  Nothing below ROOT is followed or trusted.
+ */
+
+#define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/if_packet.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "common.h"
+
+#ifndef VERSION
+#define VERSION "unknown"
+#endif
+
+enum {
+	LINE_MAX_BYTES = 65536,	/* longest line of a table */
+	UNIX_NAME_MAX = 108,	/* bytes of sun_path */
+	TEXT_MAX = 131072,	/* longest cmdline, path or cgroup kept */
+	MAX_FIELDS = 32,
+	MAX_TABLES = 16,
+	PASSES = 3,		/* reads of a table, at most */
+	NONE = -1,
+};
+
+/* What must be read of a process or asked for the chosen columns. */
+enum {
+	NEED_COMM = 1 << 0,
+	NEED_EXE = 1 << 1,
+	NEED_CWD = 1 << 2,
+	NEED_CMDLINE = 1 << 3,
+	NEED_STATUS = 1 << 4,
+	NEED_STAT = 1 << 5,
+	NEED_CGROUP = 1 << 6,
+	NEED_INTERFACE = 1 << 7,
+	NEED_PROCESS = NEED_INTERFACE - 1,
+};
+
+/* Indexes of state_names; the kernel's numbers plus the base. */
+enum { STATE_TCP = 0, STATE_UNIX = 16, STATE_SCTP = 24 };
+
+static const char *const state_names[] = {
+	[STATE_TCP] = "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1",
+	"FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
+	"CLOSING", "NEW_SYN_RECV", "UNKNOWN", "UNKNOWN", "UNKNOWN",
+	[STATE_UNIX] = "UNKNOWN", "UNCONNECTED", "CONNECTING", "CONNECTED",
+	"DISCONNECTING", "LISTEN", "UNKNOWN", "UNKNOWN",
+	[STATE_SCTP] = "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED",
+	"ESTABLISHED", "SHUTDOWN_PENDING", "SHUTDOWN_SENT",
+	"SHUTDOWN_RECEIVED", "SHUTDOWN_ACK_SENT", "LISTEN", "UNKNOWN",
+};
+
+static const char *const type_names[] = {
+	"", "STREAM", "DGRAM", "RAW", "RDM", "SEQPACKET",
+};
+
+/* A text of the attacker's, any bytes. */
+struct text {
+	char *s;
+	size_t len;
+};
+
+/* What the columns show of a process. */
+struct details {
+	struct text comm, exe, cwd, cmdline, cgroup;
+	uint64_t uid, ppid;
+	int64_t start_time;
+	unsigned known;		/* NEED_STATUS, NEED_STAT */
+};
+
+/* A descriptor table: a process, or a thread with one of its own. */
+struct task {
+	int pid, tid;
+	uint32_t netns;
+	struct details *details;
+};
+
+struct holder {
+	uint64_t inode;
+	uint32_t task;
+	int32_t fd;
+	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
+};
+
+struct netns {
+	uint64_t inode;		/* 0: cannot be known */
+	uint64_t table_inode;	/* st_ino of its net/tcp, 0: not asked */
+	uint32_t first_task;
+	int fd;			/* to enter it by, NONE: read by a process */
+	unsigned want;		/* tables that are still to be read */
+	unsigned doubtful;	/* tables whose rows net/protocols disputes */
+};
+
+/* One socket, as a line of a table or the socket itself tells it. */
+struct entry {
+	uint64_t inode;
+	unsigned char local[16], remote[16];
+	uint32_t local_port, remote_port;
+	uint32_t rx_queue, tx_queue, owner;
+	uint32_t netns;
+	uint32_t text;		/* into texts: unix name, interface */
+	uint32_t number;	/* place in the order of reading */
+	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
+	uint16_t family, protocol, text_len;
+	uint8_t type, state, table, pass;
+};
+
+/* Positions in nettable.columns of what every parser wants. */
+enum { LOCAL, REMOTE, STATE, QUEUE, OWNER, INODE, TYPE, PROTOCOL, IFACE,
+    RX_QUEUE, LOCAL_PORT, REMOTE_PORT, MAX_WANTED };
+
+struct field {
+	const char *s;
+	size_t len;
+};
+
+struct nettable {
+	const char *name, *file;
+	uint16_t family, protocol;
+	uint8_t type;
+	/* Parses a line into *entry; returns -1 where it is malformed. */
+	int (*parse)(const struct nettable *, struct entry *,
+	    const struct field *, size_t nfields, const int *place);
+	const char *const *columns;	/* names in the header */
+	const char *sockstat;		/* line of net/sockstat{,6} */
+	const char *counted[2];		/* names in net/protocols */
+};
+
+static int hflag;		/* -H */
+static const char *root;	/* -r */
+static unsigned needs;		/* of the chosen columns */
+static unsigned table_mask;	/* -t, as bits of nettables */
+static int some_tables;		/* -t was given */
+static int *pids;		/* -p, sorted */
+static size_t npids, pids_room;
+static int want_ownerless = 1;
+
+static int proc = NONE;		/* ROOT/proc */
+
+static struct task *tasks;
+static size_t ntasks, tasks_room;
+static struct holder *holders;
+static size_t nholders, holders_room;
+static struct netns *namespaces;
+static size_t nnamespaces, namespaces_room;
+static struct entry *entries;
+static size_t nentries, entries_room;
+static char *texts;
+static size_t texts_used, texts_room;
+
+/* Hash tables of index + 1 by inode. */
+static uint32_t *holder_buckets, *entry_buckets;
+static size_t holder_mask, entry_mask;
+
+/* A namespace that a descriptor or a mount keeps: net:[inode]. */
+static struct ns_link {
+	uint64_t inode;
+	uint32_t task;
+	int fd;
+	char *path;		/* of the mount; null: a descriptor */
+} *ns_links;
+static size_t nns_links, ns_links_room;
+
+/* The row that is being printed. */
+static const struct entry *row;
+static const struct holder *row_holder;
+static const struct task *row_task;
+
+/* Asks a socket itself: a copy of the holder's descriptor, or -1. */
+static int
+borrow_socket(const struct holder *h)
+{
+	const struct task *t = &tasks[h->task];
+	struct stat st;
+	int pidfd, fd;
+
+	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
+	pidfd = (int)syscall(SYS_pidfd_open, t->tid,
+	    t->tid == t->pid ? 0 : O_EXCL);
+	if (pidfd == -1)
+		return -1;
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
+	close(pidfd);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    st.st_ino == h->inode)
+		return fd;
+	close(fd);
+	errno = EBADF;	/* closed since it was listed */
+	return -1;
+}
+
+static int
+socket_option(int fd, int option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
+		return NONE;
+	return value;
+}
+
+/* Columns */
+
+static void
+print_pid(void)
+{
+	put_signed(row_task != NULL ? row_task->pid : NONE);
+}
+
+static void
+print_fd(void)
+{
+	put_signed(row_holder != NULL ? row_holder->fd : NONE);
+}
+
+static void
+print_socket(void)
+{
+	put_number(row->inode);
+}
+
+static void
+print_family(void)
+{
+	put_number(row->family);
+}
+
+static void
+print_protocol(void)
+{
+	put_number(row->protocol);
+}
+
+static void
+print_address(const unsigned char *a)
+{
+	char buf[INET6_ADDRSTRLEN];
+	int i;
+
+	if (row->family == AF_INET) {
+		for (i = 0; i < 4; i++) {
+			if (i > 0)
+				put_char('.');
+			put_number(a[i]);
+		}
+	} else if (row->family == AF_INET6) {
+		if (inet_ntop(AF_INET6, a, buf, sizeof buf) != NULL)
+			put_string(buf);
+	}
+}
+
+static void
+print_local_address(void)
+{
+	print_address(row->local);
+}
+
+static void
+print_remote_address(void)
+{
+	print_address(row->remote);
+}
+
+static void
+print_local_port(void)
+{
+	put_number(row->local_port);
+}
+
+static void
+print_remote_port(void)
+{
+	put_number(row->remote_port);
+}
+
+static void
+print_path(void)
+{
+	if (row->family == AF_UNIX)
+		put_field(texts + row->text, row->text_len);
+}
+
+static void
+print_state(void)
+{
+	put_string(state_names[row->state]);
+}
+
+static void
+print_net_namespace(void)
+{
+	put_number(row->netns == UINT32_MAX ? 0 :
+	    namespaces[row->netns].inode);
+}
+
+static void
+print_tid(void)
+{
+	put_signed(row_task != NULL ? row_task->tid : NONE);
+}
+
+/* The details of the row's process, or null. */
+static const struct details *
+row_details(void)
+{
+	return row_task != NULL ? row_task->details : NULL;
+}
+
+static void
+print_comm(void)
+{
+	if (row_details() != NULL)
+		put_field(row_details()->comm.s, row_details()->comm.len);
+}
+
+static void
+print_exe(void)
+{
+	if (row_details() != NULL)
+		put_field(row_details()->exe.s, row_details()->exe.len);
+}
+
+static void
+print_cwd(void)
+{
+	if (row_details() != NULL)
+		put_field(row_details()->cwd.s, row_details()->cwd.len);
+}
+
+static void
+print_cmdline(void)
+{
+	if (row_details() != NULL)
+		put_field(row_details()->cmdline.s,
+		    row_details()->cmdline.len);
+}
+
+static void
+print_uid(void)
+{
+	if (row_details() != NULL && (row_details()->known & NEED_STATUS) != 0)
+		put_number(row_details()->uid);
+}
+
+static void
+print_ppid(void)
+{
+	if (row_details() != NULL && (row_details()->known & NEED_STAT) != 0)
+		put_number(row_details()->ppid);
+}
+
+static void
+print_start_time(void)
+{
+	if (row_details() != NULL && (row_details()->known & NEED_STAT) != 0)
+		put_signed(row_details()->start_time);
+}
+
+static void
+print_cgroup(void)
+{
+	if (row_details() != NULL)
+		put_field(row_details()->cgroup.s, row_details()->cgroup.len);
+}
+
+static void
+print_type(void)
+{
+	int fd, type = row->type;
+
+	/* The netlink table does not say: RAW or DGRAM. */
+	if (type == 0 && row_holder != NULL && root == NULL &&
+	    (fd = borrow_socket(row_holder)) != -1) {
+		type = socket_option(fd, SO_TYPE);
+		close(fd);
+	}
+	if (type > 0 && type < (int)(sizeof type_names / sizeof *type_names))
+		put_string(type_names[type]);
+}
+
+static void
+print_owner(void)
+{
+	put_number(row->owner);
+}
+
+static void
+print_rx_queue(void)
+{
+	put_number(row->rx_queue);
+}
+
+static void
+print_tx_queue(void)
+{
+	put_number(row->tx_queue);
+}
+
+static void
+print_interface(void)
+{
+	if (row->family == AF_PACKET)
+		put_field(texts + row->text, row->text_len);
+}
+
+static void
+print_filter(void)
+{
+	socklen_t len = 0;
+	int fd;
+
+	if (row_holder == NULL || root != NULL)
+		return;
+	fd = borrow_socket(row_holder);
+	if (fd == -1)
+		return;
+	/* With no room the kernel (3.8 on) gives the number alone. */
+	if (getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL, &len) == 0)
+		put_number(len);
+	close(fd);
+}
+
+static const struct column columns[] = {
+	{ "pid", print_pid, 0 },
+	{ "fd", print_fd, 0 },
+	{ "socket", print_socket, 0 },
+	{ "family", print_family, 0 },
+	{ "protocol", print_protocol, 0 },
+	{ "local_address", print_local_address, 0 },
+	{ "remote_address", print_remote_address, 0 },
+	{ "local_port", print_local_port, 0 },
+	{ "remote_port", print_remote_port, 0 },
+	{ "path", print_path, 0 },
+	{ "state", print_state, 0 },
+	{ "net_namespace", print_net_namespace, 0 },
+#define DEFAULT_COLUMNS 12
+	{ "tid", print_tid, 0 },
+	{ "comm", print_comm, NEED_COMM },
+	{ "exe", print_exe, NEED_EXE },
+	{ "cwd", print_cwd, NEED_CWD },
+	{ "cmdline", print_cmdline, NEED_CMDLINE },
+	{ "uid", print_uid, NEED_STATUS },
+	{ "ppid", print_ppid, NEED_STAT },
+	{ "start_time", print_start_time, NEED_STAT },
+	{ "cgroup", print_cgroup, NEED_CGROUP },
+	{ "type", print_type, 0 },
+	{ "owner", print_owner, 0 },
+	{ "rx_queue", print_rx_queue, 0 },
+	{ "tx_queue", print_tx_queue, 0 },
+	{ "interface", print_interface, NEED_INTERFACE },
+	{ "filter", print_filter, 0 },
+	{ NULL, NULL, 0 },
+};
+
+/* Reading below /proc */
+
+/* What vanished while it was being read is no error. */
+static int
+is_gone(int errnum)
+{
+	return errnum == ENOENT || errnum == ESRCH;
+}
+
+/*
+ * Opens name below dir.  Below somebody else's root no link is followed and
+ * nothing but a file or directory is opened.
+ */
+static int
+open_below(int dir, const char *name, int flags)
+{
+	struct stat st;
+
+	flags |= O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	if (root != NULL) {
+		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+			return -1;
+		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+			errno = EINVAL;
+			return -1;
+		}
+		flags |= O_NOFOLLOW;
+	}
+	return openat(dir, name, flags);
+}
+
+/* A reader of the file name below dir; returns -1 where there is none. */
+static int
+open_lines(struct reader *r, int dir, const char *name)
+{
+	*r = (struct reader){ .max = LINE_MAX_BYTES };
+	r->fd = open_below(dir, name, 0);
+	return r->fd == -1 ? -1 : 0;
+}
+
+static void
+close_lines(struct reader *r, const char *what)
+{
+	/* EINVAL, ESRCH: the process or its namespace ended meanwhile. */
+	if (r->error != 0 && !is_gone(r->error) && r->error != EINVAL)
+		count_warning("file", what, strerror(r->error));
+	close(r->fd);
+	reader_free(r);
+}
+
+/* Writes "n" or "n/rest" to buf. */
+static const char *
+number_name(char *buf, int n)
+{
+	char digits[12];
+	size_t i = sizeof digits;
+
+	digits[--i] = '\0';
+	do
+		digits[--i] = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	return memcpy(buf, digits + i, sizeof digits - i);
+}
+
+static int
+compare_ints(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+struct numbers {
+	int *n;
+	size_t count, room;
+};
+
+/*
+ * The numeric names in a directory, ascending: processes, threads or
+ * descriptors.  Returns 0, or -1 with errno.
+ */
+static int
+read_numbers(int dir, struct numbers *list)
+{
+	static char buf[32768];
+	struct dirent64_head {
+		uint64_t ino, off;
+		unsigned short len;
+		unsigned char type;
+		char name[];
+	} *d;
+	uint64_t value;
+	long n, at;
+	int sorted = 1;
+
+	list->count = 0;
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof buf)) > 0)
+		for (at = 0; at < n; at += d->len) {
+			d = (struct dirent64_head *)(void *)(buf + at);
+			if (parse_number(d->name, strlen(d->name), 10,
+			    INT_MAX, &value) == -1 ||
+			    (d->name[0] == '0' && d->name[1] != '\0'))
+				continue;
+			list->n = grow(list->n, &list->room, list->count,
+			    sizeof *list->n);
+			list->n[list->count] = (int)value;
+			if (list->count > 0 &&
+			    list->n[list->count - 1] > (int)value)
+				sorted = 0;
+			list->count++;
+		}
+	if (!sorted)
+		qsort(list->n, list->count, sizeof *list->n, compare_ints);
+	return n < 0 ? -1 : 0;
+}
+
+/* The number in "socket:[123]", "net:[123]" or the like, else -1. */
+static int
+parse_link(const char *link, ssize_t len, const char *prefix, uint64_t *inode)
+{
+	size_t skip = strlen(prefix);
+
+	if (len < (ssize_t)skip + 2 || memcmp(link, prefix, skip) != 0 ||
+	    link[len - 1] != ']')
+		return -1;
+	return parse_number(link + skip, (size_t)len - skip - 1, 10,
+	    UINT64_MAX, inode);
+}
+
+/* Keeps the n bytes at s. */
+static struct text
+keep_text(const char *s, size_t n)
+{
+	struct text t = { malloc(n + 1), n };
+
+	if (t.s == NULL)
+		fatal("%s", strerror(ENOMEM));
+	memcpy(t.s, s, n);
+	return t;
+}
+
+/* The bytes of a file, at most TEXT_MAX of them; empty where refused. */
+static struct text
+read_text(int dir, const char *name)
+{
+	static char buf[TEXT_MAX + 1];
+	size_t used = 0;
+	ssize_t n = 0;
+	int fd;
+
+	fd = open_below(dir, name, 0);
+	if (fd != -1) {
+		while (used < sizeof buf &&
+		    (n = read(fd, buf + used, sizeof buf - used)) > 0)
+			used += (size_t)n;
+		if (n == -1)
+			used = 0;
+	}
+	if ((fd == -1 || n == -1) && !is_gone(errno))
+		count_warning("process", name, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	if (used > TEXT_MAX) {
+		used = TEXT_MAX;
+		count_warning("process", name, "cut at 128 KiB");
+	}
+	return keep_text(buf, used);
+}
+
+static struct text
+read_link(int dir, const char *name)
+{
+	static char buf[TEXT_MAX];
+	ssize_t n;
+
+	n = readlinkat(dir, name, buf, sizeof buf);
+	if (n == -1) {
+		if (!is_gone(errno))
+			count_warning("process", name, strerror(errno));
+		n = 0;
+	}
+	return keep_text(buf, (size_t)n);
+}
+
+/* Processes */
+
+/* Splits s at blanks into at most MAX_FIELDS fields; returns how many. */
+static size_t
+split(const char *s, size_t len, struct field *fields)
+{
+	const char *end = s + len;
+	size_t n = 0;
+
+	while (n < MAX_FIELDS) {
+		while (s < end && (*s == ' ' || *s == '\t'))
+			s++;
+		if (s == end)
+			break;
+		fields[n].s = s;
+		while (s < end && *s != ' ' && *s != '\t')
+			s++;
+		fields[n].len = (size_t)(s - fields[n].s);
+		n++;
+	}
+	return n;
+}
+
+static int
+field_number(const struct field *f, int base, uint64_t max, uint64_t *value)
+{
+	return parse_number(f->s, f->len, base, max, value);
+}
+
+/* Seconds since the epoch when the kernel started, from /proc/stat. */
+static int64_t
+boot_time(void)
+{
+	static int64_t btime = -1;
+	struct field f[MAX_FIELDS];
+	struct reader r;
+	uint64_t value;
+	char *line;
+	ptrdiff_t len;
+
+	if (btime != -1 || open_lines(&r, proc, "stat") == -1)
+		return btime;
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		if (split(line, (size_t)len, f) >= 2 && f[0].len == 5 &&
+		    memcmp(f[0].s, "btime", 5) == 0 &&
+		    field_number(&f[1], 10, INT64_MAX, &value) == 0)
+			btime = (int64_t)value;
+	close_lines(&r, "stat");
+	return btime;
+}
+
+/*
+ * /proc/PID/stat: "pid (comm) state ppid ...", the comm with blanks,
+ * parentheses and newlines in it; the start in ticks is the 22nd field.
+ */
+static void
+parse_stat(struct details *d, const struct text *t)
+{
+	struct field f[MAX_FIELDS];
+	uint64_t ticks;
+	char *open, *close;
+	long hz = sysconf(_SC_CLK_TCK);
+
+	open = memchr(t->s, '(', t->len);
+	close = memrchr(t->s, ')', t->len);
+	if (open == NULL || close == NULL || close < open)
+		return;
+	if (d->comm.s == NULL)
+		d->comm = keep_text(open + 1, (size_t)(close - open) - 1);
+	if (split(close + 1, t->len - (size_t)(close + 1 - t->s), f) < 20 ||
+	    field_number(&f[1], 10, INT_MAX, &d->ppid) == -1 ||
+	    field_number(&f[19], 10, INT64_MAX, &ticks) == -1 ||
+	    boot_time() == -1 || hz <= 0)
+		return;
+	d->start_time = boot_time() + (int64_t)ticks / hz;
+	d->known |= NEED_STAT;
+}
+
+static void
+parse_status(struct details *d, const struct text *t)
+{
+	struct field f[MAX_FIELDS];
+	const char *line;
+
+	line = memmem(t->s, t->len, "\nUid:", 5);
+	if (line != NULL && split(line + 5, t->len - (size_t)(line + 5 - t->s),
+	    f) >= 1 && field_number(&f[0], 10, UINT32_MAX, &d->uid) == 0)
+		d->known |= NEED_STATUS;
+}
+
+/* The path in the unified hierarchy, else the first one that is not "/". */
+static struct text
+parse_cgroup(const struct text *t)
+{
+	const char *s = t->s, *end = t->s + t->len, *nl, *path, *first = NULL;
+	size_t first_len = 0;
+
+	for (; s < end; s = nl + 1) {
+		nl = memchr(s, '\n', (size_t)(end - s));
+		if (nl == NULL)
+			nl = end;
+		path = memchr(s, ':', (size_t)(nl - s));
+		if (path != NULL)
+			path = memchr(path + 1, ':', (size_t)(nl - path) - 1);
+		if (path == NULL)
+			continue;
+		path++;
+		if (path - s == 3 && s[0] == '0')
+			return keep_text(path, (size_t)(nl - path));
+		if (first == NULL && nl - path > 1) {
+			first = path;
+			first_len = (size_t)(nl - path);
+		}
+	}
+	if (first == NULL)
+		return keep_text("/", t->len > 0);
+	return keep_text(first, first_len);
+}
+
+/* Arguments end in a NUL each: one blank between them. */
+static struct text
+read_cmdline(int dir)
+{
+	struct text t = read_text(dir, "cmdline");
+	size_t i;
+
+	if (t.len > 0 && t.s[t.len - 1] == '\0')
+		t.len--;
+	for (i = 0; i < t.len; i++)
+		if (t.s[i] == '\0')
+			t.s[i] = ' ';
+	return t;
+}
+
+/*
+ * Reads of a process what the columns need.  What belongs to its memory is
+ * gone from dir where the leader has exited, and is read from the thread's.
+ */
+static struct details *
+read_details(int dir, int thread_dir)
+{
+	struct details *d = calloc(1, sizeof *d);
+	struct text t;
+
+	if (d == NULL)
+		fatal("%s", strerror(ENOMEM));
+	if ((needs & NEED_COMM) != 0 && faccessat(dir, "comm", F_OK, 0) == 0) {
+		d->comm = read_text(dir, "comm");
+		if (d->comm.len > 0 && d->comm.s[d->comm.len - 1] == '\n')
+			d->comm.len--;
+	}
+	if ((needs & NEED_STAT) != 0 ||
+	    ((needs & NEED_COMM) != 0 && d->comm.s == NULL)) {
+		t = read_text(dir, "stat");
+		parse_stat(d, &t);
+		free(t.s);
+	}
+	if ((needs & NEED_STATUS) != 0) {
+		t = read_text(dir, "status");
+		parse_status(d, &t);
+		free(t.s);
+	}
+	if ((needs & NEED_CGROUP) != 0) {
+		t = read_text(dir, "cgroup");
+		d->cgroup = parse_cgroup(&t);
+		free(t.s);
+	}
+	if ((needs & NEED_CMDLINE) != 0)
+		d->cmdline = read_cmdline(thread_dir);
+	if ((needs & NEED_EXE) != 0)
+		d->exe = read_link(thread_dir, "exe");
+	if ((needs & NEED_CWD) != 0)
+		d->cwd = read_link(thread_dir, "cwd");
+	return d;
+}
+
+static uint32_t
+add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, int fd)
+{
+	namespaces = grow(namespaces, &namespaces_room, nnamespaces,
+	    sizeof *namespaces);
+	namespaces[nnamespaces] = (struct netns){ .inode = inode,
+	    .table_inode = table_inode, .first_task = task, .fd = fd,
+	    .want = table_mask };
+	return (uint32_t)nnamespaces++;
+}
+
+/* The namespace with this inode number, or UINT32_MAX. */
+static uint32_t
+find_netns(uint64_t inode)
+{
+	static uint32_t last;
+	uint32_t i;
+
+	if (last < nnamespaces && namespaces[last].inode == inode)
+		return last;
+	for (i = 0; i < nnamespaces; i++)
+		if (namespaces[i].inode == inode)
+			return last = i;
+	return UINT32_MAX;
+}
+
+/* The directory of a task below /proc, as a descriptor. */
+static int
+open_task(const struct task *t)
+{
+	char name[64];
+
+	if (t->tid == t->pid)
+		number_name(name, t->pid);
+	else
+		snprintf(name, sizeof name, "%d/task/%d", t->pid, t->tid);
+	return open_below(proc, name, O_DIRECTORY);
+}
+
+/* st_ino of net/tcp, which is one for each namespace; 0: there is none. */
+static uint64_t
+read_table_inode(int dir)
+{
+	struct stat st;
+
+	if (fstatat(dir, "net/tcp", &st, root != NULL ?
+	    AT_SYMLINK_NOFOLLOW : 0) == -1)
+		return 0;
+	return st.st_ino;
+}
+
+/*
+ * The namespace of a task whose ns/net may not be read (or is not there,
+ * before Linux 3.0), by the identity of its tables.
+ */
+static uint32_t
+guess_netns(int dir, uint32_t task)
+{
+	uint64_t table = read_table_inode(dir);
+	struct netns *ns;
+	int ns_dir;
+	uint32_t i;
+
+	if (table == 0)
+		return UINT32_MAX;
+	for (i = 0; i < nnamespaces; i++) {
+		ns = &namespaces[i];
+		if (ns->table_inode == 0 &&
+		    (ns_dir = open_task(&tasks[ns->first_task])) != -1) {
+			ns->table_inode = read_table_inode(ns_dir);
+			close(ns_dir);
+		}
+		if (ns->table_inode == table)
+			return i;
+	}
+	return add_netns(0, table, task, NONE);
+}
+
+/* The inode of the task's namespace; -1 with errno where it is not told. */
+static int
+read_netns_inode(int dir, uint64_t *inode)
+{
+	char link[64];
+	ssize_t len;
+
+	len = readlinkat(dir, "ns/net", link, sizeof link);
+	if (len == -1)
+		return -1;
+	if (parse_link(link, len, "net:[", inode) == -1) {
+		errno = EINVAL;
+		return -1;
+	}
+	return 0;
+}
+
+static uint32_t
+netns_of(int dir, uint32_t task)
+{
+	static int guessed;
+	uint64_t inode;
+	uint32_t ns;
+
+	if (read_netns_inode(dir, &inode) == -1) {
+		guessed = 1;
+		return guess_netns(dir, task);
+	}
+	ns = find_netns(inode);
+	if (ns == UINT32_MAX && guessed) {
+		/* It may be one that a refusing process was in. */
+		ns = guess_netns(dir, task);
+		if (ns != UINT32_MAX)
+			namespaces[ns].inode = inode;
+	}
+	return ns != UINT32_MAX ? ns : add_netns(inode, 0, task, NONE);
+}
+
+/* Keeps a link "net:[...]" for when all processes are known. */
+static void
+add_ns_link(uint64_t inode, uint32_t task, int fd, const char *path)
+{
+	struct ns_link *l;
+
+	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof *l);
+	l = &ns_links[nns_links++];
+	*l = (struct ns_link){ .inode = inode, .task = task, .fd = fd };
+	if (path != NULL && (l->path = strdup(path)) == NULL)
+		fatal("%s", strerror(ENOMEM));
+}
+
+/* Whether holders[from..to), ascending by fd, have this descriptor. */
+static int
+is_held(size_t from, size_t to, int fd, uint64_t inode)
+{
+	size_t mid;
+
+	while (from < to) {
+		mid = from + (to - from) / 2;
+		if (holders[mid].fd == fd)
+			return holders[mid].inode == inode;
+		if (holders[mid].fd < fd)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return 0;
+}
+
+/*
+ * Reads the descriptors below dir.  Those that holders[leader..leader_end)
+ * have too are the leader's, seen through a thread that shares them.
+ */
+static void
+read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
+{
+	static struct numbers list;
+	char name[12], link[64];
+	uint64_t inode;
+	ssize_t len;
+	size_t i;
+	int fd_dir, fd, refused = 0;
+
+	fd_dir = open_below(dir, "fd", O_DIRECTORY);
+	if (fd_dir == -1 || read_numbers(fd_dir, &list) == -1) {
+		refused = is_gone(errno) ? 0 : errno;
+		list.count = 0;
+	}
+	for (i = 0; i < list.count; i++) {
+		fd = list.n[i];
+		len = readlinkat(fd_dir, number_name(name, fd), link,
+		    sizeof link);
+		if (len == -1 && !is_gone(errno))
+			refused = errno;
+		if (parse_link(link, len, "socket:[", &inode) == 0) {
+			if (is_held(leader, leader_end, fd, inode))
+				continue;
+			holders = grow(holders, &holders_room, nholders,
+			    sizeof *holders);
+			holders[nholders++] = (struct holder){ inode, task,
+			    fd, 0 };
+		} else if (root == NULL && want_ownerless &&
+		    parse_link(link, len, "net:[", &inode) == 0)
+			add_ns_link(inode, task, fd, NULL);
+	}
+	if (refused != 0)
+		count_warning("process", "fd", strerror(refused));
+	if (fd_dir != -1)
+		close(fd_dir);
+}
+
+/* Whether two threads share their descriptors, as far as kcmp(2) tells. */
+static int
+share_fds(int tid, int other)
+{
+	enum { KCMP_FILES = 2 };
+
+	return root == NULL &&
+	    syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0) == 0;
+}
+
+/*
+ * Reads one thread beside the leader: it counts where it has descriptors
+ * or a namespace of its own.  last is the thread before it that had its own
+ * descriptors.  Returns 1 where this one has.
+ */
+static int
+read_thread(int task_dir, int pid_dir, int tid, size_t leader_task,
+    size_t leader, size_t leader_end, int last)
+{
+	struct task *lead = &tasks[leader_task];
+	char name[12];
+	size_t before = nholders;
+	uint32_t ns;
+	int dir, own;
+
+	own = !share_fds(lead->pid, tid) &&
+	    (last == NONE || !share_fds(last, tid));
+	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
+	if (dir == -1)
+		return 0;
+	ns = netns_of(dir, (uint32_t)ntasks);
+	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
+	lead = &tasks[leader_task];
+	if (own)
+		read_fds(dir, (uint32_t)ntasks, leader, leader_end);
+	if (nholders > before || (ns != lead->netns && ns != UINT32_MAX)) {
+		tasks[ntasks] = (struct task){ lead->pid, tid, ns, NULL };
+		if (nholders > before && (needs & NEED_PROCESS) != 0)
+			tasks[ntasks].details = read_details(pid_dir, dir);
+		ntasks++;
+	}
+	close(dir);
+	return own;
+}
+
+static void
+read_threads(int pid_dir, size_t leader_task, size_t leader)
+{
+	static struct numbers tids;
+	size_t i, leader_end = nholders;
+	int task_dir, last = NONE, pid = tasks[leader_task].pid;
+	struct stat st;
+
+	/* "." and ".." and one for each thread, as procfs counts links. */
+	if (fstatat(pid_dir, "task", &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    st.st_nlink == 3)
+		return;
+	task_dir = open_below(pid_dir, "task", O_DIRECTORY);
+	if (task_dir == -1)
+		return;
+	if (read_numbers(task_dir, &tids) == -1)
+		tids.count = 0;
+	for (i = 0; i < tids.count; i++)
+		if (tids.n[i] != pid && read_thread(task_dir, pid_dir,
+		    tids.n[i], leader_task, leader, leader_end, last))
+			last = tids.n[i];
+	close(task_dir);
+}
+
+/* Returns -1 where there is no such process. */
+static int
+read_process(int pid)
+{
+	size_t leader = nholders, task = ntasks;
+	struct task t = { pid, pid, UINT32_MAX, NULL };
+	int dir;
+
+	dir = open_task(&t);
+	if (dir == -1)
+		return -1;
+	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
+	tasks[ntasks++] = t;
+	t.netns = netns_of(dir, (uint32_t)task);
+	read_fds(dir, (uint32_t)task, 0, 0);
+	if (nholders > leader && (needs & NEED_PROCESS) != 0)
+		t.details = read_details(dir, dir);
+	tasks[task] = t;
+	read_threads(dir, task, leader);
+	close(dir);
+	return 0;
+}
+
+static int
+compare_holders(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+	int xpid = tasks[x->task].pid, ypid = tasks[y->task].pid;
+
+	if (xpid != ypid)
+		return (xpid > ypid) - (xpid < ypid);
+	if (x->fd != y->fd)
+		return (x->fd > y->fd) - (x->fd < y->fd);
+	return (x->task > y->task) - (x->task < y->task);
+}
+
+static size_t
+hash(uint64_t key, size_t mask)
+{
+	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+}
+
+/* A power of two with room for n entries, less one. */
+static size_t
+hash_mask(size_t n)
+{
+	size_t size = 1024;
+
+	while (size < n)
+		size *= 2;
+	return size - 1;
+}
+
+static uint32_t *
+new_buckets(uint32_t *old, size_t mask)
+{
+	uint32_t *b = calloc(mask + 1, sizeof *b);
+
+	if (b == NULL)
+		fatal("%s", strerror(ENOMEM));
+	free(old);
+	return b;
+}
+
+/* Orders the holders by pid and fd and makes them found by inode. */
+static void
+index_holders(void)
+{
+	size_t i;
+	uint32_t *bucket;
+
+	for (i = 1; i < nholders; i++)
+		if (compare_holders(&holders[i - 1], &holders[i]) > 0) {
+			qsort(holders, nholders, sizeof *holders,
+			    compare_holders);
+			break;
+		}
+	if (nholders >= UINT32_MAX)
+		fatal("%s", strerror(EOVERFLOW));
+	holder_mask = hash_mask(nholders);
+	holder_buckets = new_buckets(NULL, holder_mask);
+	for (i = nholders; i-- > 0;) {
+		bucket = &holder_buckets[hash(holders[i].inode, holder_mask)];
+		holders[i].next = *bucket;
+		*bucket = (uint32_t)i + 1;
+	}
+}
+
+/* The first holder at or behind the link that holds inode, or null. */
+static const struct holder *
+next_holder(uint32_t link, uint64_t inode)
+{
+	for (; link != 0; link = holders[link - 1].next)
+		if (holders[link - 1].inode == inode)
+			return &holders[link - 1];
+	return NULL;
+}
+
+static const struct holder *
+first_holder(uint64_t inode)
+{
+	if (inode == 0)
+		return NULL;
+	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
+}
+
+static void
+read_processes(void)
+{
+	struct numbers list = { 0 };
+	size_t i;
+
+	if (!want_ownerless || npids > 0)
+		for (i = 0; i < npids && !want_ownerless; i++)
+			if (pids[i] >= 0 && read_process(pids[i]) == -1)
+				warning("process %d: %s", pids[i],
+				    strerror(is_gone(errno) ? ESRCH : errno));
+	if (want_ownerless) {
+		if (read_numbers(proc, &list) == -1)
+			fatal("%s/proc: %s", root != NULL ? root : "",
+			    strerror(errno));
+		for (i = 0; i < list.count; i++)
+			if (read_process(list.n[i]) == -1 && !is_gone(errno))
+				count_warning("process", "directory",
+				    strerror(errno));
+		for (i = 0; i < npids; i++)
+			if (pids[i] >= 0 && bsearch(&pids[i], list.n,
+			    list.count, sizeof *list.n, compare_ints) == NULL)
+				warning("process %d: %s", pids[i],
+				    strerror(ESRCH));
+		free(list.n);
+	}
+	index_holders();
+}
+
+/* Tables */
+
+/* Keeps text for an entry. */
+static void
+set_text(struct entry *e, const char *s, size_t len)
+{
+	if (texts_used > UINT32_MAX - len)
+		fatal("%s", strerror(EOVERFLOW));
+	texts = grow(texts, &texts_room, texts_used + len, 1);
+	memcpy(texts + texts_used, s, len);
+	e->text = (uint32_t)texts_used;
+	e->text_len = (uint16_t)len;
+	texts_used += len;
+}
+
+static uint64_t
+entry_key(const struct entry *e)
+{
+	uint64_t key = e->inode, word;
+	size_t i;
+
+	/* TIME_WAIT has no inode: its addresses are its identity. */
+	for (i = 0; e->inode == 0 && i < sizeof e->local; i += sizeof word) {
+		memcpy(&word, e->local + i, sizeof word);
+		key = key * 31 + word;
+		memcpy(&word, e->remote + i, sizeof word);
+		key = key * 31 + word;
+	}
+	return e->inode != 0 ? key :
+	    key * 31 + e->local_port * UINT64_C(65537) + e->remote_port;
+}
+
+static void
+link_entry(uint32_t i)
+{
+	uint32_t *bucket;
+
+	bucket = &entry_buckets[hash(entry_key(&entries[i]), entry_mask)];
+	entries[i].next = *bucket;
+	*bucket = i + 1;
+}
+
+static void
+index_entries(size_t room)
+{
+	uint32_t i;
+
+	entry_mask = hash_mask(room);
+	entry_buckets = new_buckets(entry_buckets, entry_mask);
+	for (i = 0; i < nentries; i++)
+		link_entry(i);
+}
+
+static int
+same_facts(const struct entry *a, const struct entry *b)
+{
+	return a->netns == b->netns && a->family == b->family &&
+	    a->protocol == b->protocol && a->type == b->type &&
+	    a->local_port == b->local_port &&
+	    a->remote_port == b->remote_port &&
+	    memcmp(a->local, b->local, sizeof a->local) == 0 &&
+	    memcmp(a->remote, b->remote, sizeof a->remote) == 0 &&
+	    a->text_len == b->text_len &&
+	    memcmp(texts + a->text, texts + b->text, a->text_len) == 0;
+}
+
+/*
+ * Whether a is told already by b.  icmp6 lists IPv4 ping sockets as well
+ * (seen on Linux 6.18).  In another read of the table a socket may have
+ * got another address or state meanwhile.
+ */
+static int
+is_told(const struct entry *a, const struct entry *b)
+{
+	if (a->inode != b->inode || a->netns != b->netns)
+		return 0;
+	if (a->inode == 0)
+		/* Connections that wait at one unix socket look alike. */
+		return a->table == b->table && (a->pass != b->pass ||
+		    a->family != AF_UNIX) && same_facts(a, b);
+	return same_facts(a, b) || (a->pass != b->pass &&
+	    a->table == b->table) || (b->protocol == IPPROTO_ICMP &&
+	    a->protocol == IPPROTO_ICMPV6);
+}
+
+static void
+add_entry(struct entry *e)
+{
+	uint32_t i;
+
+	if (!want_ownerless && first_holder(e->inode) == NULL)
+		return;
+	if (nentries >= entry_mask)
+		index_entries(2 * nentries);
+	i = entry_buckets[hash(entry_key(e), entry_mask)];
+	for (; i != 0; i = entries[i - 1].next)
+		if (is_told(e, &entries[i - 1]))
+			return;
+	if (nentries >= UINT32_MAX - 1)
+		fatal("%s", strerror(EOVERFLOW));
+	entries = grow(entries, &entries_room, nentries, sizeof *entries);
+	e->number = (uint32_t)nentries;
+	entries[nentries] = *e;
+	link_entry((uint32_t)nentries++);
+}
+
+/* Takes back the entries from mark on; the newest is first in its bucket. */
+static void
+drop_entries(size_t mark)
+{
+	struct entry *e;
+
+	while (nentries > mark) {
+		e = &entries[--nentries];
+		entry_buckets[hash(entry_key(e), entry_mask)] = e->next;
+	}
+}
+
+static const struct entry *
+find_entry(uint64_t inode)
+{
+	uint32_t i = entry_buckets[hash(inode, entry_mask)];
+
+	while (i != 0 && entries[i - 1].inode != inode)
+		i = entries[i - 1].next;
+	return i != 0 ? &entries[i - 1] : NULL;
+}
+
+/* "0100007F:22B8": 32-bit words in the host's byte order, port in hex. */
+static int
+parse_address(const struct field *f, size_t words, unsigned char *address,
+    uint32_t *port)
+{
+	uint64_t value;
+	uint32_t word;
+	size_t i;
+
+	if (f->len != words * 8 + 5 || f->s[words * 8] != ':')
+		return -1;
+	for (i = 0; i < words; i++) {
+		if (parse_number(f->s + 8 * i, 8, 16, UINT32_MAX, &value) == -1)
+			return -1;
+		word = (uint32_t)value;
+		memcpy(address + 4 * i, &word, sizeof word);
+	}
+	if (parse_number(f->s + words * 8 + 1, 4, 16, 0xffff, &value) == -1)
+		return -1;
+	*port = (uint32_t)value;
+	return 0;
+}
+
+static int
+set_number(uint32_t *to, const struct field *f, int base)
+{
+	uint64_t value;
+
+	if (field_number(f, base, UINT32_MAX, &value) == -1)
+		return -1;
+	*to = (uint32_t)value;
+	return 0;
+}
+
+/* tcp, udp, udplite, raw and icmp, of either family. */
+static int
+parse_inet(const struct nettable *t, struct entry *e, const struct field *f,
+    size_t nfields, const int *place)
+{
+	const struct field *queue = &f[place[QUEUE]];
+	size_t words = t->family == AF_INET ? 1 : 4;
+	uint64_t state, value;
+
+	(void)nfields;
+	if (parse_address(&f[place[LOCAL]], words, e->local,
+	    &e->local_port) == -1 ||
+	    parse_address(&f[place[REMOTE]], words, e->remote,
+	    &e->remote_port) == -1 ||
+	    field_number(&f[place[STATE]], 16, 0xff, &state) == -1 ||
+	    set_number(&e->owner, &f[place[OWNER]], 10) == -1 ||
+	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1)
+		return -1;
+	if (queue->len != 17 || queue->s[8] != ':' ||
+	    parse_number(queue->s, 8, 16, UINT32_MAX, &value) == -1)
+		return -1;
+	e->tx_queue = (uint32_t)value;
+	if (parse_number(queue->s + 9, 8, 16, UINT32_MAX, &value) == -1)
+		return -1;
+	e->rx_queue = (uint32_t)value;
+	if (t->protocol == IPPROTO_TCP)
+		e->state = (uint8_t)(state >= 1 && state <= 12 ? state : 13);
+	return 0;
+}
+
+/*
+ * "Num: RefCount Protocol Flags Type St Inode[ Path]"; what read_unix hands
+ * over has that form already and its path in the text.
+ */
+static int
+parse_unix(const struct nettable *t, struct entry *e, const struct field *f,
+    size_t nfields, const int *place)
+{
+	uint64_t flags, type, state;
+
+	(void)t;
+	(void)place;
+	if (nfields < 7 || field_number(&f[3], 16, UINT32_MAX, &flags) == -1 ||
+	    field_number(&f[4], 16, 0xffff, &type) == -1 ||
+	    field_number(&f[5], 16, 0xff, &state) == -1 ||
+	    field_number(&f[6], 10, UINT64_MAX, &e->inode) == -1)
+		return -1;
+	e->type = (uint8_t)(type <= 5 ? type : 0);
+	/* __SO_ACCEPTCON */
+	e->state = (uint8_t)(STATE_UNIX + ((flags & 0x10000) != 0 ? 5 :
+	    state >= 1 && state <= 4 ? state : 0));
+	return 0;
+}
+
+static int
+parse_packet(const struct nettable *t, struct entry *e, const struct field *f,
+    size_t nfields, const int *place)
+{
+	uint64_t type, protocol;
+
+	(void)t;
+	(void)nfields;
+	if (field_number(&f[place[TYPE]], 10, 0xffff, &type) == -1 ||
+	    field_number(&f[place[PROTOCOL]], 16, 0xffff, &protocol) == -1 ||
+	    set_number(&e->local_port, &f[place[IFACE]], 10) == -1 ||
+	    set_number(&e->rx_queue, &f[place[RX_QUEUE]], 10) == -1 ||
+	    set_number(&e->owner, &f[place[OWNER]], 10) == -1 ||
+	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1)
+		return -1;
+	/* 10 is SOCK_PACKET, obsolete since Linux 2.0. */
+	e->type = (uint8_t)(type <= 5 ? type : 0);
+	e->protocol = (uint16_t)protocol;
+	return 0;
+}
+
+static int
+parse_netlink(const struct nettable *t, struct entry *e,
+    const struct field *f, size_t nfields, const int *place)
+{
+	uint64_t protocol;
+
+	(void)t;
+	(void)nfields;
+	if (field_number(&f[place[PROTOCOL]], 10, 0xffff, &protocol) == -1 ||
+	    set_number(&e->rx_queue, &f[place[RX_QUEUE]], 10) == -1)
+		return -1;
+	e->protocol = (uint16_t)protocol;
+	/* Linux 2.6.12 has no inode here. */
+	if (place[INODE] == NONE)
+		return 0;
+	return field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode);
+}
+
+/*
+ * The address of a list of addresses that is marked as the primary one, or
+ * the first: "*10.0.0.1 10.0.0.2".  Sets *next behind the list.
+ */
+static int
+parse_sctp_list(const struct field *f, size_t nfields, size_t *next,
+    uint16_t *family, unsigned char *address)
+{
+	char text[INET6_ADDRSTRLEN];
+	const struct field *best = NULL;
+	size_t i, star;
+
+	for (i = *next; i < nfields; i++) {
+		if (memchr(f[i].s, '.', f[i].len) == NULL &&
+		    memchr(f[i].s, ':', f[i].len) == NULL)
+			break;
+		if (best == NULL || *f[i].s == '*')
+			best = &f[i];
+	}
+	*next = i;
+	if (best == NULL)
+		return 0;
+	star = *best->s == '*';
+	if (best->len - star >= sizeof text)
+		return -1;
+	memcpy(text, best->s + star, best->len - star);
+	text[best->len - star] = '\0';
+	*family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
+	return inet_pton(*family, text, address) == 1 ? 0 : -1;
+}
+
+/*
+ * sctp/eps and sctp/assocs.  The lists of addresses move what is behind
+ * them; all that is wanted stands before them but the addresses.
+ */
+static int
+parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
+    size_t nfields, const int *place)
+{
+	int assoc = place[REMOTE_PORT] != NONE;
+	size_t next = (size_t)place[LOCAL];
+	uint64_t style = 1, state;
+
+	(void)t;
+	if (set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
+	    field_number(&f[place[STATE]], 10, 0xff, &state) == -1 ||
+	    (assoc && set_number(&e->remote_port, &f[place[REMOTE_PORT]],
+	    10) == -1) || (place[TYPE] != NONE &&
+	    field_number(&f[place[TYPE]], 10, 0xff, &style) == -1) ||
+	    (place[OWNER] != NONE &&
+	    set_number(&e->owner, &f[place[OWNER]], 10) == -1) ||
+	    (place[INODE] != NONE &&
+	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1))
+		return -1;
+	/* An endpoint has the socket's state: 10 listens. */
+	if (assoc)
+		e->state = (uint8_t)(STATE_SCTP + (state <= 7 ? state : 9));
+	else
+		e->state = (uint8_t)(STATE_SCTP + (state == 10 ? 8 : 0));
+	e->type = style == 1 ? SOCK_STREAM : SOCK_SEQPACKET;
+	if (parse_sctp_list(f, nfields, &next, &e->family, e->local) == -1)
+		return -1;
+	if (!assoc)
+		return 0;
+	if (next >= nfields || f[next].len != 3 ||
+	    memcmp(f[next].s, "<->", 3) != 0)
+		return -1;
+	next++;
+	return parse_sctp_list(f, nfields, &next, &e->family, e->remote);
+}
+
+/*
+ * The names in the header that each parser goes by.  "rem*" stands for
+ * rem_address and remote_address.  A leading
+ * '?' marks what old kernels lack.
+ */
+static const char *const inet_columns[MAX_WANTED] = {
+	[LOCAL] = "local_address", [REMOTE] = "rem*", [STATE] = "st",
+	[QUEUE] = "tx_queue", [OWNER] = "uid", [INODE] = "inode",
+};
+static const char *const unix_columns[MAX_WANTED] = {
+	[TYPE] = "Type", [STATE] = "St", [INODE] = "Inode",
+};
+static const char *const packet_columns[MAX_WANTED] = {
+	[TYPE] = "Type", [PROTOCOL] = "Proto", [IFACE] = "Iface",
+	[RX_QUEUE] = "Rmem", [OWNER] = "User", [INODE] = "Inode",
+};
+static const char *const netlink_columns[MAX_WANTED] = {
+	[PROTOCOL] = "Eth", [RX_QUEUE] = "Rmem", [INODE] = "?Inode",
+};
+static const char *const eps_columns[MAX_WANTED] = {
+	[TYPE] = "?STY", [STATE] = "SST", [LOCAL_PORT] = "LPORT",
+	[OWNER] = "?UID", [INODE] = "?INODE", [LOCAL] = "LADDRS",
+};
+static const char *const assocs_columns[MAX_WANTED] = {
+	[TYPE] = "?STY", [STATE] = "ST", [LOCAL_PORT] = "LPORT",
+	[REMOTE_PORT] = "RPORT", [OWNER] = "?UID", [INODE] = "?INODE",
+	[LOCAL] = "LADDRS",
+};
+
+static const struct nettable nettables[] = {
+	{ "tcp", "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, parse_inet,
+	    inet_columns, "TCP:", { "TCP", NULL } },
+	{ "tcp6", "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, parse_inet,
+	    inet_columns, "TCP6:", { "TCPv6", NULL } },
+	{ "udp", "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, parse_inet,
+	    inet_columns, "UDP:", { "UDP", NULL } },
+	{ "udp6", "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, parse_inet,
+	    inet_columns, "UDP6:", { "UDPv6", NULL } },
+	{ "udplite", "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM,
+	    parse_inet, inet_columns, "UDPLITE:", { "UDP-Lite", NULL } },
+	{ "udplite6", "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM,
+	    parse_inet, inet_columns, "UDPLITE6:", { "UDPLITEv6", NULL } },
+	{ "raw", "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, parse_inet,
+	    inet_columns, "RAW:", { "RAW", NULL } },
+	{ "raw6", "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, parse_inet,
+	    inet_columns, "RAW6:", { "RAWv6", NULL } },
+	{ "icmp", "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, parse_inet,
+	    inet_columns, NULL, { NULL, NULL } },
+	{ "icmp6", "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, parse_inet,
+	    inet_columns, NULL, { NULL, NULL } },
+	{ "unix", "unix", AF_UNIX, 0, 0, parse_unix,
+	    unix_columns, NULL, { "UNIX", "UNIX-STREAM" } },
+	{ "packet", "packet", AF_PACKET, 0, 0, parse_packet,
+	    packet_columns, NULL, { "PACKET", NULL } },
+	{ "netlink", "netlink", AF_NETLINK, 0, 0, parse_netlink,
+	    netlink_columns, NULL, { NULL, NULL } },
+	{ "sctp", "sctp/eps", AF_INET, IPPROTO_SCTP, 0, parse_sctp,
+	    eps_columns, NULL, { NULL, NULL } },
+	{ "sctp", "sctp/assocs", AF_INET, IPPROTO_SCTP, 0, parse_sctp,
+	    assocs_columns, NULL, { NULL, NULL } },
+};
+enum { NTABLES = sizeof nettables / sizeof *nettables };
+
+/* Whether a name in a header is the wanted one; "rem*" is a prefix. */
+static int
+is_column(const struct field *f, const char *want)
+{
+	size_t len = strlen(want);
+
+	if (want[len - 1] == '*')
+		return f->len >= len - 1 && memcmp(f->s, want, len - 1) == 0;
+	return f->len == len && memcmp(f->s, want, len) == 0;
+}
+
+/*
+ * Finds the places of the wanted columns by the header.  Two of its names
+ * share a field with the one before: tx_queue:rx_queue and tr:tm->when.
+ */
+static int
+parse_header(const struct nettable *t, char *line, size_t len, int *place)
+{
+	static const struct field joined[] = {
+		{ "rx_queue", 8 }, { "tm->when", 8 },
+	};
+	struct field f[MAX_FIELDS];
+	const char *want;
+	size_t i, n, w;
+	int at;
+
+	n = split(line, len, f);
+	for (w = 0; w < MAX_WANTED; w++) {
+		place[w] = NONE;
+		want = t->columns[w];
+		if (want == NULL)
+			continue;
+		for (at = 0, i = 0; i < n; i++) {
+			if (is_column(&f[i], want + (*want == '?')))
+				place[w] = at;
+			at += i + 1 == n || (!is_column(&f[i + 1],
+			    joined[0].s) && !is_column(&f[i + 1],
+			    joined[1].s));
+			if (place[w] != NONE)
+				break;
+		}
+		if (place[w] == NONE && *want != '?')
+			return -1;
+	}
+	return 0;
+}
+
+/* How many rows a table had, and how many of them with an inode. */
+struct tally {
+	int64_t rows, live;
+};
+
+/* The name of an interface, by the files of net/ that tell it. */
+static size_t
+read_interface(int netdir, uint32_t index, char *name, size_t size)
+{
+	static const struct {
+		const char *file;
+		unsigned char index, name, base;
+	} sources[] = {
+		{ "igmp", 0, 1, 10 },
+		{ "dev_mcast", 0, 1, 10 },
+		{ "if_inet6", 1, 5, 16 },
+	};
+	struct field f[MAX_FIELDS];
+	struct reader r;
+	uint64_t value;
+	size_t i, n, len = 0;
+	ptrdiff_t got;
+	char *line;
+
+	for (i = 0; i < sizeof sources / sizeof *sources && len == 0; i++) {
+		if (open_lines(&r, netdir, sources[i].file) == -1)
+			continue;
+		while (len == 0 && (got = read_line(&r, '\n', &line)) != -1) {
+			n = split(line, (size_t)got, f);
+			if (n <= sources[i].name || field_number(
+			    &f[sources[i].index], sources[i].base, UINT32_MAX,
+			    &value) == -1 || value != index)
+				continue;
+			while (len < f[sources[i].name].len && len < size &&
+			    f[sources[i].name].s[len] != ':')
+				len++;
+			memcpy(name, f[sources[i].name].s, len);
+		}
+		close_lines(&r, sources[i].file);
+	}
+	if (len == 0)	/* no file of net/ names it */
+		len = (size_t)snprintf(name, size, "%u", index);
+	return len;
+}
+
+/* A packet row has its interface's index in local_port so far. */
+static void
+name_interface(int netdir, struct entry *e)
+{
+	char name[64];
+	uint32_t index = e->local_port;
+
+	e->local_port = 0;
+	if ((needs & NEED_INTERFACE) == 0 || index == 0)
+		return;
+	set_text(e, name, read_interface(netdir, index, name, sizeof name));
+}
+
+static void
+keep_entry(struct entry *e, struct tally *tally)
+{
+	tally->rows++;
+	tally->live += e->inode != 0;
+	add_entry(e);
+}
+
+/* Reads the rows behind the header of any table but unix. */
+static void
+read_rows(struct reader *r, int netdir, const struct nettable *t,
+    const struct entry *blank, const int *place, struct tally *tally)
+{
+	struct field f[MAX_FIELDS];
+	struct entry e;
+	size_t n;
+	ptrdiff_t len;
+	char *line;
+	int i, most = 0;
+
+	for (i = 0; i < MAX_WANTED; i++)
+		if (place[i] > most)
+			most = place[i];
+	while ((len = read_line(r, '\n', &line)) != -1) {
+		n = split(line, (size_t)len, f);
+		e = *blank;
+		if (!r->ended || r->cut || n <= (size_t)most ||
+		    t->parse(t, &e, f, n, place) == -1) {
+			count_warning("line", t->name, "malformed");
+			continue;
+		}
+		if (t->family == AF_PACKET)
+			name_interface(netdir, &e);
+		keep_entry(&e, tally);
+	}
+}
+
+static size_t
+hex_length(const char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!((s[i] >= '0' && s[i] <= '9') ||
+		    (s[i] >= 'A' && s[i] <= 'F') ||
+		    (s[i] >= 'a' && s[i] <= 'f')))
+			break;
+	return i;
+}
+
+/*
+ * The length of the part of a unix row before its path, where the line has
+ * the exact form "%pK: %08X %08X %08X %04X %02X %5lu[ path]", else 0.
+ */
+static size_t
+unix_row_length(const char *s, size_t n)
+{
+	static const unsigned char widths[] = { 8, 8, 8, 4, 2 };
+	size_t at, i, digits;
+
+	at = hex_length(s, n);
+	if ((at != 8 && at != 16) || at + 1 >= n || s[at] != ':')
+		return 0;
+	at++;
+	for (i = 0; i < sizeof widths; i++) {
+		if (n - at < 1u + widths[i] || s[at] != ' ' ||
+		    hex_length(s + at + 1, widths[i]) != widths[i])
+			return 0;
+		at += 1u + widths[i];
+	}
+	if (at == n || s[at++] != ' ')
+		return 0;
+	for (i = 0; at < n && s[at] == ' ' && i < 4; i++)
+		at++;
+	for (digits = 0; at < n && s[at] >= '0' && s[at] <= '9'; digits++)
+		at++;
+	if (digits == 0 || i + digits < 5 || (at < n && s[at] != ' '))
+		return 0;
+	return at;
+}
+
+/*
+ * The unix table.  The kernel writes names raw, newlines included: a line
+ * that has not the form of a row goes on with the name before it.
+ */
+static void
+read_unix(struct reader *r, const struct nettable *t,
+    const struct entry *blank, struct tally *tally)
+{
+	struct field f[MAX_FIELDS];
+	struct entry e = *blank;
+	char name[UNIX_NAME_MAX], *line;
+	size_t head, n, used = 0;
+	ptrdiff_t len;
+	int pending = 0;
+
+	while ((len = read_line(r, '\n', &line)) != -1) {
+		head = unix_row_length(line, (size_t)len);
+		n = (size_t)len - head;
+		if (head == 0 ? !pending || used + 1 + n > sizeof name :
+		    n > sizeof name + 1) {
+			count_warning("line", t->name, "malformed");
+			continue;
+		}
+		if (head == 0) {
+			name[used++] = '\n';
+		} else {
+			if (pending) {
+				set_text(&e, name, used);
+				keep_entry(&e, tally);
+			}
+			used = 0;
+			e = *blank;
+			pending = t->parse(t, &e, f, split(line, head, f),
+			    NULL) == 0;
+			if (!pending)
+				count_warning("line", t->name, "malformed");
+			head += n > 0;
+			n -= n > 0;
+		}
+		memcpy(name + used, line + head, n);
+		used += n;
+	}
+	if (pending) {
+		set_text(&e, name, used);
+		keep_entry(&e, tally);
+	}
+}
+
+/* Returns -1 where the namespace has no such table. */
+static int
+read_table(int netdir, size_t table, uint32_t ns, int pass,
+    struct tally *tally)
+{
+	const struct nettable *t = &nettables[table];
+	const struct entry blank = { .family = t->family, .netns = ns,
+	    .protocol = t->protocol, .type = t->type,
+	    .table = (uint8_t)table, .pass = (uint8_t)pass };
+	int place[MAX_WANTED];
+	struct reader r;
+	ptrdiff_t len;
+	char *line;
+
+	*tally = (struct tally){ 0, 0 };
+	if (open_lines(&r, netdir, t->file) == -1) {
+		if (!is_gone(errno) && errno != EINVAL)
+			count_warning("table", t->file, strerror(errno));
+		return -1;
+	}
+	len = read_line(&r, '\n', &line);
+	if (len == -1 || parse_header(t, line, (size_t)len, place) == -1) {
+		if (r.error == 0)
+			count_warning("table", t->file, "unknown header");
+	} else if (t->family == AF_UNIX) {
+		read_unix(&r, t, &blank, tally);
+	} else {
+		read_rows(&r, netdir, t, &blank, place, tally);
+	}
+	close_lines(&r, t->file);
+	return 0;
+}
+
+/* Namespaces */
+
+static int
+field_is(const struct field *f, const char *s)
+{
+	return f->len == strlen(s) && memcmp(f->s, s, f->len) == 0;
+}
+
+/*
+ * The tables that net/sockstat and net/sockstat6 say are empty: their hash
+ * need not be walked.  tw counts both families, and connections that are
+ * not accepted yet belong to a listener of either.
+ */
+static unsigned
+idle_tables(int netdir)
+{
+	static const char *const files[] = { "sockstat", "sockstat6" };
+	struct field f[MAX_FIELDS];
+	struct reader r;
+	unsigned idle = 0;
+	size_t i, n, t;
+	ptrdiff_t len;
+	char *line;
+
+	for (i = 0; i < 2; i++) {
+		if (open_lines(&r, netdir, files[i]) == -1)
+			return 0;
+		while ((len = read_line(&r, '\n', &line)) != -1) {
+			n = split(line, (size_t)len, f);
+			if (n < 3 || !field_is(&f[1], "inuse") ||
+			    !field_is(&f[2], "0") || (field_is(&f[0], "TCP:") &&
+			    (n < 7 || !field_is(&f[5], "tw") ||
+			    !field_is(&f[6], "0"))))
+				continue;
+			for (t = 0; t < NTABLES; t++)
+				if (nettables[t].sockstat != NULL &&
+				    field_is(&f[0], nettables[t].sockstat))
+					idle |= 1u << t;
+		}
+		close_lines(&r, files[i]);
+	}
+	/* The first two tables are tcp and tcp6. */
+	return (idle & 3) == 3 ? idle : idle & ~3u;
+}
+
+/* The sockets of each table by net/protocols; -1: not told. */
+static void
+read_counts(int netdir, int64_t *counts)
+{
+	struct field f[MAX_FIELDS];
+	struct reader r;
+	uint64_t value;
+	size_t t, i;
+	ptrdiff_t len;
+	char *line;
+
+	for (t = 0; t < NTABLES; t++)
+		counts[t] = -1;
+	if (open_lines(&r, netdir, "protocols") == -1)
+		return;
+	while ((len = read_line(&r, '\n', &line)) != -1) {
+		if (split(line, (size_t)len, f) < 3 ||
+		    field_number(&f[2], 10, INT32_MAX, &value) == -1)
+			continue;
+		for (t = 0; t < NTABLES; t++)
+			for (i = 0; i < 2; i++)
+				if (nettables[t].counted[i] != NULL &&
+				    field_is(&f[0], nettables[t].counted[i]))
+					counts[t] = (counts[t] < 0 ? 0 :
+					    counts[t]) + (int64_t)value;
+	}
+	close_lines(&r, "protocols");
+}
+
+/* Reads the wanted tables of a namespace; returns how many there were. */
+static int
+read_tables(int netdir, uint32_t ns, int pass)
+{
+	int64_t before[NTABLES], after[NTABLES];
+	struct tally tallies[NTABLES], *y;
+	unsigned bit, want = namespaces[ns].want, read = 0;
+	size_t t;
+	int found = 0;
+
+	read_counts(netdir, before);
+	/* Only a table of the kernel's own costs time when it is empty. */
+	if (root == NULL)
+		want &= ~idle_tables(netdir);
+	for (t = 0; t < NTABLES; t++) {
+		bit = 1u << t;
+		if ((want & bit) != 0 &&
+		    read_table(netdir, t, ns, pass, &tallies[t]) == 0)
+			read |= bit;
+	}
+	found = read != 0 || want != namespaces[ns].want;
+	read_counts(netdir, after);
+	for (t = 0; t < NTABLES; t++) {
+		bit = 1u << t;
+		y = &tallies[t];
+		if ((read & bit) == 0)
+			continue;
+		namespaces[ns].doubtful &= ~bit;
+		/* TIME_WAIT and the like are rows but not counted. */
+		if (before[t] != -1 && before[t] == after[t] &&
+		    (after[t] < y->live || after[t] > y->rows))
+			namespaces[ns].doubtful |= bit;
+	}
+	return found;
+}
+
+/* Whether the task that dir belongs to is (still) in the namespace. */
+static int
+is_in_netns(int dir, const struct netns *ns)
+{
+	uint64_t inode;
+
+	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
+		return inode == ns->inode;
+	return ns->table_inode == 0 ||
+	    read_table_inode(dir) == ns->table_inode;
+}
+
+/* Reads a namespace through a task in it; returns 0 where that ended. */
+static int
+read_through(const struct task *t, uint32_t ns, int pass)
+{
+	size_t mark = nentries;
+	int dir, netdir, done = 0;
+
+	dir = open_task(t);
+	if (dir == -1)
+		return 0;
+	netdir = open_below(dir, "net", O_DIRECTORY);
+	if (netdir != -1) {
+		read_tables(netdir, ns, pass);
+		close(netdir);
+		done = is_in_netns(dir, &namespaces[ns]);
+	} else if (!is_gone(errno) && errno != EINVAL) {
+		count_warning("process", "net", strerror(errno));
+	}
+	close(dir);
+	if (!done)
+		drop_entries(mark);
+	return done;
+}
+
+/* Enters a namespace that no process is in, reads it and comes back. */
+static void
+read_entered(uint32_t ns, int pass)
+{
+	int home, netdir;
+
+	home = open_below(proc, "self/ns/net", 0);
+	if (home == -1 || setns(namespaces[ns].fd, CLONE_NEWNET) == -1) {
+		count_warning("namespace", "setns", strerror(errno));
+		if (home != -1)
+			close(home);
+		return;
+	}
+	netdir = open_below(proc, "self/net", O_DIRECTORY);
+	if (netdir != -1) {
+		read_tables(netdir, ns, pass);
+		close(netdir);
+	} else {
+		count_warning("namespace", "net", strerror(errno));
+	}
+	if (setns(home, CLONE_NEWNET) == -1)
+		fatal("setns: %s", strerror(errno));
+	close(home);
+}
+
+static void
+read_netns(uint32_t ns, int pass)
+{
+	size_t i;
+
+	if (namespaces[ns].fd != NONE) {
+		read_entered(ns, pass);
+		return;
+	}
+	for (i = namespaces[ns].first_task; i < ntasks; i++)
+		if (tasks[i].netns == ns && read_through(&tasks[i], ns, pass))
+			return;
+}
+
+/* No process tells a namespace: before Linux 2.6.25, or none is there. */
+static void
+read_only_netns(void)
+{
+	int netdir = open_below(proc, "net", O_DIRECTORY);
+
+	if (netdir == -1 || !read_tables(netdir,
+	    add_netns(0, 0, 0, NONE), 0)) {
+		if (ntasks == 0)
+			fatal("%s/proc: no process and no table",
+			    root != NULL ? root : "");
+		warning("net: no table");
+	}
+	if (netdir != -1)
+		close(netdir);
+	if (nnamespaces > 0)
+		namespaces[0].want = 0;
+}
+
+static uint32_t
+keep_netns(int fd, uint64_t inode)
+{
+	uint32_t ns = find_netns(inode);
+
+	if (ns == UINT32_MAX)
+		return add_netns(inode, 0, 0, fd);
+	close(fd);
+	return ns;
+}
+
+/* The namespaces that only a mount or a descriptor keeps. */
+static void
+add_linked_netns(void)
+{
+	const struct ns_link *l;
+	const struct task *t;
+	char path[64];
+	struct stat st;
+	int fd;
+
+	for (l = ns_links; l < ns_links + nns_links; l++) {
+		if (find_netns(l->inode) != UINT32_MAX)
+			continue;
+		if (l->path != NULL) {
+			fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		} else {
+			t = &tasks[l->task];
+			snprintf(path, sizeof path, "%d/task/%d/fd/%d",
+			    t->pid, t->tid, l->fd);
+			fd = open_below(proc, path, 0);
+		}
+		if (fd == -1) {
+			if (!is_gone(errno))
+				count_warning("namespace", "open",
+				    strerror(errno));
+			continue;
+		}
+		/* Closed or mounted over meanwhile: another file. */
+		if (fstat(fd, &st) == 0 && st.st_ino == l->inode)
+			keep_netns(fd, l->inode);
+		else
+			close(fd);
+	}
+}
+
+/* Mounts */
+
+/* Undoes the \ooo of mountinfo in place. */
+static void
+decode_octal(char *s)
+{
+	uint64_t hi, mid, lo;
+	char *to = s;
+
+	while (*s != '\0') {
+		if (s[0] == '\\' && parse_number(s + 1, s[1] != '\0', 10, 3,
+		    &hi) == 0 && parse_number(s + 2, s[2] != '\0', 10, 7,
+		    &mid) == 0 && parse_number(s + 3, s[3] != '\0', 10, 7,
+		    &lo) == 0) {
+			*to++ = (char)(hi * 64 + mid * 8 + lo);
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = '\0';
+}
+
+/* Whether something mounted here hides what psock reads. */
+static int
+hides_process(const char *path)
+{
+	if (strncmp(path, "/proc/", 6) != 0)
+		return 0;
+	path += 6;
+	return (*path >= '0' && *path <= '9') ||
+	    strncmp(path, "self", 4) == 0 || strncmp(path, "net", 3) == 0 ||
+	    strncmp(path, "thread-self", 11) == 0;
+}
+
+/*
+ * Looks at one mount: "id parent dev root mountpoint options ... - type
+ * source superoptions".  Returns 1 where it hides a process.
+ */
+static int
+look_at_mount(char *line, size_t len)
+{
+	struct field f[MAX_FIELDS];
+	uint64_t inode;
+	size_t n, dash;
+	char path[PATH_MAX];
+
+	n = split(line, len, f);
+	for (dash = 6; dash < n && !field_is(&f[dash], "-"); dash++)
+		;
+	if (dash + 1 >= n || f[4].len >= sizeof path)
+		return 0;
+	memcpy(path, f[4].s, f[4].len);
+	path[f[4].len] = '\0';
+	decode_octal(path);
+	if (field_is(&f[dash + 1], "nsfs") && want_ownerless &&
+	    parse_link(f[3].s, (ssize_t)f[3].len, "net:[", &inode) == 0)
+		add_ns_link(inode, 0, NONE, path);
+	if (strcmp(path, "/proc") == 0 && geteuid() != 0 && dash + 3 < n &&
+	    memmem(f[dash + 3].s, f[dash + 3].len, "hidepid=", 8) != NULL &&
+	    memmem(f[dash + 3].s, f[dash + 3].len, "hidepid=0", 9) == NULL)
+		warning("/proc: mounted with hidepid: processes of other "
+		    "users are not seen");
+	return hides_process(path);
+}
+
+/* A procfs of our own, on which nothing is mounted (Linux 5.2). */
+static int
+mount_proc(void)
+{
+	enum { CMD_CREATE = 6 };
+	int fs, fd = -1;
+
+	fs = (int)syscall(SYS_fsopen, "proc", 1 /* FSOPEN_CLOEXEC */);
+	if (fs == -1)
+		return -1;
+	if (syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */,
+		    0);
+	close(fs);
+	return fd;
+}
+
+static void
+read_mounts(void)
+{
+	struct reader r;
+	ptrdiff_t len;
+	char *line;
+	int hidden = 0, fd, before = status;
+
+	if (open_lines(&r, proc, "self/mountinfo") == -1)
+		return;
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		hidden += look_at_mount(line, (size_t)len);
+	close_lines(&r, "mountinfo");
+	if (hidden == 0)
+		return;
+	fd = mount_proc();
+	if (fd == -1) {
+		warning("%d mounts below /proc hide processes or tables",
+		    hidden);
+		return;
+	}
+	before = status;
+	warning("%d mounts below /proc hide processes or tables: "
+	    "read through a procfs of our own", hidden);
+	status = before;	/* nothing is missing */
+	close(proc);
+	proc = fd;
+}
+
+/* Joining */
+
+enum { ASKED, GONE, REFUSED };
+
+/* Sets the local or remote address of an entry from a sockaddr. */
+static void
+set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
+    unsigned char *address, uint32_t *port)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_vm vm;
+	struct sockaddr_ll ll;
+
+	if (e->family == AF_INET && len >= sizeof in) {
+		memcpy(&in, ss, sizeof in);
+		memcpy(address, &in.sin_addr, 4);
+		*port = ntohs(in.sin_port);
+	} else if (e->family == AF_INET6 && len >= sizeof in6) {
+		memcpy(&in6, ss, sizeof in6);
+		memcpy(address, &in6.sin6_addr, 16);
+		*port = ntohs(in6.sin6_port);
+	} else if (e->family == AF_VSOCK && len >= sizeof vm) {
+		memcpy(&vm, ss, sizeof vm);
+		memcpy(address, &vm.svm_cid, 4);
+		*port = vm.svm_port == VMADDR_PORT_ANY ? 0 : vm.svm_port;
+	} else if (e->family == AF_PACKET && len >= 12) {
+		memcpy(&ll, ss, sizeof ll < len ? sizeof ll : len);
+		e->protocol = ntohs(ll.sll_protocol);
+	}
+}
+
+/* The name of a unix socket as the kernel's table has it. */
+static void
+set_unix_name(struct entry *e, const struct sockaddr_storage *ss,
+    socklen_t len)
+{
+	struct sockaddr_un un;
+	size_t i, n;
+
+	if (len <= offsetof(struct sockaddr_un, sun_path))
+		return;
+	memcpy(&un, ss, sizeof un);
+	n = len - offsetof(struct sockaddr_un, sun_path);
+	if (n > sizeof un.sun_path)
+		n = sizeof un.sun_path;
+	if (un.sun_path[0] != '\0') {
+		n = strnlen(un.sun_path, n);
+	} else {
+		for (i = 0; i < n; i++)
+			if (un.sun_path[i] == '\0')
+				un.sun_path[i] = '@';
+	}
+	set_text(e, un.sun_path, n);
+}
+
+static void
+ask_state(int fd, struct entry *e, int connected)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof info;
+
+	if (e->family == AF_UNIX) {
+		e->state = STATE_UNIX + (connected ? 3 : 1);
+		if (socket_option(fd, SO_ACCEPTCONN) == 1)
+			e->state = STATE_UNIX + 5;
+	} else if (e->protocol == IPPROTO_TCP && e->type == SOCK_STREAM &&
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0) {
+		e->state = info.tcpi_state <= 12 ? info.tcpi_state : 13;
+	}
+}
+
+/* The namespace of a socket; a copy of it keeps that alive. */
+static uint32_t
+ask_netns(int fd)
+{
+	enum { GET_NETNS = 0x894C };	/* SIOCGSKNS, Linux 4.10 */
+	struct stat st;
+	int ns;
+
+	ns = ioctl(fd, GET_NETNS);
+	if (ns == -1)
+		return UINT32_MAX;
+	if (fstat(ns, &st) == -1) {
+		close(ns);
+		return UINT32_MAX;
+	}
+	fcntl(ns, F_SETFD, FD_CLOEXEC);
+	return keep_netns(ns, st.st_ino);
+}
+
+/* What a copy of a socket's descriptor tells of it. */
+static void
+ask_copy(int fd, struct entry *e)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	struct stat st;
+	int connected;
+
+	e->family = (uint16_t)socket_option(fd, SO_DOMAIN);
+	e->protocol = (uint16_t)socket_option(fd, SO_PROTOCOL);
+	e->type = (uint8_t)socket_option(fd, SO_TYPE);
+	if (fstat(fd, &st) == 0)
+		e->owner = st.st_uid;
+	memset(&ss, 0, sizeof ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0) {
+		set_address(e, &ss, len, e->local, &e->local_port);
+		if (e->family == AF_UNIX)
+			set_unix_name(e, &ss, len);
+	}
+	len = sizeof ss;
+	memset(&ss, 0, sizeof ss);
+	connected = getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
+	if (connected)
+		set_address(e, &ss, len, e->remote, &e->remote_port);
+	if (e->type == SOCK_RAW &&
+	    (e->family == AF_INET || e->family == AF_INET6)) {
+		/* As the tables have it. */
+		e->local_port = e->protocol;
+		e->protocol = IPPROTO_RAW;
+	}
+	ask_state(fd, e, connected);
+	e->netns = ask_netns(fd);
+}
+
+/* The protocol's name by the descriptor's attribute, where asking is no. */
+static void
+ask_attribute(const struct holder *h, struct entry *e)
+{
+	static const struct {
+		const char *name;
+		unsigned short family, protocol;
+		unsigned char type;
+	} others[] = {
+		{ "PING", AF_INET, IPPROTO_ICMP, SOCK_DGRAM },
+		{ "PINGv6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM },
+		{ "NETLINK", AF_NETLINK, 0, 0 },
+		{ "MPTCP", AF_INET, 262, SOCK_STREAM },
+		{ "MPTCPv6", AF_INET6, 262, SOCK_STREAM },
+		{ "AF_VSOCK", AF_VSOCK, 0, 0 },
+		{ "XDP", AF_XDP, 0, SOCK_RAW },
+		{ "ALG", AF_ALG, 0, SOCK_SEQPACKET },
+	};
+	const struct task *t = &tasks[h->task];
+	char path[96], name[64];
+	struct field f = { name, 0 };
+	ssize_t len;
+	size_t i;
+
+	snprintf(path, sizeof path, "/proc/%d/task/%d/fd/%d", t->pid, t->tid,
+	    h->fd);
+	len = getxattr(path, "system.sockprotoname", name, sizeof name);
+	if (len <= 0)
+		return;
+	f.len = strnlen(name, (size_t)len);
+	for (i = 0; i < NTABLES; i++)
+		if ((nettables[i].counted[0] != NULL &&
+		    field_is(&f, nettables[i].counted[0])) ||
+		    (nettables[i].counted[1] != NULL &&
+		    field_is(&f, nettables[i].counted[1]))) {
+			e->family = nettables[i].family;
+			e->protocol = nettables[i].protocol;
+			e->type = nettables[i].type;
+			return;
+		}
+	for (i = 0; i < sizeof others / sizeof *others; i++)
+		if (field_is(&f, others[i].name)) {
+			e->family = others[i].family;
+			e->protocol = others[i].protocol;
+			e->type = others[i].type;
+		}
+}
+
+/* Whether the descriptor is still the socket that it was. */
+static int
+still_holds(const struct holder *h)
+{
+	const struct task *t = &tasks[h->task];
+	char path[64], link[64];
+	uint64_t inode;
+	ssize_t len;
+
+	snprintf(path, sizeof path, "%d/task/%d/fd/%d", t->pid, t->tid, h->fd);
+	len = readlinkat(proc, path, link, sizeof link);
+	return parse_link(link, len, "socket:[", &inode) == 0 &&
+	    inode == h->inode;
+}
+
+/* Asks the holders of an inode, one after the other, for its entry. */
+static int
+ask_socket(uint64_t inode, struct entry *e)
+{
+	const struct holder *h;
+	int fd, result = GONE;
+
+	*e = (struct entry){ .inode = inode, .netns = UINT32_MAX,
+	    .table = NTABLES };
+	for (h = first_holder(inode); h != NULL && root == NULL;
+	    h = next_holder(h->next, inode)) {
+		fd = borrow_socket(h);
+		if (fd != -1) {
+			ask_copy(fd, e);
+			close(fd);
+			return ASKED;
+		}
+		if (still_holds(h)) {
+			ask_attribute(h, e);
+			result = REFUSED;
+		}
+	}
+	return root != NULL ? REFUSED : result;
+}
+
+/* The table that should list a socket, as a bit; 0: none does. */
+static unsigned
+table_of(const struct entry *e, int asked)
+{
+	const struct nettable *t;
+	size_t i;
+
+	if (asked && e->protocol == IPPROTO_TCP && e->state == 7)
+		return 0;	/* unbound, or bound but not listening */
+	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
+	    (e->family == AF_INET || e->family == AF_INET6))
+		return 0;
+	for (i = 0; i < NTABLES; i++) {
+		t = &nettables[i];
+		if (t->family == e->family && t->parse != parse_sctp &&
+		    t->family != AF_NETLINK && (t->protocol == e->protocol ||
+		    t->family == AF_UNIX || t->family == AF_PACKET))
+			return table_mask & 1u << i;
+	}
+	return 0;
+}
+
+/*
+ * Marks for another read the tables that should have told of a socket that
+ * is held.  Returns how many marks there are.
+ */
+static int
+mark_lost(void)
+{
+	const struct holder *h;
+	struct entry e;
+	uint32_t ns, i;
+	int asked, marked = 0, doubt = !some_tables;
+
+	for (i = 0; i < nnamespaces && root == NULL; i++) {
+		namespaces[i].want = namespaces[i].doubtful;
+		doubt |= namespaces[i].doubtful != 0;
+	}
+	for (h = holders; h < holders + nholders && doubt && root == NULL;
+	    h++) {
+		if (find_entry(h->inode) != NULL ||
+		    first_holder(h->inode) != h)
+			continue;
+		asked = ask_socket(h->inode, &e);
+		ns = asked == ASKED ? e.netns : tasks[h->task].netns;
+		if (asked != GONE && ns != UINT32_MAX)
+			namespaces[ns].want |= table_of(&e, asked == ASKED);
+	}
+	for (i = 0; i < nnamespaces; i++)
+		marked += namespaces[i].want != 0;
+	return marked;
+}
+
+static void
+read_namespaces(void)
+{
+	uint32_t i;
+	int pass;
+
+	if (!want_ownerless && nholders == 0)
+		return;
+	if (nnamespaces == 0) {
+		read_only_netns();
+		return;
+	}
+	for (pass = 0; pass < PASSES; pass++) {
+		for (i = 0; i < nnamespaces; i++)
+			if (namespaces[i].want != 0)
+				read_netns(i, pass);
+		if (root != NULL || (pass + 1 < PASSES && !mark_lost()))
+			break;
+	}
+}
+
+/* Tells of the tables that still disagree with net/protocols. */
+static void
+report_doubts(void)
+{
+	uint32_t i;
+	size_t t;
+
+	for (i = 0; i < nnamespaces; i++)
+		for (t = 0; t < NTABLES; t++)
+			if ((namespaces[i].doubtful & 1u << t) != 0)
+				count_warning("table", nettables[t].name,
+				    "not the number of rows that "
+				    "net/protocols counts");
+}
+
+/* Sockets that are held but in no table are told by themselves. */
+static void
+add_unlisted(void)
+{
+	struct entry e;
+	size_t i;
+
+	if (some_tables)
+		return;
+	for (i = 0; i < nholders; i++)
+		if (find_entry(holders[i].inode) == NULL &&
+		    first_holder(holders[i].inode) == &holders[i] &&
+		    ask_socket(holders[i].inode, &e) != GONE)
+			add_entry(&e);
+}
+
+/* Whether a row of the unix table says what its socket says. */
+static int
+is_true_row(const struct entry *e, const struct entry *truth)
+{
+	return truth->family == AF_UNIX && e->type == truth->type &&
+	    (e->state == STATE_UNIX + 5) == (truth->state == STATE_UNIX + 5) &&
+	    (truth->netns == UINT32_MAX || e->netns == truth->netns) &&
+	    e->text_len == truth->text_len &&
+	    memcmp(texts + e->text, texts + truth->text, e->text_len) == 0;
+}
+
+/* Whether another entry names the same inode with other facts. */
+static int
+is_disputed(const struct entry *e)
+{
+	uint32_t i = entry_buckets[hash(entry_key(e), entry_mask)];
+
+	for (; i != 0; i = entries[i - 1].next)
+		if (entries[i - 1].inode == e->inode && &entries[i - 1] != e &&
+		    entries[i - 1].table != UINT8_MAX)
+			return 1;
+	return 0;
+}
+
+/*
+ * Anybody can forge rows of the unix table, by a name with a newline.  Where
+ * there is doubt the socket itself is asked, and what it denies is dropped.
+ */
+static void
+settle_forgeries(void)
+{
+	struct entry *e, truth;
+	size_t i;
+	int disputed, doubt;
+
+	for (i = 0; i < nentries; i++) {
+		e = &entries[i];
+		if (e->family != AF_UNIX || e->inode == 0 ||
+		    e->table >= NTABLES)
+			continue;
+		disputed = is_disputed(e);
+		doubt = (namespaces[e->netns].doubtful & 1u << e->table) != 0;
+		if (!disputed && !doubt)
+			continue;
+		if (ask_socket(e->inode, &truth) != ASKED) {
+			if (disputed)
+				count_warning("row", nettables[e->table].name,
+				    "names an inode that another row names, "
+				    "one of them forged");
+			continue;
+		}
+		if (is_true_row(e, &truth))
+			continue;
+		count_warning("row", nettables[e->table].name,
+		    "forged, dropped");
+		e->table = UINT8_MAX;
+	}
+}
+
+/* Printing */
+
+static int
+compare_entries(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->table >= NTABLES || y->table >= NTABLES) {
+		if (x->table != y->table)
+			return (x->table > y->table) - (x->table < y->table);
+	} else if (x->netns != y->netns) {
+		return (x->netns > y->netns) - (x->netns < y->netns);
+	} else if (x->table != y->table) {
+		return (x->table > y->table) - (x->table < y->table);
+	}
+	return (x->number > y->number) - (x->number < y->number);
+}
+
+/* Whether -p lets rows of this process through; -1: nobody's. */
+static int
+is_wanted(int pid)
+{
+	return npids == 0 || bsearch(&pid, pids, npids, sizeof *pids,
+	    compare_ints) != NULL;
+}
+
+static void
+print_entry(const struct entry *e)
+{
+	row = e;
+	row_holder = first_holder(e->inode);
+	row_task = NULL;
+	if (row_holder == NULL && is_wanted(NONE))
+		print_row();
+	for (; row_holder != NULL;
+	    row_holder = next_holder(row_holder->next, e->inode)) {
+		row_task = &tasks[row_holder->task];
+		if (is_wanted(row_task->pid))
+			print_row();
+	}
+}
+
+static void
+print_entries(void)
+{
+	size_t i;
+
+	/* More reads of a table, or asked sockets, come in another order. */
+	for (i = 1; i < nentries; i++)
+		if (compare_entries(&entries[i - 1], &entries[i]) > 0) {
+			qsort(entries, nentries, sizeof *entries,
+			    compare_entries);
+			break;
+		}
+	if (!hflag)
+		print_header();
+	for (i = 0; i < nentries; i++)
+		if (entries[i].table != UINT8_MAX)
+			print_entry(&entries[i]);
+}
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] "
+	    "[-t table,...]\n       psock -h | -V\n", to);
+}
+
+/* -p: process numbers, -1 for the sockets that nobody holds. */
+static void
+parse_pids(const char *list)
+{
+	uint64_t value;
+	size_t len;
+
+	want_ownerless = 0;
+	for (;; list += len + 1) {
+		len = strcspn(list, ",");
+		pids = grow(pids, &pids_room, npids, sizeof *pids);
+		if (len == 2 && memcmp(list, "-1", 2) == 0) {
+			pids[npids++] = NONE;
+			want_ownerless = 1;
+		} else if (parse_number(list, len, 10, INT_MAX, &value) == 0) {
+			pids[npids++] = (int)value;
+		} else {
+			fatal("-p: not a process: '%.*s'",
+			    (int)(len < 64 ? len : 64), list);
+		}
+		if (list[len] == '\0')
+			break;
+	}
+}
+
+static void
+parse_tables(const char *list)
+{
+	size_t i, len;
+	unsigned found;
+	char names[256] = "";
+
+	for (i = 0; i < NTABLES; i++)
+		if (i == 0 || strcmp(nettables[i].name,
+		    nettables[i - 1].name) != 0)
+			snprintf(names + strlen(names), sizeof names -
+			    strlen(names), " %s", nettables[i].name);
+	some_tables = 1;
+	for (;; list += len + 1) {
+		len = strcspn(list, ",");
+		found = 0;
+		for (i = 0; i < NTABLES; i++)
+			if (strlen(nettables[i].name) == len &&
+			    memcmp(nettables[i].name, list, len) == 0)
+				found |= 1u << i;
+		if (found == 0)
+			fatal("-t: unknown table '%.*s'; the tables are:%s",
+			    (int)(len < 64 ? len : 64), list, names);
+		table_mask |= found;
+		if (list[len] == '\0')
+			break;
+	}
+}
+
+static void
+open_proc(void)
+{
+	int dir;
+
+	dir = open(root != NULL ? root : "/", O_PATH | O_DIRECTORY |
+	    O_CLOEXEC);
+	if (dir != -1)
+		proc = open_below(dir, "proc", O_DIRECTORY);
+	if (dir == -1 || proc == -1)
+		fatal("%s/proc: %s", root != NULL ? root : "",
+		    strerror(errno));
+	close(dir);
+	if (root == NULL)
+		read_mounts();
+}
+
+int
+main(int argc, char *argv[])
+{
+	const char *list = NULL;
+	int c;
+
+	start("psock");
+	while ((c = getopt(argc, argv, "Hqo:p:r:t:hV")) != -1)
+		switch (c) {
+		case 'H':
+			hflag = 1;
+			break;
+		case 'q':
+			quiet = 1;
+			break;
+		case 'o':
+			list = optarg;
+			break;
+		case 'p':
+			parse_pids(optarg);
+			break;
+		case 'r':
+			root = optarg;
+			break;
+		case 't':
+			parse_tables(optarg);
+			break;
+		case 'h':
+			usage(stdout);
+			return fflush(stdout) == 0 ? 0 : 2;
+		case 'V':
+			printf("psock %s\n", VERSION);
+			return fflush(stdout) == 0 ? 0 : 2;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	if (optind < argc) {
+		usage(stderr);
+		return 2;
+	}
+	if (!some_tables)
+		table_mask = (1u << NTABLES) - 1;
+	if (npids > 0)
+		qsort(pids, npids, sizeof *pids, compare_ints);
+	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
+	open_proc();
+	read_processes();
+	index_entries(nholders + nholders / 4);
+	if (root == NULL)
+		add_linked_netns();
+	read_namespaces();
+	settle_forgeries();
+	report_doubts();
+	add_unlisted();
+	print_entries();
+	return finish();
+}
