@@ -7,7 +7,7 @@
 RELEASE = 0.1
 PREFIX ?= /usr/local
 CC != echo "$${CC:-$$(command -v musl-gcc >/dev/null && echo musl-gcc || echo cc)}"
-CFLAGS ?= -O2
+CFLAGS ?= -Os
 LDFLAGS ?= -s
 STATIC = -static
 HOSTCC = cc
@@ -24,7 +24,8 @@ HEAD != ls .git/logs/HEAD 2>/dev/null || :
 
 FLAGS = -std=c11 -Wall -Wextra -Wpedantic -DVERSION='"$(VERSION)"'
 SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
-	-Wl,--gc-sections -Wl,-z,relro,-z,now
+	-fno-unwind-tables -fno-asynchronous-unwind-tables \
+	-Wl,--gc-sections,-z,relro,-z,now,-z,noseparate-code
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 BUILD = $(CC) $(FLAGS) $(KERNEL) $(SMALL) $(CPPFLAGS) $(CFLAGS) \
