@@ -13,8 +13,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -235,16 +233,25 @@ put_string(const char *s)
 	put_raw(s, strlen(s));
 }
 
-void
-put_number(uint64_t value)
+/* Writes value in decimal to the end of digits[20]; returns its length. */
+static size_t
+decimal(char *digits, uint64_t value)
 {
-	char digits[20];
-	size_t i = sizeof digits;
+	size_t i = 20;
 
 	do
 		digits[--i] = (char)('0' + value % 10);
 	while ((value /= 10) != 0);
-	put_raw(digits + i, sizeof digits - i);
+	return 20 - i;
+}
+
+void
+put_number(uint64_t value)
+{
+	char digits[20];
+	size_t n = decimal(digits, value);
+
+	put_raw(digits + sizeof digits - n, n);
 }
 
 void
@@ -281,22 +288,99 @@ put_field(const char *s, size_t n)
 	}
 }
 
+/* Appends n bytes to the string in dst, as far as its size allows. */
+static size_t
+append(char *dst, size_t size, size_t used, const char *s, size_t n)
+{
+	size_t room = used < size ? size - used : 0;
+
+	if (n > 0 && room > 1)
+		memcpy(dst + used, s, n < room ? n : room - 1);
+	return used + n;
+}
+
+static size_t
+append_number(char *dst, size_t size, size_t used, uint64_t value)
+{
+	char digits[20];
+	size_t n = decimal(digits, value);
+
+	return append(dst, size, used, digits + sizeof digits - n, n);
+}
+
+size_t
+format_list(char *dst, size_t size, const char *fmt, va_list ap)
+{
+	size_t used = 0, len;
+	const char *s;
+	int limit, d;
+
+	for (; *fmt != '\0'; fmt++) {
+		len = strcspn(fmt, "%");
+		if (len > 0) {
+			used = append(dst, size, used, fmt, len);
+			fmt += len - 1;
+			continue;
+		}
+		limit = -1;
+		if (fmt[1] == '.') {	/* "%.*s" */
+			limit = va_arg(ap, int);
+			fmt += 2;
+		}
+		switch (*++fmt) {
+		case 's':
+			s = va_arg(ap, const char *);
+			len = limit < 0 ? strlen(s) : strnlen(s, (size_t)limit);
+			used = append(dst, size, used, s, len);
+			break;
+		case 'd':
+			d = va_arg(ap, int);
+			if (d < 0)
+				used = append(dst, size, used, "-", 1);
+			used = append_number(dst, size, used,
+			    d < 0 ? -(uint64_t)d : (uint64_t)d);
+			break;
+		case 'u':
+			used = append_number(dst, size, used,
+			    va_arg(ap, unsigned));
+			break;
+		case 'l':	/* "%lu" */
+			fmt++;
+			used = append_number(dst, size, used,
+			    va_arg(ap, unsigned long));
+			break;
+		}
+	}
+	if (size > 0)
+		dst[used < size ? used : size - 1] = '\0';
+	return used;
+}
+
+size_t
+format(char *dst, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	n = format_list(dst, size, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
 static void
 print_message(const char *fmt, va_list ap)
 {
 	char text[MESSAGE_SIZE], line[4 * MESSAGE_SIZE + 64];
-	size_t used;
-	int n;
+	size_t used, n;
 
-	n = vsnprintf(text, sizeof text, fmt, ap);
-	if (n < 0)
-		n = 0;
-	if ((size_t)n >= sizeof text) {
+	n = format_list(text, sizeof text, fmt, ap);
+	if (n >= sizeof text) {
 		n = sizeof text - 1;
 		memcpy(text + n - 3, "...", 3);
 	}
-	used = (size_t)snprintf(line, 64, "%.60s: ", progname);
-	used += escape(line + used, text, (size_t)n);
+	used = format(line, 64, "%.*s: ", 60, progname);
+	used += escape(line + used, text, n);
 	line[used++] = '\n';
 	/* Where standard error is gone, the exit status still tells. */
 	(void)write_all(STDERR_FILENO, line, used);
@@ -323,6 +407,13 @@ fatal(const char *fmt, ...)
 	va_start(ap, fmt);
 	print_message(fmt, ap);
 	va_end(ap);
+	_exit(2);
+}
+
+void
+usage_error(const char *usage)
+{
+	(void)write_all(STDERR_FILENO, usage, strlen(usage));
 	_exit(2);
 }
 
@@ -399,8 +490,8 @@ unknown_column(const struct column *all, const char *name, size_t len)
 	size_t used = 0;
 
 	for (; all->name != NULL && used < sizeof names; all++)
-		used += (size_t)snprintf(names + used, sizeof names - used,
-		    " %s", all->name);
+		used += format(names + used, sizeof names - used, " %s",
+		    all->name);
 	fatal("unknown column '%.*s'; the columns are:%s", (int)len, name,
 	    names);
 }

@@ -27,9 +27,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -267,20 +267,77 @@ print_protocol(void)
 }
 
 static void
-print_address(const unsigned char *a)
+put_hex(unsigned value)
 {
-	char buf[INET6_ADDRSTRLEN];
+	int shift = 12;
+
+	while (shift > 0 && value >> shift == 0)
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		put_char("0123456789abcdef"[value >> shift & 15]);
+}
+
+static void
+print_ipv4(const unsigned char *a)
+{
 	int i;
 
-	if (row->family == AF_INET) {
-		for (i = 0; i < 4; i++) {
-			if (i > 0)
-				put_char('.');
-			put_number(a[i]);
+	for (i = 0; i < 4; i++) {
+		if (i > 0)
+			put_char('.');
+		put_number(a[i]);
+	}
+}
+
+/*
+ * The first longest run of at least two zero words is "::" (RFC 5952); an
+ * IPv4 address that is mapped is written as such.  inet_ntop(3) does the
+ * same, but glibc's writes ::1.2.3.4 too, and musl's needs all of printf.
+ */
+static void
+print_ipv6(const unsigned char *a)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, 0xff };
+	int i, run, at = 8, most = 1;
+
+	if (memcmp(a, mapped, sizeof mapped) == 0) {
+		put_string("::ffff:");
+		print_ipv4(a + 12);
+		return;
+	}
+	for (i = 0; i < 8; i += run + 1) {
+		for (run = 0; i + run < 8 && a[2 * (i + run)] == 0 &&
+		    a[2 * (i + run) + 1] == 0; run++)
+			;
+		if (run > most) {
+			most = run;
+			at = i;
 		}
+	}
+	for (i = 0; i < 8; i++) {
+		if (i == at) {
+			put_string("::");
+			i += most - 1;
+			continue;
+		}
+		if (i > 0 && i != at + most)
+			put_char(':');
+		put_hex(a[2 * i] * 256u + a[2 * i + 1]);
+	}
+}
+
+static void
+print_address(const unsigned char *a)
+{
+	uint32_t cid;
+
+	if (row->family == AF_INET) {
+		print_ipv4(a);
 	} else if (row->family == AF_INET6) {
-		if (inet_ntop(AF_INET6, a, buf, sizeof buf) != NULL)
-			put_string(buf);
+		print_ipv6(a);
+	} else if (row->family == AF_VSOCK) {
+		memcpy(&cid, a, sizeof cid);
+		put_number(cid);
 	}
 }
 
@@ -732,20 +789,20 @@ parse_stat(struct details *d, const struct text *t)
 	struct field f[MAX_FIELDS];
 	uint64_t ticks;
 	char *open, *close;
-	long hz = sysconf(_SC_CLK_TCK);
+	unsigned long hz = getauxval(AT_CLKTCK);
 
 	open = memchr(t->s, '(', t->len);
 	close = memrchr(t->s, ')', t->len);
 	if (open == NULL || close == NULL || close < open)
 		return;
-	if (d->comm.s == NULL)
+	if (d->comm.len == 0)
 		d->comm = keep_text(open + 1, (size_t)(close - open) - 1);
 	if (split(close + 1, t->len - (size_t)(close + 1 - t->s), f) < 20 ||
 	    field_number(&f[1], 10, INT_MAX, &d->ppid) == -1 ||
 	    field_number(&f[19], 10, INT64_MAX, &ticks) == -1 ||
-	    boot_time() == -1 || hz <= 0)
+	    boot_time() == -1 || hz == 0)
 		return;
-	d->start_time = boot_time() + (int64_t)ticks / hz;
+	d->start_time = boot_time() + (int64_t)(ticks / hz);
 	d->known |= NEED_STAT;
 }
 
@@ -817,13 +874,14 @@ read_details(int dir, int thread_dir)
 
 	if (d == NULL)
 		fatal("%s", strerror(ENOMEM));
-	if ((needs & NEED_COMM) != 0 && faccessat(dir, "comm", F_OK, 0) == 0) {
+	if ((needs & NEED_COMM) != 0) {
 		d->comm = read_text(dir, "comm");
 		if (d->comm.len > 0 && d->comm.s[d->comm.len - 1] == '\n')
 			d->comm.len--;
 	}
+	/* There is no comm before Linux 2.6.33; stat has it as well. */
 	if ((needs & NEED_STAT) != 0 ||
-	    ((needs & NEED_COMM) != 0 && d->comm.s == NULL)) {
+	    ((needs & NEED_COMM) != 0 && d->comm.len == 0)) {
 		t = read_text(dir, "stat");
 		parse_stat(d, &t);
 		free(t.s);
@@ -882,7 +940,7 @@ open_task(const struct task *t)
 	if (t->tid == t->pid)
 		number_name(name, t->pid);
 	else
-		snprintf(name, sizeof name, "%d/task/%d", t->pid, t->tid);
+		format(name, sizeof name, "%d/task/%d", t->pid, t->tid);
 	return open_below(proc, name, O_DIRECTORY);
 }
 
@@ -1717,7 +1775,7 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 		close_lines(&r, sources[i].file);
 	}
 	if (len == 0)	/* no file of net/ names it */
-		len = (size_t)snprintf(name, size, "%u", index);
+		len = format(name, size, "%u", index);
 	return len;
 }
 
@@ -2128,7 +2186,7 @@ add_linked_netns(void)
 			fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		} else {
 			t = &tasks[l->task];
-			snprintf(path, sizeof path, "%d/task/%d/fd/%d",
+			format(path, sizeof path, "%d/task/%d/fd/%d",
 			    t->pid, t->tid, l->fd);
 			fd = open_below(proc, path, 0);
 		}
@@ -2408,7 +2466,7 @@ ask_attribute(const struct holder *h, struct entry *e)
 	ssize_t len;
 	size_t i;
 
-	snprintf(path, sizeof path, "/proc/%d/task/%d/fd/%d", t->pid, t->tid,
+	format(path, sizeof path, "/proc/%d/task/%d/fd/%d", t->pid, t->tid,
 	    h->fd);
 	len = getxattr(path, "system.sockprotoname", name, sizeof name);
 	if (len <= 0)
@@ -2441,7 +2499,7 @@ still_holds(const struct holder *h)
 	uint64_t inode;
 	ssize_t len;
 
-	snprintf(path, sizeof path, "%d/task/%d/fd/%d", t->pid, t->tid, h->fd);
+	format(path, sizeof path, "%d/task/%d/fd/%d", t->pid, t->tid, h->fd);
 	len = readlinkat(proc, path, link, sizeof link);
 	return parse_link(link, len, "socket:[", &inode) == 0 &&
 	    inode == h->inode;
@@ -2697,12 +2755,9 @@ print_entries(void)
 			print_entry(&entries[i]);
 }
 
-static void
-usage(FILE *to)
-{
-	fputs("usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] "
-	    "[-t table,...]\n       psock -h | -V\n", to);
-}
+static const char usage[] =
+    "usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"
+    "       psock -h | -V\n";
 
 /* -p: process numbers, -1 for the sockets that nobody holds. */
 static void
@@ -2739,7 +2794,7 @@ parse_tables(const char *list)
 	for (i = 0; i < NTABLES; i++)
 		if (i == 0 || strcmp(nettables[i].name,
 		    nettables[i - 1].name) != 0)
-			snprintf(names + strlen(names), sizeof names -
+			format(names + strlen(names), sizeof names -
 			    strlen(names), " %s", nettables[i].name);
 	some_tables = 1;
 	for (;; list += len + 1) {
@@ -2803,19 +2858,16 @@ main(int argc, char *argv[])
 			parse_tables(optarg);
 			break;
 		case 'h':
-			usage(stdout);
-			return fflush(stdout) == 0 ? 0 : 2;
+			put_string(usage);
+			return finish();
 		case 'V':
-			printf("psock %s\n", VERSION);
-			return fflush(stdout) == 0 ? 0 : 2;
+			put_string("psock " VERSION "\n");
+			return finish();
 		default:
-			usage(stderr);
-			return 2;
+			usage_error(usage);
 		}
-	if (optind < argc) {
-		usage(stderr);
-		return 2;
-	}
+	if (optind < argc)
+		usage_error(usage);
 	if (!some_tables)
 		table_mask = (1u << NTABLES) - 1;
 	if (npids > 0)
