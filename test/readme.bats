@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Every command of the README, taken from it, must print just what the README
+# says.  They run on a small host of files: ./psock and ./shhist are scripts
+# that look at it with -r.
+
+header='  sl  local_address rem_address   st tx_queue rx_queue tr tm->when'
+header+=' retrnsmt   uid  timeout inode'
+unix_header='Num       RefCount Protocol Flags    Type St Inode Path'
+zero='00000000:00000000 00:00000000 00000000'
+
+# holder PID INODE FD...: a process in the only namespace.
+holder() {
+	local pid=$1 inode=$2 fd
+	shift 2
+	mkdir -p "$host/proc/$pid/fd" "$host/proc/$pid/ns" \
+		"$host/proc/$pid/net"
+	ln -s 'net:[4026531840]' "$host/proc/$pid/ns/net"
+	for fd; do
+		ln -s "socket:[$inode]" "$host/proc/$pid/fd/$fd"
+	done
+	{
+		echo "$header"
+		echo "   0: 00000000:0016 00000000:0000 0A $zero 0 0 18201 1"
+		echo "   1: 0500000A:C942 097100CB:115C 01 $zero 0 0 40960 1"
+	} >"$host/proc/$pid/net/tcp"
+	{
+		echo "$unix_header"
+		echo "0000000000000000: 00000002 00000000 00010000 0001 01" \
+			"15000 /run/dbus.sock"
+	} >"$host/proc/$pid/net/unix"
+}
+
+setup() {
+	repo=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	host=$BATS_TEST_TMPDIR/host
+	holder 640 15000 5
+	holder 812 18201 3
+	holder 1337 40960 0 1 2
+	mkdir -p "$host/etc" "$host/home/alice" "$host/root"
+	{
+		echo 'root:x:0:0:root:/root:/bin/bash'
+		echo 'alice:x:1000:1000::/home/alice:/bin/bash'
+	} >"$host/etc/passwd"
+	printf '%s\n' '#1700000000' 'systemctl status nginx' '#1700000060' \
+		'for i in 1 2' "do echo \$i" 'done' \
+		>"$host/home/alice/.bash_history"
+	printf '%s\n' '#1700000120' 'passwd alice' >"$host/root/.bash_history"
+	chmod -R a+rX "$host"
+	cd "$BATS_TEST_TMPDIR"
+	wrap psock "${PSOCK:-$repo/psock}"
+	wrap shhist "${SHHIST:-$repo/shhist}"
+	printf 'LISTEN\t\t0\t/run/dbus.sock\n' >last
+	export LC_ALL=C
+}
+
+wrap() {
+	printf '#!/bin/sh\nexec "%s" -r "%s" "$@"\n' "$2" "$host" >"$1"
+	chmod +x "$1"
+}
+
+# The indented lines of the README that are commands or their output.
+session() {
+	awk '/^    \$ / { on = 1 } !/^    / { on = 0 }
+		on { print substr($0, 5) }' "$repo/README"
+}
+
+@test "the README: every command prints what it says there" {
+	session | sed -n 's/^\$ //p' >commands
+	[ "$(wc -l <commands)" -ge 8 ]
+	while IFS= read -r line; do
+		printf '$ %s\n' "$line"
+		bash -c "$line" </dev/null 2>&1 || echo "status $?"
+	done <commands >got
+	session | diff - got
+}
+
+@test "the README: nothing but commands begins with \$" {
+	run grep -c "^    \\\$ " "$repo/README"
+	[ "$output" -eq "$(session | grep -c '^\$ ')" ]
+}
+
+@test "the README: two commands for a fresh machine, the targets exist" {
+	[ "$(grep -c '^    apt-get ' "$repo/README")" -eq 2 ]
+	grep -qx '    apt-get .* && make && ./psock' "$repo/README"
+	grep -qx '        .* && make test' "$repo/README"
+}
+
+@test "the README: at most 100 lines, of at most 80 columns" {
+	[ "$(wc -l <"$repo/README")" -le 100 ]
+	run grep -n '.\{81\}' "$repo/README"
+	[ "$status" -eq 1 ]
+}
+
+@test "the README: its columns are the default ones, in order" {
+	for tool in psock shhist; do
+		awk -v tool="$tool" '!/^    / { on = $0 == tool; next }
+			on { print $1 ($1 ~ /,$/ ? " " $2 : "") }' \
+			"$repo/README" | tr -d , | tr ' ' '\n' >named
+		"./$tool" | head -n 1 | tr '\t' '\n' >real
+		diff named real
+	done
+}
