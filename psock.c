@@ -52,6 +52,7 @@ enum {
 	MAX_FIELDS = 32,
 	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
+	FORGED = 255,		/* entry.table of a row that is dropped */
 	NONE = -1,
 };
 
@@ -121,6 +122,7 @@ struct netns {
 	int fd;			/* to enter it by, NONE: read by a process */
 	unsigned want;		/* tables that are still to be read */
 	unsigned doubtful;	/* tables whose rows net/protocols disputes */
+	unsigned explained;	/* doubtful ones that had forged rows */
 };
 
 /* One socket, as a line of a table or the socket itself tells it. */
@@ -554,11 +556,11 @@ is_gone(int errnum)
 }
 
 /*
- * Opens name below dir.  Below somebody else's root no link is followed and
- * nothing but a file or directory is opened.
+ * Opens one name in dir.  Below somebody else's root no link is followed
+ * and nothing but a file or directory is opened.
  */
 static int
-open_below(int dir, const char *name, int flags)
+open_one(int dir, const char *name, int flags)
 {
 	struct stat st;
 
@@ -573,6 +575,27 @@ open_below(int dir, const char *name, int flags)
 		flags |= O_NOFOLLOW;
 	}
 	return openat(dir, name, flags);
+}
+
+/* Opens a path below dir; below another root, one name after the other. */
+static int
+open_below(int dir, const char *path, int flags)
+{
+	char name[64];
+	size_t len = strcspn(path, "/");
+	int next, fd, saved;
+
+	if (root == NULL || path[len] == '\0')
+		return open_one(dir, path, flags);
+	format(name, sizeof name, "%.*s", (int)len, path);
+	next = open_one(dir, name, O_DIRECTORY);
+	if (next == -1)
+		return -1;
+	fd = open_below(next, path + len + 1, flags);
+	saved = errno;
+	close(next);
+	errno = saved;
+	return fd;
 }
 
 /* A reader of the file name below dir; returns -1 where there is none. */
@@ -949,11 +972,14 @@ static uint64_t
 read_table_inode(int dir)
 {
 	struct stat st;
+	int netdir, told;
 
-	if (fstatat(dir, "net/tcp", &st, root != NULL ?
-	    AT_SYMLINK_NOFOLLOW : 0) == -1)
+	netdir = open_below(dir, "net", O_DIRECTORY);
+	if (netdir == -1)
 		return 0;
-	return st.st_ino;
+	told = fstatat(netdir, "tcp", &st, AT_SYMLINK_NOFOLLOW);
+	close(netdir);
+	return told == -1 ? 0 : st.st_ino;
 }
 
 /*
@@ -989,8 +1015,17 @@ read_netns_inode(int dir, uint64_t *inode)
 {
 	char link[64];
 	ssize_t len;
+	int ns_dir;
 
-	len = readlinkat(dir, "ns/net", link, sizeof link);
+	if (root == NULL) {
+		len = readlinkat(dir, "ns/net", link, sizeof link);
+	} else {
+		ns_dir = open_below(dir, "ns", O_DIRECTORY);
+		if (ns_dir == -1)
+			return -1;
+		len = readlinkat(ns_dir, "net", link, sizeof link);
+		close(ns_dir);
+	}
 	if (len == -1)
 		return -1;
 	if (parse_link(link, len, "net:[", inode) == -1) {
@@ -1227,19 +1262,37 @@ new_buckets(uint32_t *old, size_t mask)
 	return b;
 }
 
-/* Orders the holders by pid and fd and makes them found by inode. */
+/*
+ * Orders the holders by pid and fd.  Threads that share descriptors with
+ * each other but not with their leader told of them more than once.
+ */
+static void
+sort_holders(void)
+{
+	size_t i, n = 0;
+
+	for (i = 1; i < nholders; i++)
+		if (compare_holders(&holders[i - 1], &holders[i]) > 0)
+			break;
+	if (i >= nholders)
+		return;
+	qsort(holders, nholders, sizeof *holders, compare_holders);
+	for (i = 0; i < nholders; i++)
+		if (n == 0 || holders[n - 1].fd != holders[i].fd ||
+		    holders[n - 1].inode != holders[i].inode ||
+		    tasks[holders[n - 1].task].pid !=
+		    tasks[holders[i].task].pid)
+			holders[n++] = holders[i];
+	nholders = n;
+}
+
+/* Makes the holders found by inode. */
 static void
 index_holders(void)
 {
 	size_t i;
 	uint32_t *bucket;
 
-	for (i = 1; i < nholders; i++)
-		if (compare_holders(&holders[i - 1], &holders[i]) > 0) {
-			qsort(holders, nholders, sizeof *holders,
-			    compare_holders);
-			break;
-		}
 	if (nholders >= UINT32_MAX)
 		fatal("%s", strerror(EOVERFLOW));
 	holder_mask = hash_mask(nholders);
@@ -1295,6 +1348,7 @@ read_processes(void)
 				    strerror(ESRCH));
 		free(list.n);
 	}
+	sort_holders();
 	index_holders();
 }
 
@@ -1421,7 +1475,8 @@ find_entry(uint64_t inode)
 {
 	uint32_t i = entry_buckets[hash(inode, entry_mask)];
 
-	while (i != 0 && entries[i - 1].inode != inode)
+	while (i != 0 && (entries[i - 1].inode != inode ||
+	    entries[i - 1].table == FORGED))
 		i = entries[i - 1].next;
 	return i != 0 ? &entries[i - 1] : NULL;
 }
@@ -2275,15 +2330,20 @@ static int
 mount_proc(void)
 {
 	enum { CMD_CREATE = 6 };
-	int fs, fd = -1;
+	int fs, mnt = -1, fd = -1;
 
 	fs = (int)syscall(SYS_fsopen, "proc", 1 /* FSOPEN_CLOEXEC */);
 	if (fs == -1)
 		return -1;
 	if (syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0) == 0)
-		fd = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */,
+		mnt = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */,
 		    0);
 	close(fs);
+	if (mnt == -1)
+		return -1;
+	/* That is an O_PATH descriptor. */
+	fd = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(mnt);
 	return fd;
 }
 
@@ -2562,14 +2622,11 @@ mark_lost(void)
 	const struct holder *h;
 	struct entry e;
 	uint32_t ns, i;
-	int asked, marked = 0, doubt = !some_tables;
+	int asked, marked = 0;
 
-	for (i = 0; i < nnamespaces && root == NULL; i++) {
+	for (i = 0; i < nnamespaces; i++)
 		namespaces[i].want = namespaces[i].doubtful;
-		doubt |= namespaces[i].doubtful != 0;
-	}
-	for (h = holders; h < holders + nholders && doubt && root == NULL;
-	    h++) {
+	for (h = holders; h < holders + nholders; h++) {
 		if (find_entry(h->inode) != NULL ||
 		    first_holder(h->inode) != h)
 			continue;
@@ -2613,7 +2670,8 @@ report_doubts(void)
 
 	for (i = 0; i < nnamespaces; i++)
 		for (t = 0; t < NTABLES; t++)
-			if ((namespaces[i].doubtful & 1u << t) != 0)
+			if ((namespaces[i].doubtful &
+			    ~namespaces[i].explained & 1u << t) != 0)
 				count_warning("table", nettables[t].name,
 				    "not the number of rows that "
 				    "net/protocols counts");
@@ -2635,15 +2693,60 @@ add_unlisted(void)
 			add_entry(&e);
 }
 
-/* Whether a row of the unix table says what its socket says. */
+/*
+ * Whether a row of the unix table says what its socket says.  The socket's
+ * name may go on with a newline and what was taken for rows.
+ */
 static int
 is_true_row(const struct entry *e, const struct entry *truth)
 {
 	return truth->family == AF_UNIX && e->type == truth->type &&
 	    (e->state == STATE_UNIX + 5) == (truth->state == STATE_UNIX + 5) &&
 	    (truth->netns == UINT32_MAX || e->netns == truth->netns) &&
-	    e->text_len == truth->text_len &&
-	    memcmp(texts + e->text, texts + truth->text, e->text_len) == 0;
+	    e->text_len <= truth->text_len &&
+	    memcmp(texts + e->text, texts + truth->text, e->text_len) == 0 &&
+	    (e->text_len == truth->text_len ||
+	    texts[truth->text + e->text_len] == '\n');
+}
+
+static void
+drop_forged(struct entry *e)
+{
+	count_warning("row", nettables[e->table].name, "forged, dropped");
+	namespaces[e->netns].explained |= 1u << e->table;
+	e->table = FORGED;
+}
+
+/*
+ * Drops what looked like rows but is part of this socket's name, where they
+ * name a socket that nobody holds; others are asked themselves.
+ */
+static void
+drop_embedded(const struct entry *e)
+{
+	struct field f[MAX_FIELDS];
+	struct entry row_in_name, *other;
+	const char *s = texts + e->text, *end = s + e->text_len;
+	uint32_t i;
+	size_t len;
+
+	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL) {
+		s++;
+		len = unix_row_length(s, (size_t)(end - s));
+		if (len == 0 || parse_unix(NULL, &row_in_name, f,
+		    split(s, len, f), NULL) == -1)
+			continue;
+		i = row_in_name.inode == 0 ? 0 : entry_buckets[hash(
+		    row_in_name.inode, entry_mask)];
+		for (; i != 0; i = other->next) {
+			other = &entries[i - 1];
+			if (other->inode == row_in_name.inode &&
+			    other->table == e->table &&
+			    other->netns == e->netns &&
+			    first_holder(other->inode) == NULL)
+				drop_forged(other);
+		}
+	}
 }
 
 /* Whether another entry names the same inode with other facts. */
@@ -2654,7 +2757,7 @@ is_disputed(const struct entry *e)
 
 	for (; i != 0; i = entries[i - 1].next)
 		if (entries[i - 1].inode == e->inode && &entries[i - 1] != e &&
-		    entries[i - 1].table != UINT8_MAX)
+		    entries[i - 1].table != FORGED)
 			return 1;
 	return 0;
 }
@@ -2686,11 +2789,13 @@ settle_forgeries(void)
 				    "one of them forged");
 			continue;
 		}
-		if (is_true_row(e, &truth))
+		if (!is_true_row(e, &truth)) {
+			drop_forged(e);
 			continue;
-		count_warning("row", nettables[e->table].name,
-		    "forged, dropped");
-		e->table = UINT8_MAX;
+		}
+		e->text = truth.text;
+		e->text_len = truth.text_len;
+		drop_embedded(e);
 	}
 }
 
@@ -2751,7 +2856,7 @@ print_entries(void)
 	if (!hflag)
 		print_header();
 	for (i = 0; i < nentries; i++)
-		if (entries[i].table != UINT8_MAX)
+		if (entries[i].table != FORGED)
 			print_entry(&entries[i]);
 }
 
