@@ -578,9 +578,9 @@ parse_number(const char *s, size_t n, int base, uint64_t max, uint64_t *value)
 				return -1;
 			digit += 10;
 		}
-		if (v > (max - digit) / (unsigned)base || digit > max)
+		if (__builtin_mul_overflow(v, (unsigned)base, &v) ||
+		    __builtin_add_overflow(v, digit, &v) || v > max)
 			return -1;
-		v = v * (unsigned)base + digit;
 	}
 	*value = v;
 	return 0;

@@ -753,14 +753,14 @@ read_link(int dir, const char *name)
 
 /* Processes */
 
-/* Splits s at blanks into at most MAX_FIELDS fields; returns how many. */
+/* Splits s at blanks into at most max fields; returns how many. */
 static size_t
-split(const char *s, size_t len, struct field *fields)
+split_some(const char *s, size_t len, struct field *fields, size_t max)
 {
 	const char *end = s + len;
 	size_t n = 0;
 
-	while (n < MAX_FIELDS) {
+	while (n < max) {
 		while (s < end && (*s == ' ' || *s == '\t'))
 			s++;
 		if (s == end)
@@ -772,6 +772,12 @@ split(const char *s, size_t len, struct field *fields)
 		n++;
 	}
 	return n;
+}
+
+static size_t
+split(const char *s, size_t len, struct field *fields)
+{
+	return split_some(s, len, fields, MAX_FIELDS);
 }
 
 static int
@@ -1862,7 +1868,7 @@ read_rows(struct reader *r, int netdir, const struct nettable *t,
 {
 	struct field f[MAX_FIELDS];
 	struct entry e;
-	size_t n;
+	size_t n, wanted;
 	ptrdiff_t len;
 	char *line;
 	int i, most = 0;
@@ -1870,8 +1876,10 @@ read_rows(struct reader *r, int netdir, const struct nettable *t,
 	for (i = 0; i < MAX_WANTED; i++)
 		if (place[i] > most)
 			most = place[i];
+	/* A list of addresses is the last that sctp's parser wants. */
+	wanted = t->parse == parse_sctp ? MAX_FIELDS : (size_t)most + 1;
 	while ((len = read_line(r, '\n', &line)) != -1) {
-		n = split(line, (size_t)len, f);
+		n = split_some(line, (size_t)len, f, wanted);
 		e = *blank;
 		if (!r->ended || r->cut || n <= (size_t)most ||
 		    t->parse(t, &e, f, n, place) == -1) {

@@ -48,7 +48,7 @@ setup() {
 		>"$host/home/alice/.bash_history"
 	printf '%s\n' '#1700000120' 'passwd alice' >"$host/root/.bash_history"
 	chmod -R a+rX "$host"
-	cd "$BATS_TEST_TMPDIR"
+	cd "$BATS_TEST_TMPDIR" || return
 	wrap psock "${PSOCK:-$repo/psock}"
 	wrap shhist "${SHHIST:-$repo/shhist}"
 	printf 'LISTEN\t\t0\t/run/dbus.sock\n' >last
