@@ -1096,8 +1096,9 @@ is_held(size_t from, size_t to, int fd, uint64_t inode)
 /*
  * Reads the descriptors below dir.  Those that holders[leader..leader_end)
  * have too are the leader's, seen through a thread that shares them.
+ * Returns -1 where they may not be read.
  */
-static void
+static int
 read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 {
 	static struct numbers list;
@@ -1116,8 +1117,10 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 		fd = list.n[i];
 		len = readlinkat(fd_dir, number_name(name, fd), link,
 		    sizeof link);
-		if (len == -1 && !is_gone(errno))
+		if (len == -1 && !is_gone(errno)) {
 			refused = errno;
+			break;	/* one is refused where all are */
+		}
 		if (parse_link(link, len, "socket:[", &inode) == 0) {
 			if (is_held(leader, leader_end, fd, inode))
 				continue;
@@ -1133,6 +1136,7 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 		count_warning("process", "fd", strerror(refused));
 	if (fd_dir != -1)
 		close(fd_dir);
+	return refused != 0 ? -1 : 0;
 }
 
 /* Whether two threads share their descriptors, as far as kcmp(2) tells. */
@@ -1169,7 +1173,7 @@ read_thread(int task_dir, int pid_dir, int tid, size_t leader_task,
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	lead = &tasks[leader_task];
 	if (own)
-		read_fds(dir, (uint32_t)ntasks, leader, leader_end);
+		(void)read_fds(dir, (uint32_t)ntasks, leader, leader_end);
 	if (nholders > before || (ns != lead->netns && ns != UINT32_MAX)) {
 		tasks[ntasks] = (struct task){ lead->pid, tid, ns, NULL };
 		if (nholders > before && (needs & NEED_PROCESS) != 0)
@@ -1210,7 +1214,7 @@ read_process(int pid)
 {
 	size_t leader = nholders, task = ntasks;
 	struct task t = { pid, pid, UINT32_MAX, NULL };
-	int dir;
+	int dir, refused;
 
 	dir = open_task(&t);
 	if (dir == -1)
@@ -1218,11 +1222,13 @@ read_process(int pid)
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	tasks[ntasks++] = t;
 	t.netns = netns_of(dir, (uint32_t)task);
-	read_fds(dir, (uint32_t)task, 0, 0);
+	refused = read_fds(dir, (uint32_t)task, 0, 0);
 	if (nholders > leader && (needs & NEED_PROCESS) != 0)
 		t.details = read_details(dir, dir);
 	tasks[task] = t;
-	read_threads(dir, task, leader);
+	/* What refuses its leader's descriptors refuses its threads'. */
+	if (!refused)
+		read_threads(dir, task, leader);
 	close(dir);
 	return 0;
 }
