@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
@@ -2874,6 +2875,59 @@ print_entries(void)
 			print_entry(&entries[i]);
 }
 
+/*
+ * What psock asks of the kernel from here on; anything else kills it.  It
+ * never writes but to its output, connects, signals, traces or executes.
+ */
+static const int allowed_calls[] = {
+	SYS_read, SYS_write, SYS_close, SYS_openat, SYS_readlinkat,
+	SYS_getdents64, SYS_fcntl, SYS_ioctl, SYS_lseek, SYS_getxattr,
+	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
+	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
+	SYS_statx, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
+	/* What the libraries of a sanitizer's build need. */
+	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid,
+	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sched_yield,
+#ifdef SYS_open
+	SYS_open, SYS_readlink,
+#endif
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_fstatat64	/* 32-bit machines */
+	SYS_fstatat64, SYS_fstat64, SYS_fcntl64, SYS__llseek, SYS_mmap2,
+#endif
+#ifdef SYS_socketcall
+	SYS_socketcall,
+#endif
+};
+
+/*
+ * Gives up the capabilities that reading /proc, entering namespaces and
+ * copying descriptors do not need, and all other system calls.
+ */
+static void
+confine_psock(void)
+{
+	const uint32_t keep = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_NET_ADMIN |
+	    1u << CAP_SYS_PTRACE | 1u << CAP_SYS_ADMIN;
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &head, caps) == 0) {
+		caps[0].effective &= keep;
+		caps[0].permitted &= keep;
+		caps[0].inheritable = 0;
+		memset(&caps[1], 0, sizeof caps[1]);
+		(void)syscall(SYS_capset, &head, caps);
+	}
+	/* Without seccomp it goes on as it is. */
+	(void)confine(allowed_calls, sizeof allowed_calls /
+	    sizeof *allowed_calls);
+}
+
 static const char usage[] =
     "usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"
     "       psock -h | -V\n";
@@ -2993,6 +3047,7 @@ main(int argc, char *argv[])
 		qsort(pids, npids, sizeof *pids, compare_ints);
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
 	open_proc();
+	confine_psock();
 	read_processes();
 	index_entries(nholders + nholders / 4);
 	if (root == NULL)
