@@ -2482,6 +2482,28 @@ ask_netns(int fd)
 	return keep_netns(ns, st.st_ino);
 }
 
+/* The table that should list a socket, as a bit; 0: none does. */
+static unsigned
+table_of(const struct entry *e, int asked)
+{
+	const struct nettable *t;
+	size_t i;
+
+	if (asked && e->protocol == IPPROTO_TCP && e->state == 7)
+		return 0;	/* unbound, or bound but not listening */
+	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
+	    (e->family == AF_INET || e->family == AF_INET6))
+		return 0;
+	for (i = 0; i < NTABLES; i++) {
+		t = &nettables[i];
+		if (t->family == e->family && t->parse != parse_sctp &&
+		    t->family != AF_NETLINK && (t->protocol == e->protocol ||
+		    t->family == AF_UNIX || t->family == AF_PACKET))
+			return table_mask & 1u << i;
+	}
+	return 0;
+}
+
 /* What a copy of a socket's descriptor tells of it. */
 static void
 ask_copy(int fd, struct entry *e)
@@ -2489,11 +2511,16 @@ ask_copy(int fd, struct entry *e)
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
 	struct stat st;
-	int connected;
+	uint16_t protocol = (uint16_t)socket_option(fd, SO_PROTOCOL);
+	int raw, connected;
 
 	e->family = (uint16_t)socket_option(fd, SO_DOMAIN);
-	e->protocol = (uint16_t)socket_option(fd, SO_PROTOCOL);
 	e->type = (uint8_t)socket_option(fd, SO_TYPE);
+	raw = e->type == SOCK_RAW &&
+	    (e->family == AF_INET || e->family == AF_INET6);
+	e->protocol = raw ? IPPROTO_RAW : protocol;
+	if (some_tables && table_of(e, 0) == 0)
+		return;		/* what is not printed is not asked */
 	if (fstat(fd, &st) == 0)
 		e->owner = st.st_uid;
 	memset(&ss, 0, sizeof ss);
@@ -2507,12 +2534,8 @@ ask_copy(int fd, struct entry *e)
 	connected = getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
 	if (connected)
 		set_address(e, &ss, len, e->remote, &e->remote_port);
-	if (e->type == SOCK_RAW &&
-	    (e->family == AF_INET || e->family == AF_INET6)) {
-		/* As the tables have it. */
-		e->local_port = e->protocol;
-		e->protocol = IPPROTO_RAW;
-	}
+	if (raw)
+		e->local_port = protocol;	/* as the tables have it */
 	ask_state(fd, e, connected);
 	e->netns = ask_netns(fd);
 }
@@ -2603,28 +2626,6 @@ ask_socket(uint64_t inode, struct entry *e)
 		}
 	}
 	return root != NULL ? REFUSED : result;
-}
-
-/* The table that should list a socket, as a bit; 0: none does. */
-static unsigned
-table_of(const struct entry *e, int asked)
-{
-	const struct nettable *t;
-	size_t i;
-
-	if (asked && e->protocol == IPPROTO_TCP && e->state == 7)
-		return 0;	/* unbound, or bound but not listening */
-	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
-	    (e->family == AF_INET || e->family == AF_INET6))
-		return 0;
-	for (i = 0; i < NTABLES; i++) {
-		t = &nettables[i];
-		if (t->family == e->family && t->parse != parse_sctp &&
-		    t->family != AF_NETLINK && (t->protocol == e->protocol ||
-		    t->family == AF_UNIX || t->family == AF_PACKET))
-			return table_mask & 1u << i;
-	}
-	return 0;
 }
 
 /*
