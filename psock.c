@@ -570,7 +570,7 @@ open_one(int dir, const char *name, int flags)
 		if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 			return -1;
 		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-			errno = EINVAL;
+			errno = S_ISLNK(st.st_mode) ? ELOOP : EINVAL;
 			return -1;
 		}
 		flags |= O_NOFOLLOW;
@@ -1335,32 +1335,46 @@ first_holder(uint64_t inode)
 	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
 }
 
+/* Reads the processes of -p alone. */
 static void
-read_processes(void)
+read_listed(void)
+{
+	size_t i;
+
+	for (i = 0; i < npids; i++)
+		if (read_process(pids[i]) == -1)
+			warning("process %d: %s", pids[i],
+			    strerror(is_gone(errno) ? ESRCH : errno));
+}
+
+/* Who holds nothing of a socket is known when all have been read. */
+static void
+read_all(void)
 {
 	struct numbers list = { 0 };
 	size_t i;
 
-	if (!want_ownerless || npids > 0)
-		for (i = 0; i < npids && !want_ownerless; i++)
-			if (pids[i] >= 0 && read_process(pids[i]) == -1)
-				warning("process %d: %s", pids[i],
-				    strerror(is_gone(errno) ? ESRCH : errno));
-	if (want_ownerless) {
-		if (read_numbers(proc, &list) == -1)
-			fatal("%s/proc: %s", root != NULL ? root : "",
+	if (read_numbers(proc, &list) == -1)
+		fatal("%s/proc: %s", root != NULL ? root : "",
+		    strerror(errno));
+	for (i = 0; i < list.count; i++)
+		if (read_process(list.n[i]) == -1 && !is_gone(errno))
+			count_warning("process", "directory",
 			    strerror(errno));
-		for (i = 0; i < list.count; i++)
-			if (read_process(list.n[i]) == -1 && !is_gone(errno))
-				count_warning("process", "directory",
-				    strerror(errno));
-		for (i = 0; i < npids; i++)
-			if (pids[i] >= 0 && bsearch(&pids[i], list.n,
-			    list.count, sizeof *list.n, compare_ints) == NULL)
-				warning("process %d: %s", pids[i],
-				    strerror(ESRCH));
-		free(list.n);
-	}
+	for (i = 0; i < npids; i++)
+		if (pids[i] != NONE && bsearch(&pids[i], list.n, list.count,
+		    sizeof *list.n, compare_ints) == NULL)
+			warning("process %d: %s", pids[i], strerror(ESRCH));
+	free(list.n);
+}
+
+static void
+read_processes(void)
+{
+	if (want_ownerless)
+		read_all();
+	else
+		read_listed();
 	sort_holders();
 	index_holders();
 }
@@ -2007,7 +2021,7 @@ read_table(int netdir, size_t table, uint32_t ns, int pass,
 
 	*tally = (struct tally){ 0, 0 };
 	if (open_lines(&r, netdir, t->file) == -1) {
-		if (!is_gone(errno) && errno != EINVAL)
+		if (!is_gone(errno))
 			count_warning("table", t->file, strerror(errno));
 		return -1;
 	}
@@ -2195,37 +2209,39 @@ read_entered(uint32_t ns, int pass)
 	close(home);
 }
 
-static void
+/* Returns 0 where no process of the namespace could serve. */
+static int
 read_netns(uint32_t ns, int pass)
 {
 	size_t i;
 
 	if (namespaces[ns].fd != NONE) {
 		read_entered(ns, pass);
-		return;
+		return 1;
 	}
 	for (i = namespaces[ns].first_task; i < ntasks; i++)
 		if (tasks[i].netns == ns && read_through(&tasks[i], ns, pass))
-			return;
+			return 1;
+	return 0;
 }
 
-/* No process tells a namespace: before Linux 2.6.25, or none is there. */
+/* No process has tables of its own: before Linux 2.6.25, or none is left. */
 static void
 read_only_netns(void)
 {
-	int netdir = open_below(proc, "net", O_DIRECTORY);
+	int netdir = open_below(proc, "net", O_DIRECTORY), found = 0;
 
-	if (netdir == -1 || !read_tables(netdir,
-	    add_netns(0, 0, 0, NONE), 0)) {
-		if (ntasks == 0)
-			fatal("%s/proc: no process and no table",
-			    root != NULL ? root : "");
-		warning("net: no table");
-	}
-	if (netdir != -1)
+	if (nnamespaces == 0)
+		add_netns(0, 0, 0, NONE);
+	if (netdir != -1) {
+		found = read_tables(netdir, 0, 0);
 		close(netdir);
-	if (nnamespaces > 0)
-		namespaces[0].want = 0;
+	}
+	if (!found && ntasks == 0)
+		fatal("%s/proc: no process and no table",
+		    root != NULL ? root : "");
+	if (!found)
+		warning("net: no table");
 }
 
 static uint32_t
@@ -2660,18 +2676,18 @@ static void
 read_namespaces(void)
 {
 	uint32_t i;
-	int pass;
+	int pass, found = 0;
 
 	if (!want_ownerless && nholders == 0)
 		return;
-	if (nnamespaces == 0) {
-		read_only_netns();
-		return;
-	}
 	for (pass = 0; pass < PASSES; pass++) {
 		for (i = 0; i < nnamespaces; i++)
 			if (namespaces[i].want != 0)
-				read_netns(i, pass);
+				found += read_netns(i, pass);
+		if (found == 0) {
+			read_only_netns();
+			return;
+		}
 		if (root != NULL || (pass + 1 < PASSES && !mark_lost()))
 			break;
 	}
@@ -2938,7 +2954,7 @@ static void
 parse_pids(const char *list)
 {
 	uint64_t value;
-	size_t len;
+	size_t len, i, n;
 
 	want_ownerless = 0;
 	for (;; list += len + 1) {
@@ -2956,6 +2972,11 @@ parse_pids(const char *list)
 		if (list[len] == '\0')
 			break;
 	}
+	qsort(pids, npids, sizeof *pids, compare_ints);
+	for (i = 1, n = 1; i < npids; i++)
+		if (pids[i] != pids[n - 1])
+			pids[n++] = pids[i];
+	npids = n;
 }
 
 static void
@@ -3044,8 +3065,6 @@ main(int argc, char *argv[])
 		usage_error(usage);
 	if (!some_tables)
 		table_mask = (1u << NTABLES) - 1;
-	if (npids > 0)
-		qsort(pids, npids, sizeof *pids, compare_ints);
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
 	open_proc();
 	confine_psock();
