@@ -1,0 +1,357 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# What psock and shhist share: escaped rows, -H -o -q -h -V, usage errors,
+# write errors and warnings.  Both look at a tree that holds a table of unix
+# sockets and a history of one command each.
+
+# shellcheck disable=SC2034 # ${!tool} uses psock and shhist
+
+tools='psock shhist'
+
+# The bytes of each case, as for printf(1), and the field that they are.
+cases() {
+	cat <<'END'
+plain !~	plain !~
+\\	\\\\
+a\tb	a\\tb
+a\rb	a\\rb
+\001\037	\\x01\\x1f
+\033[31mred\007	\\x1b[31mred\\x07
+\177	\\x7f
+end\\	end\\\\
+\\n is not a newline	\\\\n is not a newline
+\303\251 \342\202\254 \360\237\230\200	\303\251 \342\202\254 \360\237\230\200
+\302\200 \302\237	\\xc2\\x80 \\xc2\\x9f
+\302\240	\302\240
+\302\2331m	\\xc2\\x9b1m
+\200\277	\\x80\\xbf
+\300\257 \301\277	\\xc0\\xaf \\xc1\\xbf
+\340\200\257 \340\237\277	\\xe0\\x80\\xaf \\xe0\\x9f\\xbf
+\340\240\200	\340\240\200
+\355\237\277	\355\237\277
+\355\240\200 \355\277\277	\\xed\\xa0\\x80 \\xed\\xbf\\xbf
+\356\200\200	\356\200\200
+\360\217\277\277	\\xf0\\x8f\\xbf\\xbf
+\360\220\200\200	\360\220\200\200
+\364\217\277\277	\364\217\277\277
+\364\220\200\200	\\xf4\\x90\\x80\\x80
+\365\200\200\200	\\xf5\\x80\\x80\\x80
+\376\377	\\xfe\\xff
+\342\202x	\\xe2\\x82x
+\360\237\230	\\xf0\\x9f\\x98
+\303	\\xc3
+\303\303\251	\\xc3\303\251
+12345678\303\251\033	12345678\303\251\\x1b
+1234567\\12345678\033	1234567\\\\12345678\\x1b
+the twelfth \177 and more of it	the twelfth \\x7f and more of it
+the twelfth \\ and more of it	the twelfth \\\\ and more of it
+the twelfth \001 and more of it	the twelfth \\x01 and more of it
+\330\233 \330\235	\330\233 \330\235
+\330\234	\\xd8\\x9c
+\342\200\215 \342\200\220	\342\200\215 \342\200\220
+\342\200\216\342\200\217	\\xe2\\x80\\x8e\\xe2\\x80\\x8f
+\342\200\247 \342\200\257	\342\200\247 \342\200\257
+\342\200\250\342\200\251	\\xe2\\x80\\xa8\\xe2\\x80\\xa9
+\342\200\252\342\200\253\342\200\254	\\xe2\\x80\\xaa\\xe2\\x80\\xab\\xe2\\x80\\xac
+\342\200\255\342\200\256	\\xe2\\x80\\xad\\xe2\\x80\\xae
+\342\201\245 \342\201\252	\342\201\245 \342\201\252
+\342\201\246\342\201\247	\\xe2\\x81\\xa6\\xe2\\x81\\xa7
+\342\201\250\342\201\251	\\xe2\\x81\\xa8\\xe2\\x81\\xa9
+END
+}
+
+# unix_table NAME...: the table with a socket of each name.
+unix_table() {
+	local i=100 name
+	echo 'Num       RefCount Protocol Flags    Type St Inode Path'
+	for name; do
+		printf '0000000000000000: 00000002 00000000 00000000 0002 01 '
+		printf '%5d %s\n' "$((i++))" "$name"
+	done
+}
+
+# tree NAME...: sockets of these names; a history of these commands.
+tree() {
+	unix_table "$@" >"$host/proc/42/net/unix"
+	printf '%s\n' "$@" >"$host/root/.sh_history"
+}
+
+setup() {
+	repo=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	psock=${PSOCK:-$repo/psock}
+	shhist=${SHHIST:-$repo/shhist}
+	host=$BATS_TEST_TMPDIR/host
+	mkdir -p "$host/proc/42/fd" "$host/proc/42/ns" "$host/proc/42/net" \
+		"$host/root" "$host/etc"
+	ln -s 'net:[4026531840]' "$host/proc/42/ns/net"
+	echo "root:x:$(id -u):$(id -g):root:/root:/bin/sh" \
+		>"$host/etc/passwd"
+	tree one two
+	cd "$BATS_TEST_TMPDIR" || return
+	export LC_ALL=C
+}
+
+# on TOOL [argument...]: the tool, looking at the tree.
+on() {
+	local tool=${!1}
+	shift
+	"$tool" -r "$host" "$@"
+}
+
+# The column of each tool that holds an attacker's text.
+text_of() {
+	[ "$1" = psock ] && echo path || echo command
+}
+
+# status_of COMMAND...: its exit status in $status, its output in files.
+status_of() {
+	status=0
+	"$@" >out 2>err </dev/null || status=$?
+}
+
+@test "fields: every kind of byte is escaped, or not, as the design says" {
+	local -a names=()
+	while IFS=$'\t' read -r bytes field; do
+		names+=("/$(printf '%bx' "$bytes")")
+		printf '/%bx\n' "$field"
+	done < <(cases) >expected
+	[ "${#names[@]}" -ge 40 ]
+	tree "${names[@]}"
+	for tool in $tools; do
+		on "$tool" -H -o "$(text_of "$tool")" >out
+		diff expected out
+	done
+}
+
+@test "fields: printf %b gives every byte back" {
+	local i all=/
+	for i in {1..9} {11..255}; do
+		all+=$(printf '\\x%02x' "$i")
+	done
+	all=$(printf '%b' "$all")
+	# The name of a unix socket has at most 108 bytes.
+	for part in "${all:0:100}" "${all:100:100}" "${all:200}"; do
+		tree "/$part"
+		for tool in $tools; do
+			field=$(on "$tool" -H -o "$(text_of "$tool")")
+			[ "$(printf %b "$field")" = "/$part" ]
+			[[ $field != *[[:cntrl:]]* ]]
+		done
+	done
+}
+
+@test "fields: a newline in a unix name is \\n, and the row is one line" {
+	tree $'/a\nb'
+	[ "$(on psock -H -o path)" = '/a\nb' ]
+}
+
+@test "fields: long ones are whole, in whole characters" {
+	# Longer than any buffer, of 2, 3 and 4 bytes, ahead of 0 to 7 bytes.
+	for char in $'\303\251' $'\342\202\254' $'\360\237\230\200'; do
+		for pad in '' a ab abc abcdefg; do
+			printf "$pad%.0s" 1 >root
+			for _ in {1..500}; do printf '%s' "$char"; done >piece
+			for _ in {1..100}; do cat piece; done >>root
+			cp root "$host/root/.sh_history"
+			on shhist -H -o command >out
+			echo >>root
+			cmp root out
+		done
+	done
+}
+
+@test "-H: no header row" {
+	for tool in $tools; do
+		on "$tool" >with
+		on "$tool" -H >without
+		[ "$(wc -l <with)" -eq 3 ]
+		tail -n +2 with | cmp - without
+	done
+}
+
+@test "-o: these columns, in this order, as often as named" {
+	on psock -o socket,pid,socket >out
+	printf '%s\t%s\t%s\n' socket pid socket 100 -1 100 101 -1 101 |
+		diff - out
+	on shhist -o command,uid,command >out
+	printf '%s\t%s\t%s\n' command uid command one "$(id -u)" one \
+		two "$(id -u)" two | diff - out
+}
+
+@test "-o +LIST: after the default columns" {
+	for tool in $tools; do
+		column=$(text_of "$tool")
+		on "$tool" >default
+		on "$tool" -o "$column" >texts
+		on "$tool" -o "+$column,$column" >out
+		paste default texts texts | diff - out
+	done
+}
+
+@test "-o: each of the valid columns that an error lists is one" {
+	for tool in $tools; do
+		status_of on "$tool" -o nonsense
+		[ "$status" -eq 2 ]
+		[ ! -s out ]
+		grep -q "^$tool: .*nonsense" err
+		sed 's/.*://' err | tr -s ' ' '\n' | grep . >valid
+		[ "$(wc -l <valid)" -ge 8 ]
+		while read -r name; do
+			on "$tool" -o "$name" >out
+			[ "$(head -n 1 out)" = "$name" ]
+		done <valid
+		on "$tool" >out
+		head -n 1 out | tr '\t' '\n' >default
+		head -n "$(wc -l <default)" valid | diff default -
+	done
+}
+
+@test "-o: unknown, empty and half names are usage errors" {
+	for tool in $tools; do
+		column=$(text_of "$tool")
+		for list in '' + ',' "$column"',' ','"$column" \
+			"$column,,$column" " $column" \
+			"${column%?}" "${column}s" "${column^}" \
+			"+$column,+$column"; do
+			status_of on "$tool" -o "$list"
+			[ "$status" -eq 2 ]
+			[ ! -s out ]
+			grep -q "$column" err
+		done
+	done
+}
+
+@test "-q: no warnings, the same status and rows" {
+	for arguments in 'psock -p 42,4242' 'shhist -u root,nobody-here'; do
+		read -ra words <<<"$arguments"
+		status_of on "${words[@]}"
+		[ "$status" -eq 1 ]
+		[ "$(grep -c "^${words[0]}: " err)" -eq 1 ]
+		mv out rows
+		status_of on "${words[@]}" -q
+		[ "$status" -eq 1 ]
+		[ ! -s err ]
+		cmp rows out
+	done
+}
+
+@test "-h: the usage on standard output, exit 0" {
+	for tool in $tools; do
+		status_of "${!tool}" -h
+		[ "$status" -eq 0 ]
+		[ ! -s err ]
+		grep -q "^usage: $tool \[-" out
+	done
+}
+
+@test "-V: name and version on standard output, exit 0" {
+	for tool in $tools; do
+		status_of "${!tool}" -V
+		[ "$status" -eq 0 ]
+		[ ! -s err ]
+		[ "$(wc -l <out)" -eq 1 ]
+		grep -Eqx "$tool [0-9]+(\.[0-9]+)+( \([0-9a-f]{7,}(-dirty)?\))?" out
+	done
+}
+
+@test "options: joined, and ended by --" {
+	for tool in $tools; do
+		column=$(text_of "$tool")
+		[ "$(on "$tool" "-Hqo$column" -- | paste -s -)" = \
+			$'one\ttwo' ]
+	done
+	status_of on psock -- -H
+	[ "$status" -eq 2 ]
+}
+
+@test "usage errors: exit 2, nothing on standard output" {
+	for arguments in 'psock -Z' 'psock --help' 'psock -o' 'psock -p' \
+		'psock -r' 'psock -t' 'psock operand' 'psock -p x' \
+		'psock -p 1,' 'psock -p -2' 'psock -t nonsense' \
+		'shhist -Z' 'shhist --help' 'shhist -o' 'shhist -u' \
+		'shhist -r'; do
+		read -ra words <<<"$arguments"
+		status_of "${!words[0]}" "${words[@]:1}"
+		[ "$status" -eq 2 ]
+		[ ! -s out ]
+		[ -s err ]
+	done
+}
+
+@test "a root that is not there: exit 2 and no rows" {
+	for tool in $tools; do
+		status_of "${!tool}" -r "$host/not-there"
+		[ "$status" -eq 2 ]
+		[ "$(wc -l <out)" -le 1 ]
+		grep -q "^$tool: " err
+	done
+}
+
+@test "a full disk: exit 2 and the reason" {
+	for tool in $tools; do
+		for option in -q -h -V; do
+			status=0
+			on "$tool" "$option" >/dev/full 2>err || status=$?
+			[ "$status" -eq 2 ]
+			grep -q "^$tool: .*No space left on device" err
+		done
+	done
+}
+
+@test "a closed standard output: exit 2 and the reason" {
+	for tool in $tools; do
+		status=0
+		on "$tool" >&- 2>err || status=$?
+		[ "$status" -eq 2 ]
+		grep -q "^$tool: .*Bad file descriptor" err
+	done
+}
+
+@test "a closed standard input or error: no matter" {
+	for tool in $tools; do
+		on "$tool" >rows
+		on "$tool" <&- | cmp - rows
+		on "$tool" 2>&- | cmp - rows
+		on "$tool" <&- 2>&- | cmp - rows
+	done
+	status=0
+	on psock -p 42,4242 2>&- >out || status=$?
+	[ "$status" -eq 1 ]
+	[ "$(wc -l <out)" -eq 1 ]
+}
+
+@test "a reader that goes away: killed by SIGPIPE, quietly" {
+	local -a names
+	mapfile -t names < <(seq -f "/%0100.0f" 5000)
+	tree "${names[@]}"
+	# Even where whoever starts it ignores the signal.
+	trap '' PIPE
+	for tool in $tools; do
+		{
+			on "$tool" 2>err && echo 0 >how || echo $? >how
+		} | head -n 1 >out
+		[ "$(wc -l <out)" -eq 1 ]
+		[ ! -s err ]
+		[ "$(cat how)" -eq 141 ]
+	done
+}
+
+@test "warnings: what they name is escaped" {
+	evil=$'a\033[31m\n\302\233\342\200\256\377b'
+	shown='a\\x1b\[31m\\n\\xc2\\x9b\\xe2\\x80\\xae\\xffb'
+	for arguments in -r -o; do
+		for tool in $tools; do
+			status_of "${!tool}" "$arguments" "$evil"
+			[ "$status" -eq 2 ]
+			grep -q "$shown" err
+		done
+	done
+	status_of on psock -p "$evil"
+	grep -q "$shown" err
+	status_of on psock -t "$evil"
+	grep -q "$shown" err
+	status_of on shhist -u "$evil"
+	[ "$status" -ge 1 ]
+	grep -q "$shown" err
+}
