@@ -147,12 +147,14 @@ status_of() {
 }
 
 @test "fields: long ones are whole, in whole characters" {
+	local -a pieces
+	mapfile -t pieces < <(yes piece | head -n 100)
 	# Longer than any buffer, of 2, 3 and 4 bytes, ahead of 0 to 7 bytes.
 	for char in $'\303\251' $'\342\202\254' $'\360\237\230\200'; do
 		for pad in '' a ab abc abcdefg; do
 			printf "$pad%.0s" 1 >root
 			for _ in {1..500}; do printf '%s' "$char"; done >piece
-			for _ in {1..100}; do cat piece; done >>root
+			cat "${pieces[@]}" >>root
 			cp root "$host/root/.sh_history"
 			on shhist -H -o command >out
 			echo >>root
