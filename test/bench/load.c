@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * load: opens sockets for make bench, all on loopback: PROCESSES processes
+ * with FILES files, TCP tcp, UDP udp and UNIX unix sockets each.  Prints
+ * "ready" when all are open and ends when its standard input does, or after
+ * ten minutes.
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct sockaddr_in
+loopback(void)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+/* A listener and pairs that are connected through it, n sockets in all. */
+static void
+open_tcp(int n)
+{
+	struct sockaddr_in addr = loopback();
+	socklen_t len = sizeof addr;
+	int l, s;
+
+	if (n == 0)
+		return;
+	l = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(l, (struct sockaddr *)&addr, len) == -1 ||
+	    listen(l, 100) == -1 ||
+	    getsockname(l, (struct sockaddr *)&addr, &len) == -1)
+		err(1, "listen");
+	for (n--; n >= 2; n -= 2) {
+		s = socket(AF_INET, SOCK_STREAM, 0);
+		if (connect(s, (struct sockaddr *)&addr, len) == -1 ||
+		    accept(l, NULL, NULL) == -1)
+			err(1, "connect");
+	}
+}
+
+static void
+open_all(int files, int tcp, int udp, int unix_sockets)
+{
+	struct sockaddr_in addr = loopback();
+	int i, pair[2];
+
+	for (i = 0; i < files; i++)
+		if (open("/dev/null", O_RDONLY) == -1)
+			err(1, "/dev/null");
+	open_tcp(tcp);
+	for (i = 0; i < udp; i++)
+		if (bind(socket(AF_INET, SOCK_DGRAM, 0),
+		    (struct sockaddr *)&addr, sizeof addr) == -1)
+			err(1, "bind");
+	for (i = 0; i + 1 < unix_sockets; i += 2)
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1)
+			err(1, "socketpair");
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct rlimit limit;
+	int i, n[5], ready[2];
+	char c;
+
+	if (argc != 6)
+		errx(2, "usage: load processes files tcp udp unix");
+	for (i = 0; i < 5; i++)
+		n[i] = (int)strtol(argv[i + 1], NULL, 10);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (pipe(ready) == -1)
+		err(1, "pipe");
+	for (i = 0; i < n[0]; i++)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			close(ready[0]);
+			alarm(600);
+			open_all(n[1], n[2], n[3], n[4]);
+			if (write(ready[1], "", 1) != 1)
+				err(1, "write");
+			close(ready[1]);
+			pause();
+			_exit(0);
+		}
+	close(ready[1]);
+	for (i = 0; i < n[0]; i++)
+		if (read(ready[0], &c, 1) != 1)
+			errx(1, "a process failed");
+	puts("ready");
+	fflush(stdout);
+	alarm(600);
+	while (read(STDIN_FILENO, &c, 1) > 0)
+		;
+	return 0;
+}
