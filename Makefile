@@ -64,7 +64,7 @@ lint:
 	cppcheck -q --std=c11 --enable=warning,style,performance,portability \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.1
-	shellcheck .ci/run
+	shellcheck .ci/run test/bench/run
 	shellcheck -s bats test/*.bats
 	expand psock.c shhist.c common.c common.h | awk \
 		'length > 80 { print "longer than 80: " $$0; bad = 1 } \
