@@ -65,7 +65,7 @@ lint:
 		--suppress=variableScope --suppress=unusedStructMember \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.1
-	shellcheck .ci/run test/bench/run
+	shellcheck .ci/run test/*/run
 	shellcheck -s bats test/*.bats
 	expand psock.c shhist.c common.c common.h | awk \
 		'length > 80 { print "longer than 80: " $$0; bad = 1 } \
@@ -74,6 +74,7 @@ lint:
 			print "function of " NR - start " lines"; bad = 1 } \
 		END { exit bad }'
 
+# ROUNDS and MB for bench, SECONDS_EACH for fuzz.
 bench: all
 	test/bench/run
 
