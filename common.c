@@ -173,6 +173,23 @@ escape(char *dst, const char *s, size_t n)
 	return (size_t)(out - dst);
 }
 
+int
+is_safe(const char *s, size_t n)
+{
+	size_t len;
+
+	for (; n > 0; s += len, n -= len) {
+		len = plain_length(s, n);
+		if (len > 0)
+			continue;
+		len = utf8_length(s, n);
+		if (len == 0 || steers(s, len) || (len == 1 && *s != '\\' &&
+		    *s != '\t' && *s != '\n'))
+			return 0;
+	}
+	return 1;
+}
+
 /* Writes all of s to fd.  Returns 0, or -1 with errno. */
 static int
 write_all(int fd, const char *s, size_t n)

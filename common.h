@@ -106,6 +106,12 @@ void put_field(const char *, size_t n);
 size_t escape(char *dst, const char *src, size_t n);
 
 /*
+ * is_safe: whether the n bytes at s are such as put_field and the ends of
+ * rows and fields leave: nothing in them drives a terminal.
+ */
+int is_safe(const char *s, size_t n);
+
+/*
  * utf8_length: length in bytes (1 to 4) of the well-formed UTF-8 character
  * that the n bytes at s begin with; 0 where there is none.
  */
