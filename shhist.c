@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * shhist: every command in every user's shell history.
+ * shhist prints one row for every command in the shell histories of every
+ * user.
  *
- * The parent lists the users and prints; it never touches a home.  For each
- * user a child becomes that user for good, opens the history files, gives
- * up every system call that parsing does not need, and only then reads the
- * first byte.  Its rows come back through a pipe, and the parent prints
- * whole ones only, so a child that hangs or breaks costs its own user's
- * rows and nothing else.
+ * Root reads here what any user wrote.  So the parent only reads the list of
+ * users; for each of them it forks a child that becomes the user for good,
+ * opens the user's files, gives up everything but reading them, and only
+ * then parses.  Rows come back through a pipe; the parent checks them byte
+ * by byte, prints whole ones, and never waits for a child that is silent.
  *
- * A format is a function that reads one file through a reader and calls
- * emit for each entry; a place is a row in the table of places.
+ * From top to bottom: entries and columns, lines of a file, the parsers, the
+ * formats and places, opening files, the child, the parent, users, main.
  */
 
 #define _GNU_SOURCE
-#define _FILE_OFFSET_BITS 64
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,11 +31,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,121 +39,144 @@
 #ifndef VERSION
 #define VERSION "unknown"
 #endif
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+#ifndef PR_CAP_AMBIENT
+#define PR_CAP_AMBIENT 47
+#define PR_CAP_AMBIENT_CLEAR_ALL 4
+#endif
 
 enum {
-	COMMAND_MAX = 16 << 20,	/* longest command kept, in bytes */
-	SILENCE_MAX = 10000,	/* milliseconds without a sign of a child */
-	BATCH = 256,		/* files open at once */
-	QUEUE_MAX = 4096,	/* mksh: entries that may yet be replaced */
-	QUEUE_BYTES = 1 << 20,
+	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
+	MAX_ROW = 80 << 20,	/* each byte escaped to four, and the rest */
+	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
+	SILENCE = 10000,	/* ms after which a child is given up */
+	BATCH = 64,		/* files that a parser holds open at once */
+	HEAD = 4096,		/* bytes that decide what a file is */
+	HELD = 4096,		/* entries of mksh that wait for a change */
+	HELD_BYTES = 1 << 20,
+	PIPE_BYTES = 1 << 20,
+	NDEFAULT = 4,
 };
 
-struct bytes {
+/* Bytes that grow; never more than MAX_COMMAND of a command. */
+struct buffer {
 	char *s;
-	size_t len, room;
-};
-
-/* A history file that is open, and what its rows say of it. */
-struct file {
-	char *path;		/* as seen from the root */
-	const struct format *format;
-	int fd;
-	int sparse;
-	uint32_t uid;
+	size_t n, size;
 };
 
 struct format {
 	const char *name;
-	void (*read)(struct reader *);
-	/* Undoes the format's escapes in an entry; may be null. */
+	void (*parse)(struct reader *);
+	const char *stamp;	/* what stands before the digits of a time */
+	char more;		/* at its end a line goes on with the next */
 	size_t (*decode)(char *, size_t);
-	char continuation;	/* a line that ends in it goes on */
+};
+
+struct place {
+	const char *path;	/* one '*' at most, in its last component */
+	const char *format;	/* null: the content tells */
+	int clients;		/* only with -a */
+};
+
+/* A file that is open, or that could not be. */
+struct source {
+	int fd, sparse;
+	uint64_t uid;
+	char *path;
+	const struct format *format;
 };
 
 struct user {
-	const char *name, *home;
-	uint32_t uid, gid;
-	int orphan;		/* a home that nobody claims: its owner's */
+	uint64_t uid, gid;
+	char *name, *home;
 };
 
-/* Exit statuses of a child beside 0 and 1. */
-enum { BROKEN = 8, MATCHED = 4 };
+/* What tells one file from another. */
+struct identity {
+	uint64_t dev, ino;
+};
 
-/* -u: names or numbers, and whether they were met. */
-static struct wanted {
-	char *name;
-	int met;
-} *wanted;
-static size_t nwanted, wanted_room;
+/* One that -u asks for. */
+struct wanted {
+	const char *name;
+	uint64_t uid;
+	int number, seen;
+};
 
-static int aflag, hflag;
-static const char *root;
-static int root_fd = -1;	/* -r without privilege */
-static int self_fds = -1;	/* /proc/self/fd, from before the chroot */
-static const struct format *forced;	/* -f */
+static int aflag;
+static const struct format *fflag;
+static int rootfd = -1;		/* with -r */
+static int confined_root;	/* rootfd is our root: chroot */
+static size_t row_tabs;
 
-static int wanted_orphan;	/* the last orphan was one of -u */
-
-/* The file and the entry that are being read. */
-static const struct file *current;
-static const char *current_user;
+/* The entry to print.  What is the same for a whole file is escaped once. */
 static struct {
-	int64_t time;
-	int64_t duration;
-	uint64_t line;
-	int has_duration;
+	struct buffer uid, user, file;
+	char time[24], duration[24];
+	size_t time_length, duration_length;
 	const char *command;
-	size_t len;
+	size_t length;
+	uint64_t line;
+	const char *format;
 } entry;
-static uint64_t lines;		/* read of the current file */
-static struct bytes uid_field, file_field;
 
-/* Files told already, of all users. */
-static struct identity {
-	dev_t dev;
-	ino_t ino;
-} *told;
-static size_t ntold, told_room;
+static struct buffer text;	/* the command that is being put together */
+static const struct format *format_now;
+static const char *path_now;
+static uint64_t line_number;
+static size_t unheard;		/* bytes read since the last sign of life */
+static int told_cut, told_malformed;
 
-static struct file batch[BATCH];
-static size_t nbatch;
+static struct identity *known;	/* a hash table of files told already */
+static size_t nknown, known_size;
 
-/* Columns */
+static struct source sources[BATCH];
+static size_t nsources;
+static int procfd = -1;		/* /proc/self/fd */
+static int idpipe = -1;
+
+static struct wanted *wanted;
+static size_t nwanted;
+static struct reader passwd = { .fd = -1 };
+static char **claimed;		/* homes of the passwd entries */
+static size_t nclaimed, claimed_size;
 
 static void
 print_uid(void)
 {
-	put_raw(uid_field.s, uid_field.len);
+	put_raw(entry.uid.s, entry.uid.n);
 }
 
 static void
 print_time(void)
 {
-	put_signed(entry.time);
+	put_raw(entry.time, entry.time_length);
 }
 
 static void
 print_command(void)
 {
-	put_field(entry.command, entry.len);
+	put_field(entry.command, entry.length);
 }
 
 static void
-print_history_file(void)
+print_file(void)
 {
-	put_raw(file_field.s, file_field.len);
+	put_raw(entry.file.s, entry.file.n);
 }
 
 static void
 print_user(void)
 {
-	put_field(current_user, strlen(current_user));
+	put_raw(entry.user.s, entry.user.n);
 }
 
 static void
 print_format(void)
 {
-	put_string(current->format->name);
+	put_string(entry.format);
 }
 
 static void
@@ -166,303 +188,314 @@ print_line(void)
 static void
 print_duration(void)
 {
-	if (entry.has_duration)
-		put_signed(entry.duration);
+	put_raw(entry.duration, entry.duration_length);
 }
 
 static const struct column columns[] = {
-	{ "uid", print_uid, 0 },
-	{ "time", print_time, 0 },
-	{ "command", print_command, 0 },
-	{ "history_file", print_history_file, 0 },
-#define DEFAULT_COLUMNS 4
-	{ "user", print_user, 0 },
-	{ "format", print_format, 0 },
-	{ "line", print_line, 0 },
-	{ "duration", print_duration, 0 },
-	{ NULL, NULL, 0 },
+	{ "uid",		print_uid,	0 },
+	{ "time",		print_time,	0 },
+	{ "command",		print_command,	0 },
+	{ "history_file",	print_file,	0 },
+	{ "user",		print_user,	0 },
+	{ "format",		print_format,	0 },
+	{ "line",		print_line,	0 },
+	{ "duration",		print_duration,	0 },
+	{ NULL,			NULL,		0 },
 };
 
-/* Entries */
-
+/* Replaces b by the n bytes at s, escaped. */
 static void
-reserve(struct bytes *b, size_t n)
+set_escaped(struct buffer *b, const char *s, size_t n)
 {
-	if (b->room - b->len <= n)
-		b->s = grow(b->s, &b->room, b->len + n, 1);
+	b->s = grow(b->s, &b->size, 4 * n, 1);
+	b->n = escape(b->s, s, n);
 }
 
-/* Adds to a command, as far as COMMAND_MAX allows. */
-static void
-add(struct bytes *b, const char *s, size_t n)
+static int
+is_digit(char c)
 {
-	if (n > COMMAND_MAX - b->len) {
-		n = COMMAND_MAX - b->len;
-		warning("%s: line %lu: a command longer than 16 MiB is cut",
-		    current->path, (unsigned long)lines);
-	}
-	reserve(b, n);
-	memcpy(b->s + b->len, s, n);
-	b->len += n;
+	return c >= '0' && c <= '9';
 }
 
-/* Prints the entry; an empty command is none. */
-static void
-emit(const char *s, size_t n)
-{
-	if (n == 0)
-		return;
-	entry.command = s;
-	entry.len = n;
-	print_row();
-}
-
-/* The next line of the file; counts it and tells where it was cut. */
-static ptrdiff_t
-next_line(struct reader *r, char **line)
-{
-	ptrdiff_t n = read_line(r, '\n', line);
-
-	if (n != -1)
-		lines++;
-	if (r->cut)
-		warning("%s: line %lu: a line longer than 16 MiB is cut",
-		    current->path, (unsigned long)lines);
-	return n;
-}
-
-/* The digits at s as a time; what does not fit 64 bits is 0. */
-static int64_t
-parse_time(const char *s, size_t n)
-{
-	uint64_t value;
-	int negative = n > 0 && *s == '-';
-
-	s += negative;
-	n -= (size_t)negative;
-	if (parse_number(s, n, 10, (uint64_t)INT64_MAX + (uint64_t)negative,
-	    &value) == -1)
-		return 0;
-	return (int64_t)(negative ? -value : value);
-}
-
+/* The number of digits at s. */
 static size_t
 digits(const char *s, size_t n)
 {
-	size_t i = 0;
+	size_t i;
 
-	while (i < n && s[i] >= '0' && s[i] <= '9')
-		i++;
+	for (i = 0; i < n && is_digit(s[i]); i++)
+		;
 	return i;
 }
 
-/* Whether the line is prefix and digits alone: "#1700000000", "#+17...". */
-static int
-is_stamp(const char *s, size_t n, const char *prefix)
+/*
+ * Writes the number that s begins with ("-5", "0017 x") to dst as it is
+ * printed, "0" where there is none or where it needs more than 64 bits.
+ * Nearly all have few digits, and are copied without being computed.
+ */
+static size_t
+copy_number(char dst[24], const char *s, size_t n)
 {
-	size_t skip = strlen(prefix);
+	size_t sign = n > 0 && *s == '-', len;
+	uint64_t value;
 
-	return n > skip && memcmp(s, prefix, skip) == 0 &&
-	    digits(s + skip, n - skip) == n - skip;
+	s += sign;
+	len = digits(s, n - sign);
+	while (len > 1 && *s == '0') {
+		s++;
+		len--;
+	}
+	if (len == 0 || *s == '0' || len > 19 || (len == 19 &&
+	    parse_number(s, len, 10, INT64_MAX + sign, &value) == -1)) {
+		*dst = '0';
+		return 1;
+	}
+	*dst = '-';
+	memcpy(dst + sign, s, len);
+	return sign + len;
+}
+
+static void
+set_time(const char *s, size_t n)
+{
+	entry.time_length = copy_number(entry.time, s, n);
+}
+
+/* Prints the entry with this command; the next one has no time. */
+static void
+emit(const char *command, size_t n)
+{
+	if (n > 0) {
+		entry.command = command;
+		entry.length = n;
+		print_row();
+	}
+	set_time("", 0);
+	entry.duration_length = 0;
+	text.n = 0;
+}
+
+/*
+ * A NUL between two rows tells the parent that we live, where a file gives
+ * no rows for long.
+ */
+static void
+show_life(size_t n)
+{
+	unheard += n;
+	if (unheard < SIGN_OF_LIFE)
+		return;
+	unheard = 0;
+	put_char('\0');
+	flush_output();
+}
+
+static void
+tell_cut(void)
+{
+	if (!told_cut)
+		warning("%s: line %lu: command longer than 16 MiB is cut",
+		    path_now, (unsigned long)line_number);
+	told_cut = 1;
+}
+
+static void
+tell_malformed(void)
+{
+	if (!told_malformed)
+		warning("%s: line %lu: malformed entry", path_now,
+		    (unsigned long)line_number);
+	told_malformed = 1;
+}
+
+static ptrdiff_t
+next_line(struct reader *r, int delim, char **line)
+{
+	ptrdiff_t n = read_line(r, delim, line);
+
+	if (n == -1)
+		return -1;
+	line_number++;
+	show_life((size_t)n + 1);
+	if (r->cut)
+		tell_cut();
+	return n;
+}
+
+/* The next byte, or -1 at the end: binary formats are not lines. */
+static int
+next_byte(struct reader *r)
+{
+	char *line;
+
+	if (r->start == r->end) {
+		if (read_line(r, '\0', &line) == -1)
+			return -1;
+		r->start = (size_t)(line - r->buf);
+		r->cut = 0;
+	}
+	return (unsigned char)r->buf[r->start++];
+}
+
+/* Adds n bytes to the command, as far as it may grow. */
+static void
+add(const char *s, size_t n)
+{
+	if (n > MAX_COMMAND - text.n) {
+		n = MAX_COMMAND - text.n;
+		tell_cut();
+	}
+	if (text.n + n >= text.size)
+		text.s = grow(text.s, &text.size, text.n + n, 1);
+	if (n > 0)
+		memcpy(text.s + text.n, s, n);
+	text.n += n;
 }
 
 static int
-starts_with(const char *s, size_t n, const char *prefix)
+starts(const char *s, size_t n, const char *prefix)
 {
 	size_t len = strlen(prefix);
 
 	return n >= len && memcmp(s, prefix, len) == 0;
 }
 
-/* Line formats */
+/* The line is prefix and digits and nothing else. */
+static int
+is_stamp(const char *s, size_t n, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return n > len && is_digit(s[len]) && starts(s, n, prefix) &&
+	    digits(s + len, n - len) == n - len;
+}
 
 /*
- * A line an entry, or several where a line ends in the format's sign of
- * continuation, which stands for the newline.
+ * Puts a line and those it goes on with together: where more stands at the
+ * end of one, it is replaced by a newline.
  */
 static void
-read_plain(struct reader *r)
+join_lines(struct reader *r, char *line, size_t n, char more)
 {
-	const struct format *f = current->format;
-	struct bytes b = { 0 };
-	char *line;
-	ptrdiff_t n;
-	int more;
+	ptrdiff_t got;
 
-	while ((n = next_line(r, &line)) != -1) {
-		if (b.len == 0)
-			entry.line = lines;
-		more = f->continuation != '\0' && n > 0 &&
-		    line[n - 1] == f->continuation && r->ended;
-		if (b.len == 0 && !more) {
-			emit(line, f->decode != NULL ?
-			    f->decode(line, (size_t)n) : (size_t)n);
-			continue;
-		}
-		add(&b, line, (size_t)n - (size_t)more);
-		if (more) {
-			add(&b, "\n", 1);
-			continue;
-		}
-		emit(b.s, b.len);
-		b.len = 0;
+	text.n = 0;
+	while (r->ended && n > 0 && line[n - 1] == more) {
+		add(line, n - 1);
+		got = next_line(r, '\n', &line);
+		if (got == -1)
+			return;
+		add("\n", 1);
+		n = (size_t)got;
 	}
-	if (b.len > 0)
-		emit(b.s, b.len - (b.s[b.len - 1] == '\n'));
-	free(b.s);
+	add(line, n);
 }
 
-/* psql writes a newline as 0x01. */
-static size_t
-decode_psql(char *s, size_t n)
+/* A line an entry, with the stamps, joins and escapes of the format. */
+static void
+parse_lines(struct reader *r)
 {
-	char *p = s;
+	const struct format *f = format_now;
+	char *line;
+	ptrdiff_t got;
+	size_t n;
 
-	while ((p = memchr(p, 1, n - (size_t)(p - s))) != NULL)
-		*p = '\n';
-	return n;
-}
-
-/* nushell writes a newline as "<\n>". */
-static size_t
-decode_nushell(char *s, size_t n)
-{
-	size_t i, to = 0;
-
-	for (i = 0; i < n; i++)
-		if (starts_with(s + i, n - i, "<\\n>")) {
-			s[to++] = '\n';
-			i += 3;
-		} else {
-			s[to++] = s[i];
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		n = (size_t)got;
+		if (f->stamp != NULL && is_stamp(line, n, f->stamp)) {
+			set_time(line + strlen(f->stamp),
+			    n - strlen(f->stamp));
+			continue;
 		}
-	return to;
-}
-
-/* libedit's vis(3): \ooo in octal; the header is no entry. */
-static size_t
-decode_mysql(char *s, size_t n)
-{
-	size_t i, to = 0;
-
-	if (lines == 1 && n == 12 && memcmp(s, "_HiStOrY_V2_", 12) == 0)
-		return 0;
-	for (i = 0; i < n; i++)
-		if (s[i] == '\\' && n - i > 3 && s[i + 1] >= '0' &&
-		    s[i + 1] <= '3' && s[i + 2] >= '0' && s[i + 2] <= '7' &&
-		    s[i + 3] >= '0' && s[i + 3] <= '7') {
-			s[to++] = (char)((s[i + 1] - '0') * 64 +
-			    (s[i + 2] - '0') * 8 + (s[i + 3] - '0'));
-			i += 3;
-		} else {
-			s[to++] = s[i];
+		entry.line = line_number;
+		if (f->more != '\0') {
+			join_lines(r, line, n, f->more);
+			line = text.s;
+			n = text.n;
 		}
-	return to;
+		if (f->decode != NULL)
+			n = f->decode(line, n);
+		emit(line, n);
+	}
 }
 
 /*
- * bash: "#DIGITS" gives the time of the next entry.  If the first line is
- * one, lines without a stamp continue the entry before them, as bash reads
- * them when HISTTIMEFORMAT is set.
+ * Bash takes a file that begins with a stamp to have one before every entry,
+ * so that lines without one belong to the entry before them.
  */
 static void
-read_bash(struct reader *r)
+parse_bash(struct reader *r)
 {
-	struct bytes b = { 0 };
+	int stamped = 0;
 	char *line;
-	ptrdiff_t n;
-	int joined = 0, stamp;
-	int64_t time = 0;
+	ptrdiff_t got;
+	size_t n;
 
-	while ((n = next_line(r, &line)) != -1) {
-		if (n > 0 && line[n - 1] == '\r')
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		n = (size_t)got;
+		if (r->ended && n > 0 && line[n - 1] == '\r')
 			n--;
-		stamp = is_stamp(line, (size_t)n, "#");
-		if (stamp && lines == 1)
-			joined = 1;
-		if (stamp || !joined) {
-			emit(b.s, b.len);
-			b.len = 0;
+		if (is_stamp(line, n, "#")) {
+			if (text.n > 0)
+				emit(text.s, text.n);
+			set_time(line + 1, n - 1);
+			stamped |= line_number == 1;
+		} else if (n > 0 && !stamped) {
+			entry.line = line_number;
+			emit(line, n);
+		} else if (n > 0) {
+			if (text.n == 0)
+				entry.line = line_number;
+			else
+				add("\n", 1);
+			add(line, n);
 		}
-		if (stamp) {
-			time = parse_time(line + 1, (size_t)n - 1);
-			continue;
-		}
-		if (n == 0)
-			continue;
-		if (b.len > 0) {
-			add(&b, "\n", 1);
-		} else {
-			entry.time = time;
-			entry.line = lines;
-			time = 0;
-		}
-		if (joined)
-			add(&b, line, (size_t)n);
-		else
-			emit(line, (size_t)n);
 	}
-	emit(b.s, b.len);
-	free(b.s);
-}
-
-/* tcsh: "#+EPOCH", then one line. */
-static void
-read_tcsh(struct reader *r)
-{
-	char *line;
-	ptrdiff_t n;
-
-	while ((n = next_line(r, &line)) != -1) {
-		if (is_stamp(line, (size_t)n, "#+")) {
-			entry.time = parse_time(line + 2, (size_t)n - 2);
-			continue;
-		}
-		entry.line = lines;
-		emit(line, (size_t)n);
-		entry.time = 0;
-	}
+	emit(text.s, text.n);
 }
 
 static int
 is_utf8(const char *s, size_t n)
 {
-	size_t len;
+	size_t i, len;
 
-	for (; n > 0; s += len, n -= len)
-		if ((len = utf8_length(s, n)) == 0)
+	for (i = 0; i < n; i += len) {
+		len = utf8_length(s + i, n - i);
+		if (len == 0)
 			return 0;
+	}
 	return 1;
 }
 
 /*
- * zsh writes 0x00 and 0x83-0xa2 as 0x83 and the byte xor 0x20.  What is
- * well-formed UTF-8 was never written so: another program wrote it.
+ * Zsh writes NUL and the bytes 83 to a2 as 83 and the byte xor 20.  What it
+ * wrote so is never well-formed UTF-8; what is, another program wrote.
  */
 static size_t
 unmetafy(char *s, size_t n)
 {
-	size_t i, to = 0;
+	size_t i, used = 0;
 
 	if (memchr(s, 0x83, n) == NULL || is_utf8(s, n))
 		return n;
 	for (i = 0; i < n; i++)
 		if ((unsigned char)s[i] == 0x83 && i + 1 < n)
-			s[to++] = (char)((unsigned char)s[++i] ^ 0x20u);
+			s[used++] = (char)(s[++i] ^ 0x20);
 		else
-			s[to++] = s[i];
-	return to;
+			s[used++] = s[i];
+	return used;
 }
 
-/* ": START:SECONDS;" of an extended entry; returns its length, or 0. */
+/*
+ * Takes ": START:SECONDS;" from the beginning of an entry; returns its
+ * length, 0 where it has none.
+ */
 static size_t
-parse_extended(const char *s, size_t n)
+zsh_prefix(const char *s, size_t n)
 {
-	size_t i = 1, start, len, semicolon;
+	size_t i = 1, start, len;
 
-	entry.time = 0;
-	entry.has_duration = 0;
-	if (n == 0 || s[0] != ':')
+	if (n == 0 || *s != ':')
 		return 0;
 	while (i < n && s[i] == ' ')
 		i++;
@@ -472,1368 +505,1553 @@ parse_extended(const char *s, size_t n)
 	i += len;
 	if (len == 0 || i >= n || s[i] != ':')
 		return 0;
-	semicolon = i + 1;
-	semicolon += semicolon < n && s[semicolon] == '-';
-	semicolon += digits(s + semicolon, n - semicolon);
-	if (semicolon >= n || s[semicolon] != ';')
+	len = ++i;
+	if (i < n && s[i] == '-' && i + 1 < n && is_digit(s[i + 1]))
+		i++;
+	i += digits(s + i, n - i);
+	if (i >= n || s[i] != ';')
 		return 0;
-	entry.time = parse_time(s + start, i - start);
-	entry.duration = parse_time(s + i + 1, semicolon - i - 1);
-	entry.has_duration = semicolon > i + 1;
-	return semicolon + 1;
+	set_time(s + start, n - start);
+	if (i > len)
+		entry.duration_length = copy_number(entry.duration, s + len,
+		    n - len);
+	return i + 1;
 }
 
 static void
-emit_zsh(struct bytes *b)
+parse_zsh(struct reader *r)
 {
-	size_t n = unmetafy(b->s, b->len), at, blanks;
-	char *s = b->s;
-
-	at = parse_extended(s, n);
-	/* A plain command that starts with a colon. */
-	if (at == 0 && n > 1 && s[0] == '\\' && s[1] == ':')
-		at = 1;
-	/* A blank is added behind a backslash and any blanks at the end. */
-	for (blanks = 0; blanks < n - at && s[n - 1 - blanks] == ' ';
-	    blanks++)
-		;
-	if (blanks > 0 && n - at > blanks && s[n - 1 - blanks] == '\\')
-		n--;
-	emit(s + at, n - at);
-	b->len = 0;
-}
-
-static void
-read_zsh(struct reader *r)
-{
-	struct bytes b = { 0 };
 	char *line;
-	ptrdiff_t n;
-	int going = 0, more;
+	ptrdiff_t got;
+	size_t n, skip, end;
 
-	while ((n = next_line(r, &line)) != -1) {
-		if (!going)
-			entry.line = lines;
-		more = n > 0 && line[n - 1] == '\\' && r->ended;
-		add(&b, line, (size_t)n - (size_t)more);
-		going = more;
-		if (more)
-			add(&b, "\n", 1);
-		else if (b.len > 0)
-			emit_zsh(&b);
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		entry.line = line_number;
+		join_lines(r, line, (size_t)got, '\\');
+		n = unmetafy(text.s, text.n);
+		skip = zsh_prefix(text.s, n);
+		if (skip == 0)
+			skip = starts(text.s, n, "\\:") ? 1 : 0;
+		/* "\ " at the end was written with one more blank. */
+		for (end = n; end > skip && text.s[end - 1] == ' '; end--)
+			;
+		n -= end < n && end > skip && text.s[end - 1] == '\\';
+		emit(text.s + skip, n - skip);
 	}
-	if (b.len > 0)
-		emit_zsh(&b);
-	free(b.s);
 }
 
-/* fish: "\\" and "\n" from left to right; any other "\x" stays. */
 static size_t
 decode_fish(char *s, size_t n)
 {
-	size_t i, to = 0;
+	size_t i, used = 0;
 
-	for (i = 0; i < n; i++)
-		if (s[i] == '\\' && i + 1 < n &&
-		    (s[i + 1] == '\\' || s[i + 1] == 'n'))
-			s[to++] = s[++i] == 'n' ? '\n' : '\\';
-		else
-			s[to++] = s[i];
-	return to;
+	for (i = 0; i < n; i++) {
+		if (s[i] == '\\' && i + 1 < n && s[i + 1] == '\\')
+			i++;
+		else if (s[i] == '\\' && i + 1 < n && s[i + 1] == 'n')
+			s[++i] = '\n';
+		s[used++] = s[i];
+	}
+	return used;
 }
 
-/* fish 1.x: "# EPOCH", then the command, going on behind a backslash. */
-static void
-read_fish1(struct reader *r, char *line, ptrdiff_t n)
+/* Whether fish 1.x wrote the file: stamps and lines, no YAML. */
+static int
+is_old_fish(struct reader *r)
 {
-	struct bytes b = { 0 };
-	int more;
-
-	do {
-		if (b.len == 0 && starts_with(line, (size_t)n, "# ") &&
-		    digits(line + 2, (size_t)n - 2) == (size_t)n - 2) {
-			entry.time = parse_time(line + 2, (size_t)n - 2);
-			continue;
-		}
-		if (b.len == 0)
-			entry.line = lines;
-		more = n > 0 && line[n - 1] == '\\' && r->ended;
-		add(&b, line, (size_t)n - (size_t)more);
-		if (more) {
-			add(&b, "\n", 1);
-			continue;
-		}
-		emit(b.s, b.len);
-		entry.time = 0;
-		b.len = 0;
-	} while ((n = next_line(r, &line)) != -1);
-	emit(b.s, b.len);
-	free(b.s);
-}
-
-/* fish 2 on: "- cmd: TEXT", then indented "when: EPOCH" and the like. */
-static void
-read_fish(struct reader *r)
-{
-	struct bytes b = { 0 };
-	char *line;
 	ptrdiff_t n;
-	size_t i;
+	char *line;
 
-	n = next_line(r, &line);
-	if (n != -1 && starts_with(line, (size_t)n, "# ")) {
-		read_fish1(r, line, n);
+	n = read_line(r, '\n', &line);
+	if (n == -1)
+		return 0;
+	r->start = (size_t)(line - r->buf);
+	r->cut = 0;
+	return is_stamp(line, (size_t)n, "# ");
+}
+
+static void
+parse_fish(struct reader *r)
+{
+	static const struct format old = { "fish", NULL, "# ", '\\', NULL };
+	char *line;
+	ptrdiff_t got;
+	size_t n, skip;
+
+	if (is_old_fish(r)) {
+		format_now = &old;
+		parse_lines(r);
 		return;
 	}
-	for (; n != -1; n = next_line(r, &line)) {
-		if (starts_with(line, (size_t)n, "- cmd:")) {
-			emit(b.s, decode_fish(b.s, b.len));
-			b.len = 0;
-			entry.time = 0;
-			entry.line = lines;
-			i = 6 + (n > 6 && line[6] == ' ');
-			add(&b, line + i, (size_t)n - i);
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		n = (size_t)got;
+		if (starts(line, n, "- cmd:")) {
+			emit(text.s, text.n);
+			entry.line = line_number;
+			skip = n > 6 && line[6] == ' ' ? 7 : 6;
+			add(line + skip, decode_fish(line + skip, n - skip));
 			continue;
 		}
-		for (i = 0; i < (size_t)n && line[i] == ' '; i++)
+		for (skip = 0; skip < n && line[skip] == ' '; skip++)
 			;
-		if (i > 0 && starts_with(line + i, (size_t)n - i, "when:")) {
-			for (i += 5; i < (size_t)n && line[i] == ' '; i++)
+		if (skip > 0 && starts(line + skip, n - skip, "when:")) {
+			for (skip += 5; skip < n && line[skip] == ' '; skip++)
 				;
-			entry.time = parse_time(line + i, (size_t)n - i);
+			set_time(line + skip, n - skip);
 		}
 	}
-	emit(b.s, decode_fish(b.s, b.len));
-	free(b.s);
+	emit(text.s, text.n);
 }
-
-/* yash: "HEXNUMBER:HEXTIME command"; "p" lines are process numbers. */
-static void
-read_yash(struct reader *r)
-{
-	uint64_t number, time;
-	char *line, *colon, *blank;
-	ptrdiff_t n;
-
-	while ((n = next_line(r, &line)) != -1) {
-		if (n == 0 || *line == '#' || *line == 'p')
-			continue;
-		colon = memchr(line, ':', (size_t)n);
-		blank = memchr(line, ' ', (size_t)n);
-		if (blank == NULL || colon == NULL || colon > blank ||
-		    parse_number(line, (size_t)(colon - line), 16,
-		    UINT64_MAX, &number) == -1)
-			continue;
-		if (parse_number(colon + 1, (size_t)(blank - colon) - 1, 16,
-		    INT64_MAX, &time) == -1)
-			time = 0;
-		entry.time = (int64_t)time;
-		entry.line = lines;
-		emit(blank + 1, (size_t)(line + n - blank) - 1);
-	}
-}
-
-/* less: lines that start with a quote below .shell and .search. */
-static void
-read_less(struct reader *r)
-{
-	char *line;
-	ptrdiff_t n;
-	int told_here = 0;
-
-	while ((n = next_line(r, &line)) != -1) {
-		if (n > 0 && *line == '.')
-			told_here = starts_with(line, (size_t)n, ".shell") ||
-			    starts_with(line, (size_t)n, ".search");
-		entry.line = lines;
-		if (told_here && n > 0 && *line == '"')
-			emit(line + 1, (size_t)n - 1);
-	}
-}
-
-/* viminfo: ":command", then "|2,0,EPOCH,,"..."" gives its time. */
-static void
-read_vim(struct reader *r)
-{
-	struct bytes b = { 0 };
-	char *line;
-	ptrdiff_t n;
-
-	while ((n = next_line(r, &line)) != -1) {
-		if (starts_with(line, (size_t)n, "|2,0,"))
-			entry.time = parse_time(line + 5,
-			    digits(line + 5, (size_t)n - 5));
-		if (n > 0 && *line == '|')
-			continue;
-		emit(b.s, b.len);
-		b.len = 0;
-		entry.time = 0;
-		entry.line = lines;
-		if (n > 1 && *line == ':')
-			add(&b, line + 1, (size_t)n - 1);
-	}
-	emit(b.s, b.len);
-	free(b.s);
-}
-
-/* Binary formats */
 
 /*
- * ksh93: 0x81 and the version, then entries that end in NUL, the first NUL
- * evening the length.  "82 00 n n n 00" is a marker, "81 00" undoes the
- * entry before it, which stays in the file and is told.
+ * ksh93's file, unless it is text: commands that end in a newline and one or
+ * two NULs.  82 00 and four bytes more count commands, 81 00 says that the
+ * entry before was undone, and we show it all the same.
  */
 static void
-emit_ksh(const char *s, size_t n)
+parse_ksh(struct reader *r)
 {
-	if (n > 0 && s[n - 1] == '\n')
-		n--;
-	if (n > 0)
-		entry.line++;
-	emit(s, n);
-}
+	uint64_t ordinal = 0;
+	char *line;
+	ptrdiff_t got;
+	int i;
 
-static void
-read_ksh(struct reader *r)
-{
-	char *s;
-	ptrdiff_t n;
-	size_t skip = 0, take;
-	int first = 1;
-
-	while ((n = read_line(r, '\0', &s)) != -1) {
-		/* Behind "82 00" come three bytes of any value and a NUL. */
-		if (skip > 0) {
-			take = (size_t)n < skip ? (size_t)n : skip;
-			s += take;
-			n -= (ptrdiff_t)take;
-			skip -= take;
-			/* A NUL among them ended this piece. */
-			if (skip > 0) {
-				skip--;
-				continue;
-			}
-			if (n == 0)
-				continue;
-		}
-		if (first) {
-			first = 0;
-			s += n > 1 ? 2 : 1;
-			n -= n > 1 ? 2 : 1;
-			if (n == -1)
-				continue;
-		}
-		if (n == 1 && (unsigned char)*s == 0x81)
+	if (next_byte(r) != 0x81) {
+		r->start -= r->start > 0;
+		parse_lines(r);
+		return;
+	}
+	(void)next_byte(r);	/* the version */
+	while ((got = next_line(r, '\0', &line)) != -1) {
+		if (got == 1 && r->ended && (unsigned char)*line == 0x81)
 			continue;
-		if (n == 1 && (unsigned char)*s == 0x82) {
-			skip = 3;
+		if (got == 1 && r->ended && (unsigned char)*line == 0x82) {
+			for (i = 0; i < 4; i++)
+				(void)next_byte(r);
 			continue;
 		}
-		emit_ksh(s, (size_t)n);
+		got -= got > 0 && line[got - 1] == '\n';
+		if (got > 0) {
+			entry.line = ++ordinal;
+			emit(line, (size_t)got);
+		}
 	}
 }
 
-/* mksh: entries that a later one with the same number may yet replace. */
-struct queued {
+/*
+ * mksh changes an entry by writing its number again.  So the last entries
+ * wait, in their order; a change that comes when its entry has been printed
+ * is an entry of its own.
+ */
+static struct {
 	uint32_t number;
 	uint64_t line;
-	struct bytes text;
-};
+	size_t at, n;
+} held[HELD];
+static size_t nheld;
 
-static struct queued queue[QUEUE_MAX];
-static size_t queue_first, queue_count, queue_bytes;
-
+/* Prints the first n of those held and closes the gap. */
 static void
-emit_queued(void)
+release(size_t n)
 {
-	struct queued *q = &queue[queue_first];
-
-	entry.line = q->line;
-	emit(q->text.s, q->text.len);
-	queue_bytes -= q->text.len;
-	free(q->text.s);
-	queue_first = (queue_first + 1) % QUEUE_MAX;
-	queue_count--;
-}
-
-static void
-queue_entry(uint32_t number, const char *s, size_t n)
-{
-	struct queued *q = NULL;
+	struct buffer rest = { NULL, 0, 0 };
 	size_t i;
 
-	for (i = 0; i < queue_count && q == NULL; i++)
-		if (queue[(queue_first + i) % QUEUE_MAX].number == number)
-			q = &queue[(queue_first + i) % QUEUE_MAX];
-	if (q == NULL) {
-		while (queue_count == QUEUE_MAX ||
-		    (queue_count > 0 && queue_bytes + n > QUEUE_BYTES))
-			emit_queued();
-		q = &queue[(queue_first + queue_count++) % QUEUE_MAX];
-		*q = (struct queued){ .number = number, .line = lines };
+	for (i = 0; i < n; i++) {
+		entry.line = held[i].line;
+		entry.command = text.s + held[i].at;
+		entry.length = held[i].n;
+		if (entry.length > 0)
+			print_row();
 	}
-	queue_bytes -= q->text.len;
-	q->text.len = 0;
-	add(&q->text, s, n);
-	queue_bytes += n;
+	for (i = n; i < nheld; i++) {
+		rest.s = grow(rest.s, &rest.size, rest.n + held[i].n, 1);
+		memcpy(rest.s + rest.n, text.s + held[i].at, held[i].n);
+		held[i].at = rest.n;
+		rest.n += held[i].n;
+		held[i - n] = held[i];
+	}
+	nheld -= n;
+	free(text.s);
+	text = rest;
 }
 
-/*
- * mksh, oksh: "ab cd", then ff, a 32-bit big-endian number, the command and
- * a NUL.  The number may hold NULs itself: the pieces are put together.
- */
 static void
-read_mksh(struct reader *r)
+hold(uint32_t number, uint64_t line, const char *command, size_t n)
 {
-	struct bytes b = { 0 };
-	unsigned char *u;
-	char *s;
-	ptrdiff_t n;
-	int first = 1, ended;
+	static uint32_t highest;
+	size_t i = nheld;
 
-	while ((n = read_line(r, '\0', &s)) != -1) {
-		ended = r->ended;
-		add(&b, s, (size_t)n);
-		if (first && b.len >= 2) {
-			first = 0;
-			memmove(b.s, b.s + 2, b.len -= 2);
-		}
-		if (b.len < 5 && ended) {
-			add(&b, "", 1);
+	if (nheld == HELD || text.n > HELD_BYTES)
+		release(nheld == HELD ? HELD / 2 : nheld);
+	if (nheld == 0)
+		highest = 0;
+	if (number <= highest)
+		for (i = nheld; i > 0 && held[i - 1].number != number; i--)
+			;
+	else
+		highest = number;
+	if (i == 0 || i == nheld || held[i - 1].number != number) {
+		i = ++nheld;
+		held[i - 1].number = number;
+		held[i - 1].line = line;
+	}
+	if (n > HELD_BYTES && text.n > 0) {
+		held[i - 1].n = 0;
+		release(nheld - 1);
+		i = nheld;
+	}
+	held[i - 1].at = text.n;
+	held[i - 1].n = n;
+	add(command, n);
+}
+
+static void
+parse_mksh(struct reader *r)
+{
+	uint64_t ordinal = 0;
+	uint32_t number;
+	ptrdiff_t got;
+	char *line;
+	int c, i;
+
+	c = next_byte(r);
+	if (c != 0xab || next_byte(r) != 0xcd) {
+		r->start -= c != -1 ? (c == 0xab) + 1u : 0;
+		parse_lines(r);
+		return;
+	}
+	while ((c = next_byte(r)) != -1) {
+		if (c != 0xff) {
+			tell_malformed();
 			continue;
 		}
-		u = (unsigned char *)b.s;
-		lines++;
-		if (b.len >= 5 && u[0] == 0xff)
-			queue_entry((uint32_t)u[1] << 24 | (uint32_t)u[2] << 16
-			    | (uint32_t)u[3] << 8 | u[4], b.s + 5, b.len - 5);
-		b.len = 0;
+		number = 0;
+		for (i = 0; i < 4; i++)
+			number = number << 8 | (uint32_t)(next_byte(r) & 0xff);
+		got = next_line(r, '\0', &line);
+		if (got > 0)
+			hold(number, ++ordinal, line, (size_t)got);
 	}
-	while (queue_count > 0)
-		emit_queued();
-	free(b.s);
+	release(nheld);
+}
+
+/* HEXNUMBER:HEXTIME command */
+static void
+parse_yash(struct reader *r)
+{
+	uint64_t number, when;
+	size_t n, colon, blank;
+	ptrdiff_t got;
+	char *line, *p;
+
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		n = (size_t)got;
+		if (n == 0 || *line == 'p' || *line == '#')
+			continue;
+		p = memchr(line, ':', n);
+		colon = p == NULL ? n : (size_t)(p - line);
+		p = memchr(line, ' ', n);
+		blank = p == NULL ? n : (size_t)(p - line);
+		if (colon >= blank || parse_number(line, colon, 16,
+		    UINT64_MAX, &number) == -1) {
+			tell_malformed();
+			continue;
+		}
+		if (parse_number(line + colon + 1, blank - colon - 1, 16,
+		    INT64_MAX, &when) == -1)
+			when = 0;
+		entry.line = line_number;
+		entry.time_length = format(entry.time, sizeof entry.time,
+		    "%lu", (unsigned long)when);
+		emit(line + blank + 1, blank < n ? n - blank - 1 : 0);
+	}
+}
+
+static size_t
+decode_psql(char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (s[i] == '\001')
+			s[i] = '\n';
+	return n;
+}
+
+/* nushell writes a newline as "<\n>". */
+static size_t
+decode_nushell(char *s, size_t n)
+{
+	size_t i, used = 0;
+
+	for (i = 0; i < n; i++)
+		if (starts(s + i, n - i, "<\\n>")) {
+			s[used++] = '\n';
+			i += 3;
+		} else
+			s[used++] = s[i];
+	return used;
+}
+
+static int
+is_octal(const char *s)
+{
+	return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' &&
+	    s[2] >= '0' && s[2] <= '7';
+}
+
+static size_t
+decode_mysql(char *s, size_t n)
+{
+	size_t i, used = 0;
+
+	for (i = 0; i < n; i++)
+		if (s[i] == '\\' && n - i > 3 && is_octal(s + i + 1)) {
+			s[used++] = (char)((s[i + 1] - '0') << 6 |
+			    (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
+			i += 3;
+		} else
+			s[used++] = s[i];
+	return used;
+}
+
+/* libedit's lines, escaped only below its header. */
+static void
+parse_mysql(struct reader *r)
+{
+	static const struct format bare = { "mysql", NULL, NULL, '\0', NULL };
+	static const char header[] = "_HiStOrY_V2_";
+	ptrdiff_t n;
+	char *line;
+
+	n = read_line(r, '\n', &line);
+	if (n == -1)
+		return;
+	if (starts(line, (size_t)n, header)) {
+		line_number = 1;
+	} else {
+		r->start = (size_t)(line - r->buf);
+		r->cut = 0;
+		format_now = &bare;
+	}
+	parse_lines(r);
+}
+
+static void
+parse_less(struct reader *r)
+{
+	int commands = 0;
+	ptrdiff_t n;
+	char *line;
+
+	while ((n = next_line(r, '\n', &line)) != -1) {
+		if (n > 0 && *line == '.')
+			commands = starts(line, (size_t)n, ".search") ||
+			    starts(line, (size_t)n, ".shell");
+		else if (n > 0 && *line == '"' && commands) {
+			entry.line = line_number;
+			emit(line + 1, (size_t)n - 1);
+		}
+	}
+}
+
+/* Vim writes a newline as ^V n and ^V itself twice. */
+static size_t
+decode_vim(char *s, size_t n)
+{
+	size_t i, used = 0;
+
+	for (i = 0; i < n; i++) {
+		if (s[i] == '\026' && i + 1 < n && s[i + 1] == 'n')
+			s[++i] = '\n';
+		else if (s[i] == '\026' && i + 1 < n && s[i + 1] == '\026')
+			i++;
+		s[used++] = s[i];
+	}
+	return used;
+}
+
+static void
+parse_vim(struct reader *r)
+{
+	ptrdiff_t got;
+	size_t n;
+	char *line;
+	int apart = 0;	/* a long command is on a line of its own */
+
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		n = (size_t)got;
+		if (n > 0 && *line == ':') {
+			emit(text.s, text.n);
+			entry.line = line_number;
+			apart = is_stamp(line + 1, n - 1, "\026");
+			if (!apart)
+				add(line + 1, decode_vim(line + 1, n - 1));
+		} else if (apart && n > 0 && *line == '<') {
+			add(line + 1, decode_vim(line + 1, n - 1));
+			apart = 0;
+		} else if (text.n > 0 && starts(line, n, "|2,0,")) {
+			set_time(line + 5, n - 5);
+			emit(text.s, text.n);
+		}
+	}
+	emit(text.s, text.n);
 }
 
 static const struct format formats[] = {
-	{ "plain", read_plain, NULL, '\0' },
-	{ "bash", read_bash, NULL, '\0' },
-	{ "zsh", read_zsh, NULL, '\0' },
-	{ "fish", read_fish, NULL, '\0' },
-	{ "tcsh", read_tcsh, NULL, '\0' },
-	{ "ksh", read_ksh, NULL, '\0' },
-	{ "mksh", read_mksh, NULL, '\0' },
-	{ "nushell", read_plain, decode_nushell, '\0' },
-	{ "powershell", read_plain, NULL, '`' },
-	{ "yash", read_yash, NULL, '\0' },
-	{ "mysql", read_plain, decode_mysql, '\0' },
-	{ "psql", read_plain, decode_psql, '\0' },
-	{ "irb", read_plain, NULL, '\\' },
-	{ "less", read_less, NULL, '\0' },
-	{ "vim", read_vim, NULL, '\0' },
+	{ "bash",	parse_bash,	NULL,	'\0',	NULL },
+	{ "zsh",	parse_zsh,	NULL,	'\0',	NULL },
+	{ "fish",	parse_fish,	NULL,	'\0',	NULL },
+	{ "tcsh",	parse_lines,	"#+",	'\0',	NULL },
+	{ "ksh",	parse_ksh,	NULL,	'\0',	NULL },
+	{ "mksh",	parse_mksh,	NULL,	'\0',	NULL },
+	{ "plain",	parse_lines,	NULL,	'\0',	NULL },
+	{ "nushell",	parse_lines,	NULL,	'\0',	decode_nushell },
+	{ "powershell",	parse_lines,	NULL,	'`',	NULL },
+	{ "yash",	parse_yash,	NULL,	'\0',	NULL },
+	{ "mysql",	parse_mysql,	NULL,	'\0',	decode_mysql },
+	{ "psql",	parse_lines,	NULL,	'\0',	decode_psql },
+	{ "irb",	parse_lines,	NULL,	'\\',	NULL },
+	{ "less",	parse_less,	NULL,	'\0',	NULL },
+	{ "vim",	parse_vim,	NULL,	'\0',	NULL },
+	{ NULL,		NULL,		NULL,	'\0',	NULL },
 };
-enum { NFORMATS = sizeof formats / sizeof *formats };
 
-/* A format by its name, or null. */
+static const struct place places[] = {
+	{ ".bash_history",			"bash",		0 },
+	{ ".bash_sessions/*.history",		"bash",		0 },
+	{ ".zsh_history",			"zsh",		0 },
+	{ ".zhistory",				"zsh",		0 },
+	{ ".histfile",				"zsh",		0 },
+	{ ".zsh_sessions/*.history",		"zsh",		0 },
+	{ ".history",				NULL,		0 },
+	{ ".sh_history",			NULL,		0 },
+	{ ".ash_history",			"plain",	0 },
+	{ ".hush_history",			"plain",	0 },
+	{ ".mksh_history",			"mksh",		0 },
+	{ ".local/share/fish/*_history",	"fish",		0 },
+	{ ".config/nushell/history.txt",	"nushell",	0 },
+	{ ".local/share/powershell/PSReadLine/*_history.txt",
+						"powershell",	0 },
+	{ ".python_history",			"plain",	1 },
+	{ ".mysql_history",			"mysql",	1 },
+	{ ".mariadb_history",			"mysql",	1 },
+	{ ".psql_history",			"psql",		1 },
+	{ ".sqlite_history",			"plain",	1 },
+	{ ".rediscli_history",			"plain",	1 },
+	{ ".gdb_history",			"plain",	1 },
+	{ ".Rhistory",				"plain",	1 },
+	{ ".node_repl_history",			"plain",	1 },
+	{ ".irb_history",			"irb",		1 },
+	{ ".lesshst",				"less",		1 },
+	{ ".viminfo",				"vim",		1 },
+	{ NULL,					NULL,		0 },
+};
+
 static const struct format *
 find_format(const char *name)
 {
-	size_t i;
+	const struct format *f;
 
-	for (i = 0; i < NFORMATS; i++)
-		if (strcmp(formats[i].name, name) == 0)
-			return &formats[i];
+	for (f = formats; f->name != NULL; f++)
+		if (strcmp(f->name, name) == 0)
+			return f;
 	return NULL;
 }
 
-/*
- * Where histories are: the directory below the home, and the name in it; of
- * a name that begins with "*" only the end counts.  No format: the content
- * decides.
- */
-static const struct place {
-	const char *dir, *name, *format;
-	int all;		/* with -a only */
-} places[] = {
-	{ ".", ".bash_history", "bash", 0 },
-	{ ".bash_sessions", "*.history", "bash", 0 },
-	{ ".", ".zsh_history", "zsh", 0 },
-	{ ".", ".zhistory", "zsh", 0 },
-	{ ".", ".histfile", "zsh", 0 },
-	{ ".zsh_sessions", "*.history", "zsh", 0 },
-	{ ".", ".history", NULL, 0 },
-	{ ".", ".sh_history", NULL, 0 },
-	{ ".", ".ash_history", "plain", 0 },
-	{ ".", ".hush_history", "plain", 0 },
-	{ ".", ".mksh_history", NULL, 0 },
-	{ ".local/share/fish", "*_history", "fish", 0 },
-	{ ".config/nushell", "history.txt", "nushell", 0 },
-	{ ".local/share/powershell/PSReadLine", "*_history.txt",
-	    "powershell", 0 },
-	{ ".", ".python_history", "plain", 1 },
-	{ ".", ".mysql_history", "mysql", 1 },
-	{ ".", ".mariadb_history", "mysql", 1 },
-	{ ".", ".psql_history", "psql", 1 },
-	{ ".", ".sqlite_history", "plain", 1 },
-	{ ".", ".rediscli_history", "plain", 1 },
-	{ ".", ".gdb_history", "plain", 1 },
-	{ ".", ".Rhistory", "plain", 1 },
-	{ ".", ".node_repl_history", "plain", 1 },
-	{ ".", ".irb_history", "irb", 1 },
-	{ ".", ".lesshst", "less", 1 },
-	{ ".", ".viminfo", "vim", 1 },
-};
-enum { NPLACES = sizeof places / sizeof *places };
-
-static int
-matches(const char *name, const char *pattern)
-{
-	size_t len = strlen(name), want;
-
-	if (*pattern != '*')
-		return strcmp(name, pattern) == 0;
-	want = strlen(++pattern);
-	return len > want && *name != '.' && strcmp(name + len - want, pattern) == 0;
-}
-
-/* The format that one line tells, or null. */
-static const struct format *
+/* What the form of a line tells of its file; null for nothing. */
+static const char *
 line_format(const char *s, size_t n)
 {
-	static const struct {
-		const char *start, *format;
-	} starts[] = {
-		{ "\x81", "ksh" }, { "\xab\xcd", "mksh" },
-		{ "- cmd:", "fish" }, { "_HiStOrY_V2_", "mysql" },
-		{ "#$# yash history", "yash" },
-		{ ".less-history-file:", "less" },
-		{ "# This viminfo file", "vim" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof starts / sizeof *starts; i++)
-		if (starts_with(s, n, starts[i].start))
-			return find_format(starts[i].format);
+	if (starts(s, n, "- cmd:") || is_stamp(s, n, "# "))
+		return "fish";
+	if (starts(s, n, "#$# yash history"))
+		return "yash";
+	if (starts(s, n, "_HiStOrY_V2_"))
+		return "mysql";
+	if (starts(s, n, ".less-history-file"))
+		return "less";
+	if (starts(s, n, "# This viminfo file"))
+		return "vim";
 	if (is_stamp(s, n, "#+"))
-		return find_format("tcsh");
-	if (is_stamp(s, n, "# "))
-		return find_format("fish");
+		return "tcsh";
+	n -= n > 0 && s[n - 1] == '\r';
 	if (is_stamp(s, n, "#"))
-		return find_format("bash");
-	return parse_extended(s, n) > 0 ? find_format("zsh") : NULL;
+		return "bash";
+	if (zsh_prefix(s, n) > 0)
+		return "zsh";
+	return NULL;
 }
 
-/* The format of a file by its first lines, which are not used up. */
-static const struct format *
-detect_format(struct reader *r)
+/* The format of a file that begins with the n bytes at s. */
+static const char *
+content_format(const char *s, size_t n)
 {
-	const struct format *f = NULL;
-	const char *s, *end, *nl;
-	char *line;
-	ptrdiff_t n;
-	int i;
+	const char *lf, *name = NULL;
+	size_t len;
 
-	n = read_line(r, '\n', &line);
-	if (n == -1 || r->cut)
-		return &formats[0];
-	r->start -= (size_t)n + (size_t)r->ended;
-	s = r->buf + r->start;
-	end = r->buf + r->end;
-	for (i = 0; i < 16 && s < end && f == NULL; i++, s = nl + 1) {
-		nl = memchr(s, '\n', (size_t)(end - s));
-		if (nl == NULL)
-			nl = end;
-		f = line_format(s, (size_t)(nl - s));
-		/* Magic numbers and headers stand in the first line. */
-		if (i > 0 && f != NULL && f != find_format("tcsh") &&
-		    f != find_format("bash") && f != find_format("zsh") &&
-		    f != find_format("fish"))
-			f = NULL;
+	if (n > 1 && (unsigned char)s[0] == 0x81 && (unsigned char)s[1] < 2)
+		return "ksh";
+	if (starts(s, n, "\xab\xcd"))
+		return "mksh";
+	while (n > 0 && name == NULL) {
+		lf = memchr(s, '\n', n);
+		len = lf == NULL ? n : (size_t)(lf - s);
+		name = line_format(s, len);
+		len += lf != NULL;
+		s += len;
+		n -= len;
 	}
-	return f != NULL ? f : &formats[0];
+	return name == NULL ? "plain" : name;
 }
 
-/* The child */
-
+/* Reads the beginning of a file into r and leaves it there to be parsed. */
 static void
-set_field(struct bytes *b, const char *s, size_t n)
+read_head(struct reader *r)
 {
-	b->len = 0;
-	reserve(b, 4 * n);
-	b->len = escape(b->s, s, n);
+	ssize_t n = 1;
+
+	r->buf = grow(r->buf, &r->size, HEAD, 1);
+	if (r->sparse && lseek(r->fd, 0, SEEK_DATA) == -1)
+		return;
+	while (r->end < HEAD && n != 0) {
+		n = read(r->fd, r->buf + r->end, HEAD - r->end);
+		if (n == -1 && errno != EINTR)
+			return;
+		if (n > 0)
+			r->end += (size_t)n;
+	}
 }
 
-/* Reads one open file and prints its rows. */
 static void
-read_file(struct file *f)
+parse_source(const struct source *s)
 {
-	struct reader r = { .fd = f->fd, .max = COMMAND_MAX,
-	    .sparse = f->sparse };
-	char number[12];
+	struct reader r = { .fd = s->fd, .max = MAX_COMMAND };
+	char uid[24];
 
-	current = f;
-	set_field(&file_field, f->path, strlen(f->path));
-	set_field(&uid_field, number, format(number, sizeof number, "%u",
-	    f->uid));
-	memset(&entry, 0, sizeof entry);
-	lines = 0;
-	if (f->format == NULL)
-		f->format = detect_format(&r);
-	else if (f->format == find_format("ksh") ||
-	    f->format == find_format("mksh"))
-		/* Without their magic they are text. */
-		f->format = detect_format(&r) == f->format ? f->format :
-		    &formats[0];
-	entry.time = 0;
-	entry.has_duration = 0;
-	f->format->read(&r);
+	r.sparse = s->sparse;
+	format_now = s->format;
+	path_now = s->path;
+	if (format_now == NULL) {
+		read_head(&r);
+		format_now = find_format(content_format(r.buf, r.end));
+	}
+	line_number = 0;
+	told_cut = told_malformed = 0;
+	set_escaped(&entry.uid, uid,
+	    format(uid, sizeof uid, "%lu", (unsigned long)s->uid));
+	set_escaped(&entry.file, s->path, strlen(s->path));
+	entry.format = format_now->name;
+	emit("", 0);
+	format_now->parse(&r);
 	if (r.error != 0)
-		warning("%s: %s", f->path, strerror(r.error));
+		warning("%s: %s", s->path, strerror(r.error));
 	reader_free(&r);
-	close(f->fd);
 }
 
 /*
- * From here on the child reads what is open, writes its rows, gets memory
- * and exits, nothing else.
+ * No way back: no capability, no privilege by execve, no core, and nobody
+ * but root may look into the process.
  */
 static void
-confine_parser(void)
+drop_capabilities(void)
 {
-	static const int calls[] = {
-		SYS_read, SYS_write, SYS_lseek, SYS_close, SYS_brk, SYS_mmap,
-		SYS_munmap, SYS_mremap, SYS_madvise, SYS_exit,
-		SYS_exit_group, SYS_rt_sigreturn, SYS_futex,
-		/* What the libraries of a sanitizer's build need. */
-		SYS_sigaltstack, SYS_getpid, SYS_gettid, SYS_rt_sigprocmask,
-		SYS_sched_yield,
-#ifdef SYS__llseek	/* 32-bit machines */
-		SYS__llseek, SYS_mmap2,
-#endif
+	struct __user_cap_header_struct header = {
+		_LINUX_CAPABILITY_VERSION_3, 0
 	};
+	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+	struct rlimit zero = { 0, 0 };
 
-	/* A kernel without seccomp leaves the rest of the protection. */
-	(void)confine(calls, sizeof calls / sizeof *calls);
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)setrlimit(RLIMIT_CORE, &zero);
+	if (syscall(SYS_capset, &header, none) == -1)
+		fatal("capset: %s", strerror(errno));
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
+/* All that a parser may ask of the kernel: its files, its rows, memory. */
+static const int allowed[] = {
+	SYS_read, SYS_write, SYS_writev, SYS_close, SYS_brk, SYS_munmap,
+	SYS_mremap, SYS_madvise, SYS_mprotect, SYS_exit, SYS_exit_group,
+	SYS_rt_sigreturn, SYS_restart_syscall, SYS_futex,
+#ifdef SYS_getrandom
+	SYS_getrandom,
+#endif
+#ifdef SYS_mmap
+	SYS_mmap,
+#endif
+#ifdef SYS_mmap2
+	SYS_mmap2,
+#endif
+#ifdef SYS_lseek
+	SYS_lseek,
+#endif
+#ifdef SYS__llseek
+	SYS__llseek,
+#endif
+#ifdef __SANITIZE_ADDRESS__
+	SYS_sigaltstack, SYS_gettid, SYS_getpid, SYS_rt_sigprocmask,
+	SYS_sched_yield,
+#endif
+};
+
+/* Parses what is open.  A kernel without seccomp does without. */
 static _Noreturn void
-parse_batch(void)
+parse_sources(void)
 {
 	size_t i;
 
-	confine_parser();
-	for (i = 0; i < nbatch; i++)
-		read_file(&batch[i]);
+	drop_capabilities();
+	if (procfd != -1)
+		close(procfd);
+	if (idpipe != -1)
+		close(idpipe);
+	if (rootfd != -1)
+		close(rootfd);
+	if (confine(allowed, sizeof allowed / sizeof *allowed) == -1 &&
+	    errno != ENOSYS && errno != EINVAL)
+		fatal("seccomp: %s", strerror(errno));
+	for (i = 0; i < nsources; i++)
+		parse_source(&sources[i]);
 	flush_output();
 	_exit(status);
 }
 
-/* Reads what is open in a process of its own, to make room for more. */
+/*
+ * More files than fit: a confined parser for those that are open, so that
+ * we ourselves stay able to open the next.
+ */
 static void
-flush_batch(void)
+parse_batch(void)
 {
+	int result = 0;
 	pid_t pid;
-	int how;
-	size_t i;
 
 	flush_output();
 	pid = fork();
 	if (pid == -1)
 		fatal("fork: %s", strerror(errno));
-	if (pid == 0)
-		parse_batch();
-	while (waitpid(pid, &how, 0) == -1 && errno == EINTR)
-		;
-	if (!WIFEXITED(how) || WEXITSTATUS(how) > 1)
-		_exit(BROKEN);
-	status |= WEXITSTATUS(how);
-	for (i = 0; i < nbatch; i++) {
-		close(batch[i].fd);
-		free(batch[i].path);
+	if (pid == 0) {
+		status = 0;
+		parse_sources();
 	}
-	nbatch = 0;
+	while (waitpid(pid, &result, 0) == -1 && errno == EINTR)
+		;
+	if (!WIFEXITED(result) || WEXITSTATUS(result) > 1)
+		_exit(2);
+	status |= WEXITSTATUS(result);
+	while (nsources > 0) {
+		close(sources[--nsources].fd);
+		free(sources[nsources].path);
+	}
 }
 
+/* Adds a file to those told; returns 1 where it is one already. */
 static int
-is_told(const struct stat *st)
+already_told(struct identity id)
 {
-	size_t i;
+	struct identity *old = known;
+	size_t i, old_size = known_size;
 
-	for (i = 0; i < ntold; i++)
-		if (told[i].dev == st->st_dev && told[i].ino == st->st_ino)
+	if (2 * nknown >= known_size) {
+		known_size = known_size == 0 ? 64 : 2 * known_size;
+		known = calloc(known_size, sizeof *known);
+		if (known == NULL)
+			fatal("%s", strerror(ENOMEM));
+		nknown = 0;
+		for (i = 0; i < old_size; i++)
+			if (old[i].ino != 0)
+				(void)already_told(old[i]);
+		free(old);
+	}
+	for (i = (id.ino * 0x9e3779b97f4a7c15u >> 20) & (known_size - 1);
+	    known[i].ino != 0; i = (i + 1) & (known_size - 1))
+		if (known[i].ino == id.ino && known[i].dev == id.dev)
 			return 1;
+	known[i] = id;
+	nknown++;
 	return 0;
 }
 
-static void
-add_told(dev_t dev, ino_t ino)
-{
-	told = grow(told, &told_room, ntold, sizeof *told);
-	told[ntold++] = (struct identity){ dev, ino };
-}
-
 static const char *
-kind_of(mode_t mode)
+file_type(mode_t mode)
 {
 	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return "a directory";
 	case S_IFIFO:
 		return "a FIFO";
+	case S_IFDIR:
+		return "a directory";
 	case S_IFCHR:
+		return "a character device";
 	case S_IFBLK:
-		return "a device";
+		return "a block device";
 	case S_IFSOCK:
 		return "a socket";
 	}
-	return "no regular file";
-}
-
-/* Opens a path below dir, never leaving the root that is looked at. */
-static int
-open_in(int dir, const char *path, int flags)
-{
-	struct open_how how = { .flags = (uint64_t)(unsigned)(flags |
-	    O_CLOEXEC), .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-
-	if (root_fd == -1)
-		return openat(dir, path, flags | O_CLOEXEC);
-	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
+	return "not a file";
 }
 
 /*
- * Opens for reading what an O_PATH descriptor names: by its link in /proc,
- * so that it cannot be exchanged.  Without /proc, by its name again.
+ * Opens path below ROOT, links and ".." included; without openat2 (Linux
+ * before 5.6) it fails with ENOSYS rather than to leave ROOT.
  */
 static int
-reopen(int dir, const char *path, int fd, const struct stat *was)
+open_below(const char *path, int flags)
 {
-	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	struct stat st;
-	char name[12];
-	int new, tries;
+	struct open_how how = {
+		.flags = (unsigned)flags, .resolve = RESOLVE_IN_ROOT
+	};
 
-	format(name, sizeof name, "%d", fd);
-	for (tries = 0; tries < 50; tries++) {
-		if (self_fds != -1) {
-			new = openat(self_fds, name, flags | O_NOATIME);
-			if (new == -1 && errno == EPERM)
-				new = openat(self_fds, name, flags);
-		} else {
-			new = open_in(dir, path, flags);
-		}
-		if (new != -1 || errno != EAGAIN)
-			break;
-		/* A lease: its holder has been asked to give it up. */
-		poll(NULL, 0, 20);
+	return (int)syscall(SYS_openat2, rootfd, path, &how, sizeof how);
+}
+
+static int
+open_path(const char *path, int flags)
+{
+	flags |= O_CLOEXEC;
+	if (rootfd != -1 && !confined_root)
+		return open_below(path, flags);
+	return open(path, flags);
+}
+
+/*
+ * Opens the file behind the O_PATH descriptor fd for reading.  A lease makes
+ * that fail at once where it would block: its holder has a second.
+ */
+static int
+reopen(int fd, const char *path)
+{
+	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME;
+	int tries = 0, new;
+	char name[24];
+
+	(void)format(name, sizeof name, "%d", fd);
+	for (;;) {
+		new = procfd != -1 ? openat(procfd, name, flags) :
+		    open_path(path, flags);
+		if (new != -1)
+			return new;
+		if (errno == EPERM && (flags & O_NOATIME) != 0)
+			flags &= ~O_NOATIME;
+		else if (errno == EAGAIN && tries++ < 10)
+			(void)poll(NULL, 0, 100);
+		else
+			return -1;
 	}
-	if (new != -1 && (fstat(new, &st) == -1 || st.st_dev != was->st_dev ||
-	    st.st_ino != was->st_ino)) {
-		close(new);
-		errno = ESTALE;
+}
+
+static void
+close_quietly(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+}
+
+/*
+ * Opens a regular file and looks at it before that: opening a FIFO tells its
+ * writer of us.  Returns -1 where it is not to be read.
+ */
+static int
+open_regular(const char *path, struct stat *st)
+{
+	struct stat again;
+	int fd, new = -1;
+
+	fd = open_path(path, O_PATH);
+	if (fd == -1)
 		return -1;
-	}
+	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) {
+		new = reopen(fd, path);
+		/* Without /proc, another file may be there by now. */
+		if (new != -1 && (fstat(new, &again) == -1 ||
+		    again.st_ino != st->st_ino ||
+		    again.st_dev != st->st_dev)) {
+			close_quietly(new);
+			new = -1;
+			errno = ESTALE;
+		}
+	} else
+		errno = EMEDIUMTYPE;
+	close_quietly(fd);
 	return new;
 }
 
-/* Puts a file on the batch.  path is as seen from the root. */
 static void
-add_file(int dir, const char *name, const char *path,
-    const struct format *f, uint32_t uid, int by_owner)
+send_identity(const struct identity *id)
 {
-	const char *at = root_fd == -1 ? name : path;
-	struct stat st;
-	int fd, new;
+	if (idpipe != -1 && write(idpipe, id, sizeof *id) == -1)
+		fatal("pipe: %s", strerror(errno));
+}
 
-	fd = open_in(dir, at, O_PATH);
-	if (fd == -1 && (errno == EMFILE || errno == ENFILE) && nbatch > 0) {
-		flush_batch();
-		fd = open_in(dir, at, O_PATH);
+/* Opens a file to be parsed; one that is not there is silent for -1. */
+static void
+add_source(const char *path, const struct format *f, int must, int64_t uid)
+{
+	struct source *s;
+	struct identity id;
+	struct stat st;
+	int fd;
+
+	if (nsources == BATCH)
+		parse_batch();
+	fd = open_regular(path, &st);
+	if (fd == -1 && errno == EMFILE && nsources > 0) {
+		parse_batch();
+		fd = open_regular(path, &st);
 	}
 	if (fd == -1) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			warning("%s: %s", path, strerror(errno));
-		else if (by_owner)
+		if (errno == EMEDIUMTYPE)
+			warning("%s: is %s, not a regular file", path,
+			    file_type(st.st_mode));
+		else if (must || (errno != ENOENT && errno != ENOTDIR))
 			warning("%s: %s", path, strerror(errno));
 		return;
 	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		warning("%s: %s", path, kind_of(st.st_mode));
-	} else if (!is_told(&st)) {
-		if (nbatch == BATCH)
-			flush_batch();
-		new = reopen(dir, at, fd, &st);
-		if (new == -1 && errno == EMFILE && nbatch > 0) {
-			flush_batch();
-			new = reopen(dir, at, fd, &st);
-		}
-		if (new == -1) {
-			warning("%s: %s", path, strerror(errno));
-		} else {
-			add_told(st.st_dev, st.st_ino);
-			batch[nbatch] = (struct file){ strdup(path), f, new,
-			    st.st_blocks < st.st_size / 512,
-			    by_owner ? st.st_uid : uid };
-			if (batch[nbatch].path == NULL)
-				fatal("%s", strerror(ENOMEM));
-			nbatch++;
-		}
+	id = (struct identity){ st.st_dev, st.st_ino };
+	if (!must && already_told(id)) {
+		close(fd);
+		return;
 	}
-	close(fd);
+	if (!must)
+		send_identity(&id);
+	s = &sources[nsources++];
+	s->fd = fd;
+	s->format = f;
+	s->sparse = st.st_blocks < st.st_size / 512;
+	s->uid = uid < 0 ? st.st_uid : (uint64_t)uid;
+	s->path = strdup(path);
+	if (s->path == NULL)
+		fatal("%s", strerror(ENOMEM));
 }
 
 static int
 compare_names(const void *a, const void *b)
 {
-	char *const *x = a, *const *y = b;
-
-	return strcmp(*x, *y);
+	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The names in a directory that a pattern (null: any) matches, sorted. */
-static char **
-list_names(int dir, const char *pattern, size_t *count)
+/* The name has the form of the pattern, which has one '*' at most. */
+static int
+matches(const char *pattern, const char *name)
 {
-	size_t room = 0;
+	const char *star = strchr(pattern, '*');
+	size_t head, tail, n = strlen(name);
+
+	if (star == NULL)
+		return strcmp(pattern, name) == 0;
+	head = (size_t)(star - pattern);
+	tail = strlen(star + 1);
+	return n >= head + tail && memcmp(name, pattern, head) == 0 &&
+	    memcmp(name + n - tail, star + 1, tail) == 0 && *name != '.';
+}
+
+/*
+ * The sorted names in a directory that match; null with *count 0 where it
+ * is not there.
+ */
+static char **
+list_names(int fd, const char *pattern, size_t *count)
+{
 	char **names = NULL;
+	size_t room = 0;
 	struct dirent *d;
-	DIR *list;
+	DIR *dir;
 
 	*count = 0;
-	list = fdopendir(dir);
-	if (list == NULL) {
-		close(dir);
+	dir = fdopendir(fd);
+	if (dir == NULL) {
+		close(fd);
 		return NULL;
 	}
-	while ((d = readdir(list)) != NULL) {
-		if (pattern != NULL && !matches(d->d_name, pattern))
+	while ((d = readdir(dir)) != NULL) {
+		if (!matches(pattern, d->d_name))
 			continue;
-		names = grow(names, &room, *count, sizeof *names);
+		names = grow(names, &room, *count * sizeof *names +
+		    sizeof *names, 1);
 		names[*count] = strdup(d->d_name);
 		if (names[(*count)++] == NULL)
 			fatal("%s", strerror(ENOMEM));
 	}
-	closedir(list);
+	closedir(dir);
 	if (*count > 0)
 		qsort(names, *count, sizeof *names, compare_names);
 	return names;
 }
 
-/* "home/dir/name", without the "." and double slashes. */
-static char *
-join_path(const char *home, const char *dir, const char *name)
-{
-	size_t size = strlen(home) + strlen(dir) + strlen(name) + 3;
-	char *path = malloc(size);
-	const char *slash = home[strlen(home) - 1] == '/' ? "" : "/";
-
-	if (path == NULL)
-		fatal("%s", strerror(ENOMEM));
-	if (strcmp(dir, ".") == 0)
-		format(path, size, "%s%s%s", home, slash, name);
-	else
-		format(path, size, "%s%s%s/%s", home, slash, dir, name);
-	return path;
-}
-
-/* Opens what a place names in a home. */
+/* Adds DIRECTORY/NAME for each name that matches the pattern. */
 static void
-add_place(int home, const struct user *u, const struct place *p)
+add_matching(char *path, const char *pattern, const struct format *f,
+    int64_t uid)
 {
-	const struct format *f = p->format == NULL ? NULL :
-	    find_format(p->format);
-	char *path, **names;
-	size_t i, count;
-	int dir = home;
+	size_t i, n, used = strlen(path);
+	char **names;
+	int fd;
 
-	if (*p->name != '*') {
-		path = join_path(u->home, p->dir, p->name);
-		if (strcmp(p->dir, ".") == 0) {
-			add_file(home, p->name, path, f, u->uid, 0);
-		} else {
-			char *below = join_path(".", p->dir, p->name);
-
-			add_file(home, below, path, f, u->uid, 0);
-			free(below);
-		}
-		free(path);
+	fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	if (fd == -1 && errno == EMFILE && nsources > 0) {
+		parse_batch();
+		fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	}
+	if (fd == -1) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			warning("%s: %s", path, strerror(errno));
 		return;
 	}
-	path = join_path(u->home, p->dir, "");
-	dir = open_in(home, root_fd == -1 ? p->dir : path,
-	    O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	if (dir == -1 && errno != ENOENT && errno != ENOTDIR)
-		warning("%s: %s", path, strerror(errno));
-	free(path);
-	if (dir == -1)
-		return;
-	names = list_names(fcntl(dir, F_DUPFD_CLOEXEC, 3), p->name, &count);
-	for (i = 0; i < count; i++) {
-		path = join_path(u->home, p->dir, names[i]);
-		add_file(dir, names[i], path, f, u->uid, 0);
-		free(path);
+	names = list_names(fd, pattern, &n);
+	for (i = 0; i < n; i++) {
+		if (format(path + used, PATH_MAX - used, "/%s", names[i]) <
+		    PATH_MAX - used)
+			add_source(path, f, 0, uid);
+		else
+			warning("%s: %s", path, strerror(ENAMETOOLONG));
 		free(names[i]);
 	}
 	free(names);
-	close(dir);
-}
-
-/* Gives up what a child does not need, and its user's identity for good. */
-static void
-become(const struct user *u, int change)
-{
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2];
-	const struct rlimit no_core = { 0, 0 };
-	gid_t gid = u->gid;
-
-	setrlimit(RLIMIT_CORE, &no_core);
-	if (change && (setgroups(1, &gid) == -1 ||
-	    setresgid(gid, gid, gid) == -1 ||
-	    setresuid(u->uid, u->uid, u->uid) == -1))
-		fatal("%s: cannot become the user: %s", u->name,
-		    strerror(errno));
-	memset(none, 0, sizeof none);
-	if (change && syscall(SYS_capset, &head, none) == -1)
-		fatal("capset: %s", strerror(errno));
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
-/* Enters the root of -r, for good where that is allowed. */
-static void
-enter_root(void)
-{
-	self_fds = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root == NULL)
-		return;
-	if (geteuid() == 0 && chroot(root) == 0 && chdir("/") == 0)
-		return;
-	root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd == -1)
-		fatal("%s: %s", root, strerror(errno));
-}
-
-/* Tells the parent which files are open, and nothing later. */
-static void
-report_told(int to, size_t before)
-{
-	size_t n = (ntold - before) * sizeof *told;
-
-	if (n > 0 && write(to, told + before, n) == -1)
-		warning("pipe: %s", strerror(errno));
-	close(to);
-}
-
-/* The format that a file's name tells, or null. */
-static const struct format *
-name_format(const char *path)
-{
-	const char *name = strrchr(path, '/');
-	size_t i;
-
-	name = name == NULL ? path : name + 1;
-	for (i = 0; i < NPLACES; i++)
-		if (matches(name, places[i].name))
-			return places[i].format == NULL ? NULL :
-			    find_format(places[i].format);
-	return NULL;
 }
 
 static void
-add_operands(char **operands)
+add_place(const struct user *u, const struct place *p)
 {
-	struct stat st;
+	const struct format *f = fflag;
+	char path[PATH_MAX];
+	char *slash;
+	size_t n;
 
-	for (; *operands != NULL; operands++) {
-		if (strcmp(*operands, "-") != 0) {
-			add_file(AT_FDCWD, *operands, *operands,
-			    forced != NULL ? forced : name_format(*operands),
-			    0, 1);
-			continue;
-		}
-		if (fstat(STDIN_FILENO, &st) == -1)
-			st.st_uid = getuid();
-		if (nbatch == BATCH)
-			flush_batch();
-		batch[nbatch++] = (struct file){ strdup("-"), forced,
-		    STDIN_FILENO, 0, st.st_uid };
+	if (f == NULL && p->format != NULL)
+		f = find_format(p->format);
+	n = format(path, sizeof path, "%s/%s", strcmp(u->home, "/") == 0 ?
+	    "" : u->home, p->path);
+	if (n >= sizeof path) {
+		warning("%s: %s", path, strerror(ENAMETOOLONG));
+	} else if (strchr(p->path, '*') == NULL) {
+		add_source(path, f, 0, (int64_t)u->uid);
+	} else {
+		slash = strrchr(path, '/');
+		*slash = '\0';
+		add_matching(path, strrchr(p->path, '/') + 1, f,
+		    (int64_t)u->uid);
 	}
 }
 
-/* Whether -u lets a user through. */
-static int
-is_wanted(const char *name, uint32_t uid)
+/* Becomes the user for good; whoever is not root stays what he is. */
+static void
+become(const struct user *u)
 {
-	char number[12];
-	size_t i;
-	int found = nwanted == 0;
+	gid_t gid = (gid_t)u->gid;
+	uid_t uid = (uid_t)u->uid;
+	int i;
 
-	format(number, sizeof number, "%u", uid);
-	for (i = 0; i < nwanted; i++)
-		if ((*name != '\0' && strcmp(wanted[i].name, name) == 0) ||
-		    strcmp(wanted[i].name, number) == 0) {
-			wanted[i].met = 1;
-			found = 1;
+	if (geteuid() == 0) {
+		for (i = 0; i < 64; i++)
+			if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == -1)
+				break;
+		if (setgroups(1, &gid) == -1 ||
+		    setresgid(gid, gid, gid) == -1 ||
+		    setresuid(uid, uid, uid) == -1) {
+			warning("%s: cannot become uid %lu: %s", u->home,
+			    (unsigned long)u->uid, strerror(errno));
+			_exit(1);
 		}
-	return found;
+	}
+	drop_capabilities();
 }
 
-/*
- * Finds out whose an unclaimed home is.  It is not followed where it is a
- * link: that leads to somebody else's, who is told already.
- */
+/* What -r needs before the privilege to do it goes. */
 static void
-claim_orphan(struct user *u)
+enter_root(void)
 {
-	struct stat st;
+	procfd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfd == -1 || geteuid() != 0)
+		return;
+	if (fchdir(rootfd) == -1 || chroot(".") == -1)
+		fatal("chroot: %s", strerror(errno));
+	confined_root = 1;
+}
+
+static _Noreturn void
+read_user(const struct user *u)
+{
+	const struct place *p;
 	int fd;
 
-	fd = open_in(AT_FDCWD, u->home, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		if (fd == -1 && errno != ENOENT && errno != ENOTDIR &&
-		    errno != ELOOP)
+	(void)setpgid(0, 0);
+	enter_root();
+	become(u);
+	set_escaped(&entry.user, u->name, strlen(u->name));
+	fd = open_path(u->home, O_PATH | O_DIRECTORY);
+	if (fd == -1) {
+		if (errno != ENOENT && errno != ENOTDIR)
 			warning("%s: %s", u->home, strerror(errno));
 		_exit(status);
 	}
 	close(fd);
-	u->uid = st.st_uid;
-	u->gid = st.st_gid;
-	if (!is_wanted("", u->uid))
-		_exit(0);
+	for (p = places; p->path != NULL; p++)
+		if (aflag || !p->clients)
+			add_place(u, p);
+	parse_sources();
+}
+
+/* The format that the name of a file operand tells; null for none. */
+static const struct format *
+name_format(const char *path)
+{
+	const struct place *p;
+	const char *name = path, *star, *dir;
+	size_t n, len = strlen(path);
+
+	if (strrchr(path, '/') != NULL)
+		name = strrchr(path, '/') + 1;
+	for (p = places; p->path != NULL; p++) {
+		if (p->format == NULL)
+			continue;
+		star = strchr(p->path, '*');
+		dir = strrchr(p->path, '/');
+		if (star == NULL && dir == NULL && strcmp(p->path, name) == 0)
+			return find_format(p->format);
+		if (dir == NULL || !matches(dir + 1, name))
+			continue;
+		n = (size_t)(dir - p->path) + 1 + strlen(name);
+		if (n <= len && memcmp(path + len - n, p->path,
+		    (size_t)(dir - p->path) + 1) == 0)
+			return find_format(p->format);
+	}
+	return NULL;
 }
 
 static void
-add_home(const struct user *u)
+add_stdin(void)
 {
-	size_t i;
-	int home;
+	struct stat st;
 
-	home = open_in(AT_FDCWD, u->home, O_PATH | O_DIRECTORY);
-	if (home == -1) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			warning("%s: %s", u->home, strerror(errno));
-		return;
-	}
-	for (i = 0; i < NPLACES; i++)
-		if (aflag || !places[i].all)
-			add_place(home, u, &places[i]);
-	close(home);
+	if (nsources == BATCH)
+		parse_batch();
+	if (fstat(STDIN_FILENO, &st) == -1)
+		st.st_uid = getuid();
+	sources[nsources++] = (struct source){ STDIN_FILENO, 0, st.st_uid,
+	    strdup("-"), fflag };
 }
 
-/* What a child does for a user, or (u null) for the operands. */
 static _Noreturn void
-child(const struct user *user, char **operands, int told_pipe)
+read_operands(char **files)
 {
-	struct user u = { "", "/", 0, 0, 0 };
-	size_t before = ntold;
-
-	if (user == NULL) {
-		self_fds = open("/proc/self/fd", O_PATH | O_DIRECTORY |
-		    O_CLOEXEC);
-		current_user = "";
-		add_operands(operands);
-		become(&u, 0);
-	} else {
-		u = *user;
-		current_user = u.name;
-		enter_root();
-		if (u.orphan)
-			claim_orphan(&u);
-		become(&u, geteuid() == 0);
-		add_home(&u);
-	}
-	report_told(told_pipe, before);
-	if (user != NULL && user->orphan)
-		status |= MATCHED;
-	parse_batch();
+	enter_root();
+	set_escaped(&entry.user, "", 0);
+	for (; *files != NULL; files++)
+		if (strcmp(*files, "-") == 0)
+			add_stdin();
+		else
+			add_source(*files, fflag != NULL ? fflag :
+			    name_format(*files), 1, -1);
+	parse_sources();
 }
 
-/* The parent */
+/* A child that reads, and what the parent knows of it. */
+static struct {
+	pid_t pid;
+	int rows, ids;		/* the pipes' reading ends, -1 when closed */
+	struct buffer row;	/* rows that are not whole yet, from row.n */
+	size_t used, tabs;	/* of row, checked so far; in the last one */
+	int timeout;
+} child;
 
-/* The milliseconds of a clock that nobody sets. */
-static int64_t
-now(void)
+/*
+ * Length of the one character at s that a row may hold as it is, 0 for
+ * anything else: the child may be in an attacker's hands.
+ */
+static size_t
+row_character(const char *s, size_t n)
 {
-	struct timespec ts;
+	char copy[16];
+	size_t len;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	if ((unsigned char)*s < 0x80)
+		return *s >= 0x20 && *s != 0x7f;
+	len = utf8_length(s, n);
+	return len > 0 && escape(copy, s, len) == len ? len : 0;
+}
+
+/* The number of bytes at s that are neither controls nor above 0x7e. */
+static size_t
+harmless(const char *s, size_t n)
+{
+	const uint64_t ones = UINT64_MAX / 0xff;
+	uint64_t w;
+	size_t i;
+
+	for (i = 0; n - i >= sizeof w; i += sizeof w) {
+		memcpy(&w, s + i, sizeof w);
+		if (((w | (w - ones * 0x20) | ((w ^ ones * 0x7f) - ones)) &
+		    ones * 0x80) != 0)
+			break;
+	}
+	while (i < n && s[i] >= 0x20 && s[i] < 0x7f)
+		i++;
+	return i;
 }
 
 /*
- * Prints the whole rows at the start of b and keeps the rest.  Returns -1
- * where a child that its input broke wrote what no row can hold.
+ * Prints the rows that are whole and keeps what is left; -1 where the child
+ * sent what no row can hold.  child.used is how far we looked.
  */
 static int
-forward_rows(struct bytes *b)
+forward_rows(void)
 {
-	char *last = memrchr(b->s, '\n', b->len);
-	size_t n;
+	struct buffer *b = &child.row;
+	size_t i = child.used, whole = 0, len;
 
-	if (last == NULL)
-		return b->len > (size_t)5 * COMMAND_MAX ? -1 : 0;
-	n = (size_t)(last - b->s) + 1;
-	if (!is_safe(b->s, n))
-		return -1;
-	put_raw(b->s, n);
-	memmove(b->s, b->s + n, b->len -= n);
+	for (;; i += len) {
+		i += harmless(b->s + i, b->n - i);
+		if (i == b->n)
+			break;
+		len = 1;
+		if (b->s[i] == '\t') {
+			child.tabs++;
+		} else if (b->s[i] == '\n') {
+			if (child.tabs != row_tabs)
+				return -1;
+			child.tabs = 0;
+			whole = i + 1;
+		} else if (b->s[i] == '\0' && i == whole) {
+			/* A sign of life: what is before it goes now. */
+			put_raw(b->s, whole);
+			b->n -= whole + 1;
+			memmove(b->s, b->s + whole + 1, b->n);
+			i = whole = len = 0;
+		} else {
+			len = row_character(b->s + i, b->n - i);
+			if (len == 0 && (b->n - i >= 4 ||
+			    (unsigned char)b->s[i] < 0x80))
+				return -1;
+			if (len == 0)	/* the rest of it is to come */
+				break;
+		}
+	}
+	put_raw(b->s, whole);
+	b->n -= whole;
+	child.used = i - whole;
+	memmove(b->s, b->s + whole, b->n);
 	return 0;
 }
 
-/* Reads what has come through a pipe; 0 at its end. */
-static ssize_t
-receive(int fd, struct bytes *b)
+/* Takes what the child has to say; -1 where it says what it may not. */
+static int
+receive_rows(void)
 {
+	struct buffer *b = &child.row;
 	ssize_t n;
 
-	reserve(b, 256 << 10);
-	do
-		n = read(fd, b->s + b->len, b->room - b->len);
-	while (n == -1 && errno == EINTR);
-	if (n > 0)
-		b->len += (size_t)n;
-	return n;
-}
-
-/*
- * Takes a child's rows until it closes the pipe.  Returns null, or why its
- * rows are lost.
- */
-static const char *
-take_rows(int rows, int told_pipe)
-{
-	static struct bytes b;
-	struct bytes t = { 0 };
-	struct pollfd p[2] = { { rows, POLLIN, 0 }, { told_pipe, POLLIN, 0 } };
-	const char *why = NULL;
-	int ready;
-
-	b.len = 0;
-	while (p[0].fd != -1 && why == NULL) {
-		ready = poll(p, 2, SILENCE_MAX);
-		if (ready == -1 && errno == EINTR)
-			continue;
-		if (ready <= 0) {
-			why = "no sign of life for 10 seconds";
-			break;
-		}
-		if (p[1].revents != 0 && receive(told_pipe, &t) <= 0)
-			p[1].fd = -1;
-		if (p[0].revents != 0) {
-			if (receive(rows, &b) <= 0)
-				p[0].fd = -1;
-			else if (forward_rows(&b) == -1)
-				why = "wrote what is no row";
-		}
+	if (b->n + 1 >= b->size) {
+		if (b->n >= MAX_ROW)
+			return -1;
+		b->s = grow(b->s, &b->size,
+		    b->n < PIPE_BYTES / 4 ? PIPE_BYTES / 4 : 2 * b->n, 1);
 	}
-	if (why == NULL && p[1].fd != -1)
-		while (receive(told_pipe, &t) > 0)
-			;
-	if (t.len >= sizeof *told) {
-		size_t i;
-		struct identity id;
-
-		for (i = 0; i + sizeof id <= t.len; i += sizeof id) {
-			memcpy(&id, t.s + i, sizeof id);
-			add_told(id.dev, id.ino);
-		}
+	n = read(child.rows, b->s + b->n, b->size - b->n);
+	if (n > 0) {
+		b->n += (size_t)n;
+		return forward_rows();
 	}
-	free(t.s);
-	return why;
-}
-
-/* Waits for a child that has closed its pipe, never for ever. */
-static const char *
-reap(pid_t pid, int *how)
-{
-	struct pollfd p = { -1, POLLIN, 0 };
-	int64_t end = now() + SILENCE_MAX;
-
-	p.fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	while (waitpid(pid, how, WNOHANG) != pid) {
-		if (now() >= end)
-			break;
-		(void)poll(&p, 1, p.fd == -1 ? 1 : SILENCE_MAX);
-	}
-	if (p.fd != -1)
-		close(p.fd);
-	return now() >= end ? "no sign of life for 10 seconds" : NULL;
+	if (n == -1 && errno == EINTR)
+		return 0;
+	close(child.rows);
+	child.rows = -1;
+	return b->n > 0 ? -1 : 0;
 }
 
 static void
-run_child(const struct user *u, char **operands)
+receive_identities(void)
 {
-	int rows[2], told_pipe[2], how = 0;
-	const char *why;
+	struct identity ids[256];
+	ssize_t n;
+	size_t i;
+
+	n = read(child.ids, ids, sizeof ids);
+	if (n == -1 && errno == EINTR)
+		return;
+	for (i = 0; n > 0 && i < (size_t)n / sizeof *ids; i++)
+		(void)already_told(ids[i]);
+	if (n <= 0) {
+		close(child.ids);
+		child.ids = -1;
+	}
+}
+
+/* Reads from the child until it closes; null, or what is wrong with it. */
+static const char *
+listen_to_child(void)
+{
+	struct pollfd fds[2];
+	int n;
+
+	while (child.rows != -1) {
+		fds[0] = (struct pollfd){ child.rows, POLLIN, 0 };
+		fds[1] = (struct pollfd){ child.ids, POLLIN, 0 };
+		n = poll(fds, 2, child.timeout);
+		if (n == 0)
+			return "silent for 10 seconds";
+		if (n == -1)
+			continue;
+		if (fds[1].revents != 0)
+			receive_identities();
+		if (fds[0].revents != 0 && receive_rows() == -1)
+			return "died";
+	}
+	while (child.ids != -1)
+		receive_identities();
+	return NULL;
+}
+
+/* Waits for the child's end, but not for ever; null, or what was wrong. */
+static const char *
+reap_child(void)
+{
+	const struct timespec patience = { SILENCE / 1000, 0 };
+	sigset_t set;
+	int result;
 	pid_t pid;
 
-	flush_output();
-	if (pipe2(rows, O_CLOEXEC) == -1 || pipe2(told_pipe, O_CLOEXEC) == -1)
-		fatal("pipe: %s", strerror(errno));
-	(void)fcntl(rows[0], F_SETPIPE_SZ, 256 << 10);
-	pid = fork();
-	if (pid == -1)
-		fatal("fork: %s", strerror(errno));
-	if (pid == 0) {
-		/* Not the operands' child: it may read the terminal. */
-		if (u != NULL)
-			setpgid(0, 0);
-		if (dup2(rows[1], STDOUT_FILENO) == -1)
-			fatal("dup2: %s", strerror(errno));
-		close(rows[0]);
-		close(rows[1]);
-		close(told_pipe[0]);
-		child(u, operands, told_pipe[1]);
-	}
-	close(rows[1]);
-	close(told_pipe[1]);
-	why = take_rows(rows[0], told_pipe[0]);
-	close(rows[0]);
-	close(told_pipe[0]);
-	if (why == NULL)
-		why = reap(pid, &how);
-	if (why != NULL) {
-		if (u != NULL)
-			kill(-pid, SIGKILL);
-		kill(pid, SIGKILL);
-		(void)waitpid(pid, &how, WNOHANG);
-	} else if (!WIFEXITED(how) || (WEXITSTATUS(how) & ~MATCHED) > 1) {
-		why = WIFSIGNALED(how) ? strsignal(WTERMSIG(how)) : "failed";
-	} else {
-		status |= WEXITSTATUS(how) & 1;
-		if ((WEXITSTATUS(how) & MATCHED) != 0)
-			wanted_orphan = 1;
-	}
-	if (why != NULL)
-		warning("%s: rows are lost: %s",
-		    u == NULL ? "operands" : u->home, why);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	while ((pid = waitpid(child.pid, &result, WNOHANG)) == 0)
+		if (sigtimedwait(&set, NULL, &patience) == -1 &&
+		    errno == EAGAIN)
+			return "silent for 10 seconds";
+	if (pid != child.pid || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
+		return "died";
+	status |= WEXITSTATUS(result);
+	return NULL;
 }
 
-/* Users */
+/* In the child: its pipes in place, nothing of the parent's kept. */
+static void
+settle_child(int rows, int ids)
+{
+	status = 0;
+	(void)signal(SIGTTOU, SIG_IGN);
+	if (dup2(rows, STDOUT_FILENO) == -1)
+		fatal("dup2: %s", strerror(errno));
+	close(rows);
+	close(child.rows);
+	close(child.ids);
+	if (passwd.fd > STDERR_FILENO)
+		close(passwd.fd);
+	idpipe = ids;
+}
 
 /*
- * Parses "name:password:uid:gid:gecos:home:shell" in place.  Returns -1
- * where it is malformed: fewer fields, a uid that is no number of at most
- * 4294967294, a home that is not absolute, "+" and "-" of NIS.
+ * Forks a child to read a user's files, or with none the operands, and
+ * prints its rows.
  */
-static int
-parse_passwd(char *s, size_t n, struct user *u)
+static void
+run_child(const struct user *u, char **files, int timeout)
 {
-	char *field[7];
-	uint64_t uid, gid;
-	size_t i, count = 0;
+	int rows[2], ids[2];
+	const char *wrong;
 
-	field[count++] = s;
-	for (i = 0; i < n; i++)
-		if (s[i] == ':' && count < 7) {
-			s[i] = '\0';
-			field[count++] = s + i + 1;
-		} else if (s[i] == '\0') {
-			return -1;
-		}
-	if (count < 7 || *field[0] == '\0' || *field[0] == '+' ||
-	    *field[0] == '-' || *field[5] != '/' ||
-	    parse_number(field[2], strlen(field[2]), 10, UINT32_MAX - 1,
-	    &uid) == -1 || parse_number(field[3], strlen(field[3]), 10,
-	    UINT32_MAX - 1, &gid) == -1)
-		return -1;
-	*u = (struct user){ field[0], field[5], (uint32_t)uid, (uint32_t)gid,
-	    0 };
-	return 0;
+	flush_output();
+	if (pipe2(rows, O_CLOEXEC) == -1 || pipe2(ids, O_CLOEXEC) == -1)
+		fatal("pipe: %s", strerror(errno));
+	(void)fcntl(rows[0], F_SETPIPE_SZ, PIPE_BYTES);
+	child.rows = rows[0];
+	child.ids = ids[0];
+	child.used = child.tabs = child.row.n = 0;
+	child.timeout = timeout;
+	child.pid = fork();
+	if (child.pid == -1)
+		fatal("fork: %s", strerror(errno));
+	if (child.pid == 0) {
+		settle_child(rows[1], ids[1]);
+		if (u != NULL)
+			read_user(u);
+		read_operands(files);
+	}
+	close(rows[1]);
+	close(ids[1]);
+	wrong = listen_to_child();
+	if (wrong == NULL)
+		wrong = reap_child();
+	if (wrong != NULL) {
+		(void)kill(-child.pid, SIGKILL);
+		(void)kill(child.pid, SIGKILL);
+		warning("%s: history reader %s: rows are lost", u == NULL ?
+		    "operands" : *u->name != '\0' ? u->name : u->home, wrong);
+	}
+	if (child.rows != -1)
+		close(child.rows);
+	if (child.ids != -1)
+		close(child.ids);
 }
 
-static char **claimed;
-static size_t nclaimed, claimed_room;
+static int
+is_wanted(const struct user *u)
+{
+	struct wanted *w;
+	int yes = nwanted == 0;
+
+	for (w = wanted; w < wanted + nwanted; w++)
+		if (strcmp(w->name, u->name) == 0 ||
+		    (w->number && w->uid == u->uid))
+			yes = w->seen = 1;
+	return yes;
+}
+
+/* Cuts the slashes that say nothing, so that homes can be compared. */
+static void
+clean_path(char *s)
+{
+	char *to = s;
+
+	for (; *s != '\0'; s++)
+		if (*s != '/' || (s[1] != '/' && s[1] != '\0'))
+			*to++ = *s;
+	*to = '\0';
+}
 
 static void
-claim_home(const char *home)
+claim(const char *home)
 {
-	size_t len = strlen(home);
-
-	while (len > 1 && home[len - 1] == '/')
-		len--;
-	claimed = grow(claimed, &claimed_room, nclaimed, sizeof *claimed);
-	claimed[nclaimed] = strndup(home, len);
+	claimed = grow(claimed, &claimed_size,
+	    (nclaimed + 1) * sizeof *claimed, 1);
+	claimed[nclaimed] = strdup(home);
 	if (claimed[nclaimed++] == NULL)
 		fatal("%s", strerror(ENOMEM));
 }
 
-/* Opens a path below the root for the parent, a link to outside never. */
+/*
+ * Splits name:password:uid:gid:gecos:home:shell in place; -1 where it is
+ * anything else.  getpwent(3) would make uid 0 of "+" or of 4294967296.
+ */
 static int
-open_system(const char *path, int flags)
+parse_passwd(struct user *u, char *line, size_t n)
 {
-	struct open_how how = { .flags = (uint64_t)(unsigned)(flags |
-	    O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY),
-	    .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	int dir, fd, saved;
+	char *field[7], *end = line + n;
+	size_t i;
 
-	if (root == NULL)
-		return open(path, (int)how.flags);
-	dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir == -1)
+	for (i = 0; i < 7; i++) {
+		field[i] = line;
+		line = memchr(line, ':', (size_t)(end - line));
+		if (line == NULL) {
+			line = end + 1;
+			if (i < 6)
+				return -1;
+		} else
+			*line++ = '\0';
+	}
+	if (*field[0] == '\0' || *field[5] != '/' ||
+	    memchr(field[0], '\0', (size_t)(field[1] - field[0] - 1)) ||
+	    memchr(field[5], '\0', (size_t)(field[6] - field[5] - 1)) ||
+	    parse_number(field[2], strlen(field[2]), 10, UINT32_MAX - 1,
+	    &u->uid) == -1 ||
+	    parse_number(field[3], strlen(field[3]), 10, UINT32_MAX - 1,
+	    &u->gid) == -1)
 		return -1;
-	fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
-	if (fd == -1 && errno == ENOSYS)	/* before Linux 5.6 */
-		fd = openat(dir, path + 1, (int)how.flags | O_NOFOLLOW);
-	saved = errno;
-	close(dir);
-	errno = saved;
-	return fd;
+	u->name = field[0];
+	u->home = field[5];
+	return 0;
 }
 
-/* Runs every user of a passwd list.  Returns -1 where it cannot be read. */
-static int
-run_passwd(int fd, const char *name)
+static void
+read_passwd(void)
 {
-	struct reader r = { .fd = fd, .max = 65536 };
 	struct user u;
-	char *line, copy[65537];
 	ptrdiff_t n;
+	char *line;
 
-	while ((n = read_line(&r, '\n', &line)) != -1) {
-		if (n == 0 || *line == '#')
+	while ((n = read_line(&passwd, '\n', &line)) != -1) {
+		if (n == 0 || *line == '+' || *line == '-' || *line == '#')
 			continue;
-		memcpy(copy, line, (size_t)n);
-		copy[n] = '\0';
-		if (r.cut || parse_passwd(copy, (size_t)n, &u) == -1) {
-			count_warning("line", name, "malformed");
+		if (passwd.cut || parse_passwd(&u, line, (size_t)n) == -1) {
+			count_warning("line", "passwd", "malformed");
 			continue;
 		}
-		claim_home(u.home);
-		if (is_wanted(u.name, u.uid))
-			run_child(&u, NULL);
+		clean_path(u.home);
+		if (*u.home == '\0')
+			u.home = strcpy(u.home, "/");
+		claim(u.home);
+		if (is_wanted(&u))
+			run_child(&u, NULL, SILENCE);
 	}
-	if (r.error != 0)
-		warning("%s: %s", name, strerror(r.error));
-	n = r.error;
-	reader_free(&r);
-	return n != 0 ? -1 : 0;
+	if (passwd.error != 0)
+		warning("passwd: %s", strerror(passwd.error));
 }
 
-/* Runs a home for its owner, unless a user claims it. */
+/* Reads the home that no passwd entry claims, with its owner's uid. */
 static void
-run_orphan(const char *home)
+read_orphan(char *home)
 {
-	struct user u = { "", home, 0, 0, 1 };
-	size_t i;
+	static char none[1];
+	struct user u = { 0, 0, none, home };
+	struct stat st;
+	int fd;
 
 	if (nclaimed > 0 && bsearch(&home, claimed, nclaimed,
 	    sizeof *claimed, compare_names) != NULL)
 		return;
-	wanted_orphan = 0;
-	run_child(&u, NULL);
-	for (i = 0; i < nwanted && wanted_orphan; i++)
-		if (digits(wanted[i].name, strlen(wanted[i].name)) > 0)
-			wanted[i].met = 1;
+	fd = open_path(home, O_PATH | O_NOFOLLOW);
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		u.uid = st.st_uid;
+		u.gid = st.st_gid;
+		if (is_wanted(&u))
+			run_child(&u, NULL, SILENCE);
+	}
+	if (fd != -1)
+		close(fd);
 }
 
-/* The homes below /home, and /root, that are nobody's. */
-static int
-run_orphans(void)
+/* Returns the number of homes there are. */
+static size_t
+read_orphans(void)
 {
-	char **names, *home;
-	size_t i, count;
-	int dir;
+	char path[PATH_MAX], root_home[] = "/root";
+	char **names;
+	size_t i, n;
+	int fd;
 
 	if (nclaimed > 0)
 		qsort(claimed, nclaimed, sizeof *claimed, compare_names);
-	dir = open_system("/home", O_DIRECTORY);
-	if (dir != -1) {
-		names = list_names(dir, NULL, &count);
-		for (i = 0; i < count; i++) {
-			if (strcmp(names[i], ".") != 0 &&
-			    strcmp(names[i], "..") != 0 &&
-			    strcmp(names[i], "lost+found") != 0) {
-				home = join_path("/home", ".", names[i]);
-				run_orphan(home);
-				free(home);
-			}
-			free(names[i]);
-		}
-		free(names);
-	} else if (errno != ENOENT && errno != ENOTDIR) {
-		warning("/home: %s", strerror(errno));
+	fd = open_path("/home", O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	if (fd == -1) {
+		if (errno != ENOENT)
+			warning("/home: %s", strerror(errno));
+		n = 0;
+		names = NULL;
+	} else
+		names = list_names(fd, "*", &n);
+	for (i = 0; i < n; i++) {
+		(void)format(path, sizeof path, "/home/%s", names[i]);
+		read_orphan(path);
+		free(names[i]);
 	}
-	i = (size_t)open_system("/root", O_PATH | O_DIRECTORY);
-	if ((int)i != -1) {
-		close((int)i);
-		run_orphan("/root");
-	}
-	return dir != -1 || (int)i != -1;
+	free(names);
+	read_orphan(root_home);
+	fd = open_path(root_home, O_PATH);
+	if (fd != -1)
+		close(fd);
+	return n + (fd != -1);
 }
 
-static void
-run_users(const char *passwd)
+/* Opens the passwd list; returns -1 where there is none. */
+static int
+open_passwd(const char *file)
 {
 	struct stat st;
-	int fd, lost;
-	size_t i;
+	int fd;
 
-	if (passwd == NULL)
-		fd = open_system("/etc/passwd", 0);
-	else if (strcmp(passwd, "-") == 0)
+	passwd.max = 65536;
+	if (file == NULL) {
+		fd = open_path("/etc/passwd", O_RDONLY | O_NONBLOCK);
+		if (fd != -1 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+			close(fd);
+			fd = -1;
+			errno = EMEDIUMTYPE;
+		}
+		if (fd == -1)
+			warning("/etc/passwd: %s", strerror(errno));
+	} else if (strcmp(file, "-") == 0) {
 		fd = STDIN_FILENO;
-	else
-		fd = open(passwd, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd == -1 && passwd != NULL)
-		fatal("%s: %s", passwd, strerror(errno));
-	if (fd != -1 && passwd == NULL && (fstat(fd, &st) == -1 ||
-	    !S_ISREG(st.st_mode))) {
-		close(fd);
-		fd = -1;
-		errno = EINVAL;
+	} else {
+		fd = open(file, O_RDONLY | O_CLOEXEC);
+		if (fd == -1)
+			fatal("%s: %s", file, strerror(errno));
 	}
-	if (fd == -1)
-		warning("%s/etc/passwd: %s", root != NULL ? root : "",
-		    strerror(errno));
-	lost = fd == -1 || run_passwd(fd, passwd != NULL ? passwd :
-	    "passwd") == -1;
-	if (!run_orphans() && lost)
-		fatal("no users and no homes");
-	for (i = 0; i < nwanted; i++)
-		if (!wanted[i].met)
-			warning("no such user: %s", wanted[i].name);
+	passwd.fd = fd;
+	return fd;
 }
 
 static void
-parse_users(char *list)
+read_users(const char *list)
 {
-	char *name;
+	struct wanted *w;
+	int fd;
 
-	while ((name = strsep(&list, ",")) != NULL) {
-		if (*name == '\0')
-			fatal("-u: an empty name");
-		wanted = grow(wanted, &wanted_room, nwanted, sizeof *wanted);
-		wanted[nwanted++] = (struct wanted){ name, 0 };
+	fd = open_passwd(list);
+	if (fd != -1)
+		read_passwd();
+	if (read_orphans() == 0 && fd == -1)
+		fatal("no passwd list and no homes");
+	for (w = wanted; w < wanted + nwanted; w++)
+		if (!w->seen)
+			warning("%s: no such user", w->name);
+}
+
+static int
+wants_input(char **files)
+{
+	for (; *files != NULL; files++)
+		if (strcmp(*files, "-") == 0)
+			return 1;
+	return 0;
+}
+
+/* Takes the list of -u apart. */
+static void
+choose_users(char *list)
+{
+	size_t room = 0, len;
+	struct wanted *w;
+
+	for (;; list += len + 1) {
+		len = strcspn(list, ",");
+		if (len == 0)
+			fatal("-u: empty name");
+		wanted = grow(wanted, &room, (nwanted + 1) * sizeof *w, 1);
+		w = &wanted[nwanted++];
+		*w = (struct wanted){ list, 0, 0, 0 };
+		w->number = parse_number(list, len, 10, UINT32_MAX - 1,
+		    &w->uid) == 0;
+		if (list[len] == '\0')
+			return;
+		list[len] = '\0';
 	}
 }
 
 static void
-parse_format(const char *name)
+choose_format(const char *name)
 {
-	char names[256] = "";
-	size_t i, used = 0;
-
-	forced = find_format(name);
-	if (forced != NULL)
-		return;
-	for (i = 0; i < NFORMATS; i++)
-		used += format(names + used, sizeof names - used, " %s",
-		    formats[i].name);
-	fatal("-f: unknown format '%s'; the formats are:%s", name, names);
+	fflag = find_format(name);
+	if (fflag == NULL)
+		fatal("unknown format '%s'; the formats are: bash zsh fish "
+		    "tcsh ksh mksh plain nushell powershell yash mysql psql "
+		    "irb less vim", name);
 }
 
 static const char usage[] =
-    "usage: shhist [-aHq] [-f format] [-o columns] [-p passwd] [-r root]\n"
-    "              [-u user,...] [file ...]\n"
-    "       shhist -h | -V\n";
+    "usage: shhist [-aHq] [-f format] [-o columns] [-p passwd] [-r root] "
+    "[-u user,...]\n"
+    "              [file ...]\n";
+
+/* The number of TABs in a row of the columns that -o chose. */
+static size_t
+count_tabs(const char *list)
+{
+	size_t n = list == NULL ? NDEFAULT - 1 : 0;
+
+	if (list != NULL && *list == '+')
+		n = NDEFAULT;
+	for (; list != NULL && *list != '\0'; list++)
+		n += *list == ',';
+	return n;
+}
+
+static void
+open_root(const char *root)
+{
+	rootfd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfd == -1)
+		fatal("%s: %s", root, strerror(errno));
+}
 
 int
-main(int argc, char *argv[])
+main(int argc, char **argv)
 {
-	const char *list = NULL, *passwd = NULL;
-	int c;
+	const char *oflag = NULL, *pflag = NULL;
+	sigset_t set;
+	int c, Hflag = 0;
 
 	start("shhist");
 	while ((c = getopt(argc, argv, "aHqf:o:p:r:u:hV")) != -1)
@@ -1842,25 +2060,25 @@ main(int argc, char *argv[])
 			aflag = 1;
 			break;
 		case 'H':
-			hflag = 1;
+			Hflag = 1;
 			break;
 		case 'q':
 			quiet = 1;
 			break;
 		case 'f':
-			parse_format(optarg);
+			choose_format(optarg);
 			break;
 		case 'o':
-			list = optarg;
+			oflag = optarg;
 			break;
 		case 'p':
-			passwd = optarg;
+			pflag = optarg;
 			break;
 		case 'r':
-			root = optarg;
+			open_root(optarg);
 			break;
 		case 'u':
-			parse_users(optarg);
+			choose_users(optarg);
 			break;
 		case 'h':
 			put_string(usage);
@@ -1871,12 +2089,17 @@ main(int argc, char *argv[])
 		default:
 			usage_error(usage);
 		}
-	choose_columns(columns, DEFAULT_COLUMNS, list);
-	if (!hflag)
+	(void)choose_columns(columns, NDEFAULT, oflag);
+	row_tabs = count_tabs(oflag);
+	if (!Hflag)
 		print_header();
-	if (optind < argc)
-		run_child(NULL, argv + optind);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	if (optind == argc)
+		read_users(pflag);
 	else
-		run_users(passwd);
+		run_child(NULL, argv + optind,
+		    wants_input(argv + optind) ? -1 : SILENCE);
 	return finish();
 }
