@@ -11,39 +11,7 @@
 #include "../../psock.c"
 #undef main
 
-#include <sys/mman.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
-int LLVMFuzzerInitialize(int *, char ***);
-
-static int memory;	/* holds the input as a file */
-
-/* Standard output is a file in memory: looks at it and empties it. */
-static void
-check_output(size_t width)
-{
-	static char output[65536];
-	size_t tabs = 0;
-	ssize_t n, i;
-	off_t at = 0;
-
-	flush_output();
-	for (; (n = pread(1, output, sizeof output, at)) > 0; at += n)
-		for (i = 0; i < n; i++) {
-			if (output[i] == '\t') {
-				tabs++;
-			} else if (output[i] == '\n') {
-				if (tabs + 1 != width)
-					abort();
-				tabs = 0;
-			} else if ((unsigned char)output[i] < ' ' ||
-			    output[i] == 0x7f) {
-				abort();
-			}
-		}
-	if (tabs != 0 || ftruncate(1, 0) == -1 || lseek(1, 0, SEEK_SET) == -1)
-		abort();
-}
+#include "rows.h"
 
 static void
 fuzz_table(size_t table, size_t width)
@@ -122,12 +90,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	progname = "psock";
 	quiet = hflag = 1;
-	memory = memfd_create("input", MFD_CLOEXEC);
+	open_memory();
 	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	(void)add_netns(1, 0, 0, NONE);
 	index_holders();
-	if (memory == -1 || proc == -1 ||
-	    dup2(memfd_create("output", 0), STDOUT_FILENO) == -1)
+	if (proc == -1)
 		abort();
 	return 0;
 }
@@ -147,10 +114,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    size - 1);
 		return 0;
 	}
-	if (ftruncate(memory, 0) == -1 ||
-	    pwrite(memory, data + 1, size - 1, 0) == -1 ||
-	    lseek(memory, 0, SEEK_SET) == -1)
-		abort();
+	fill_memory(data + 1, size - 1);
 	fuzz_table(kind, DEFAULT_COLUMNS + 4);
 	return 0;
 }
