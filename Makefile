@@ -63,6 +63,7 @@ sanitize: helpers
 lint:
 	cppcheck -q --std=c11 --enable=warning,style,performance,portability \
 		--suppress=variableScope --suppress=unusedStructMember \
+		--suppress=shadowFunction --suppress=ctunullpointer \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.1
 	shellcheck .ci/run test/*/run
