@@ -36,6 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kind = data[0] % (nformats + 1);
 	s.format = kind < nformats ? &formats[kind] : NULL;
 	fill_memory(data + 1, size - 1);
+	unheard = 0;	/* or a sign of life, a NUL, comes one day */
 	parse_source(&s);
 	check_output(NDEFAULT + 3);
 	return 0;
