@@ -1,0 +1,176 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Files that the shells wrote, or read back, with the rows they are.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	load shhist_helper
+}
+
+# Each case of a format, with -f and as its name and content tell.
+check() {
+	local dir file count=0
+
+	for dir in "$samples/$1"/*/; do
+		for file in "$dir".[a-zA-Z]*_history "$dir".history \
+		    "$dir".Rhistory "$dir"*_history; do
+			[ -f "$file" ] || continue
+			"$shhist" -H -o time,command -f "$1" "$file" \
+				>"$BATS_TEST_TMPDIR/named"
+			diff "$dir/rows" "$BATS_TEST_TMPDIR/named"
+			"$shhist" -H -o time,command "$file" \
+				>"$BATS_TEST_TMPDIR/told"
+			diff "$dir/rows" "$BATS_TEST_TMPDIR/told"
+			count=$((count + 1))
+		done
+	done
+	[ "$count" -ge "$2" ]
+}
+
+# format FORMAT TEXT ROWS...: the text, as for printf, in that format.
+format() {
+	local name=$1 text=$2
+
+	shift 2
+	# shellcheck disable=SC2059 # the text is a format
+	printf "$text" >"$BATS_TEST_TMPDIR/file"
+	same "$("$shhist" -H -f "$name" -o time,command \
+		"$BATS_TEST_TMPDIR/file")" "$(printf '%s\n' "$@")"
+}
+
+@test "bash: the samples" {
+	check bash 21
+}
+
+@test "zsh: the samples" {
+	check zsh 20
+}
+
+@test "fish: the samples" {
+	check fish 10
+}
+
+@test "tcsh: the samples" {
+	check tcsh 5
+}
+
+@test "ksh: the samples" {
+	check ksh 5
+}
+
+@test "mksh: the samples" {
+	check mksh 3
+}
+
+@test "plain lines: the samples" {
+	check plain 6
+}
+
+@test "psql: the samples" {
+	check psql 1
+}
+
+@test "bash: only digits make a stamp" {
+	format bash '#1\na\n#2x\n#3\n' $'1\ta\\n#2x'
+}
+
+@test "zsh: blanks behind a last backslash, and a colon" {
+	format zsh 'echo \\  \n\\:colon\n' $'0\techo \\\\ ' $'0\t:colon'
+}
+
+@test "zsh: what metafied bytes stand for" {
+	format zsh 'a\203\240\n\303\203\n' $'0\ta\\x80' $'0\t\303\203'
+}
+
+@test "mksh: a number that comes again replaces its entry" {
+	format mksh '\253\315\377\0\0\0\1one\0\377\0\0\0\2two\0\377\0\0\0\1new\0' \
+		$'0\tnew' $'0\ttwo'
+}
+
+@test "mksh: 10,000 entries, more than wait" {
+	python3 - >"$BATS_TEST_TMPDIR/.mksh_history" <<'END'
+import sys
+out = sys.stdout.buffer
+out.write(b'\xab\xcd')
+for i in range(1, 10001):
+    out.write(b'\xff' + i.to_bytes(4, 'big') + b'echo %d\0' % i)
+END
+	same "$("$shhist" -H -o command "$BATS_TEST_TMPDIR/.mksh_history")" \
+		"$(seq -f 'echo %.0f' 10000)"
+}
+
+@test "nushell: newlines" {
+	format nushell 'a<\\n>b\nc\n' $'0\ta\\nb' $'0\tc'
+}
+
+@test "powershell: a backtick goes on" {
+	format powershell 'a `\nb\nc\n' $'0\ta \\nb' $'0\tc'
+}
+
+@test "yash: times in hexadecimal" {
+	format yash '#$# yash history v0 r0\n1:6553f100 ls -l\np123\n2:6553f101 id\n' \
+		$'1700000000\tls -l' $'1700000001\tid'
+}
+
+@test "mysql: octal below the header" {
+	format mysql '_HiStOrY_V2_\nselect\\0401;\\134\n' $'0\tselect 1;\\\\'
+	format mysql 'select\\0401\n' $'0\tselect\\\\0401'
+}
+
+@test "irb: a backslash goes on" {
+	format irb 'a\\\nb\n' $'0\ta\\nb'
+}
+
+@test "less: commands and searches, no marks" {
+	format less '.less-history-file:\n.search\n"x\n.shell\n"ls\n.mark\nm a\n' \
+		$'0\tx' $'0\tls'
+}
+
+@test "vim: commands with their times" {
+	format vim '# This viminfo file\n:wq\n|2,0,1700000000,,"wq"\n:q\n?/x\n' \
+		$'1700000000\twq' $'0\tq'
+}
+
+@test "every format: random bytes give rows of the right width, or none" {
+	local f
+
+	for f in bash zsh fish tcsh ksh mksh plain nushell powershell yash \
+	    mysql psql irb less vim; do
+		head -c 300000 /dev/urandom |
+			"$shhist" -qf "$f" -o +user,format,line,duration - |
+			awk -F '\t' 'NF != 8 { exit 1 }'
+	done
+}
+
+@test "chunks: 10,000 lines of random lengths come out exact, three ways" {
+	local out
+
+	python3 - "$BATS_TEST_TMPDIR" <<'END'
+import random, sys
+random.seed(5)
+lines = ['c' * random.randint(1, 600) for _ in range(10000)]
+open(sys.argv[1] + '/want', 'w').write('\n'.join(lines) + '\n')
+open(sys.argv[1] + '/file', 'w').write(
+    ''.join('#%d\n%s\n' % (1700000000 + i, l) for i, l in enumerate(lines)))
+END
+	for f in "$BATS_TEST_TMPDIR/file" -; do
+		"$shhist" -H -o command "$f" <"$BATS_TEST_TMPDIR/file" \
+			>"$BATS_TEST_TMPDIR/got"
+		cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/got"
+	done
+	dd bs=7 status=none if="$BATS_TEST_TMPDIR/file" |
+		"$shhist" -H -o command - >"$BATS_TEST_TMPDIR/got"
+	cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/got"
+}
+
+@test "a command of 20 MB is cut at 16 MiB and told" {
+	head -c 20000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/big"
+	echo >>"$BATS_TEST_TMPDIR/big"
+	echo after >>"$BATS_TEST_TMPDIR/big"
+	run -1 --separate-stderr "$shhist" -H -f plain -o line \
+		"$BATS_TEST_TMPDIR/big"
+	same "$output" $'1\n2'
+	[[ $stderr == *'longer than 16 MiB is cut'* ]]
+}

@@ -1,0 +1,277 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Whose files, which files, and what a hostile home may try.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	load shhist_helper
+	make_tree
+}
+
+@test "users: passwd entries in their order, with the default columns" {
+	echo one >"$ann/.bash_history"
+	echo two >"$bob/.ash_history"
+	echo three >"$tree/root/.sh_history"
+	rows
+	[ "$status" -eq 0 ]
+	same "$output" $'0\t0\tthree\t/root/.sh_history
+4001\t0\tone\t/home/ann/.bash_history
+4002\t0\ttwo\t/home/bob/.ash_history'
+}
+
+@test "columns: user, format, line, duration" {
+	printf ': 17:4;ls\n: 18:;id\n' >"$ann/.zsh_history"
+	printf '#1\n\na\nb\n' >"$ann/.bash_history"
+	rows -o user,format,line,duration,time,command
+	same "$output" $'ann\tbash\t3\t\t1\ta\\nb
+ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
+}
+
+@test "places: every default one, and with -a the clients" {
+	local f all='.bash_history .bash_sessions/x.history .zsh_history
+		.zhistory .histfile .zsh_sessions/x.history .history
+		.sh_history .ash_history .hush_history .mksh_history
+		.local/share/fish/fish_history .config/nushell/history.txt
+		.local/share/powershell/PSReadLine/ConsoleHost_history.txt'
+	local clients='.python_history .mysql_history .mariadb_history
+		.psql_history .sqlite_history .rediscli_history .gdb_history
+		.Rhistory .node_repl_history .irb_history'
+
+	for f in $all $clients; do
+		mkdir -p "$(dirname "$ann/$f")"
+		echo "command" >"$ann/$f"
+	done
+	echo '- cmd: fish' >"$ann/.local/share/fish/fish_history"
+	printf '.less-history-file:\n.shell\n"x\n' >"$ann/.lesshst"
+	echo ':wq' >"$ann/.viminfo"
+	rows -o history_file
+	same "$output" "$(printf '/home/ann/%s\n' $all)"
+	rows -a -o history_file
+	same "$output" "$(printf '/home/ann/%s\n' $all $clients .lesshst \
+		.viminfo)"
+}
+
+@test "orphans: homes that no entry claims, with their owner's uid" {
+	need_root
+	mkdir "$tree/home/gone"
+	echo gone >"$tree/home/gone/.bash_history"
+	chown -R 4010 "$tree/home/gone"
+	rows
+	same "$output" $'4010\t0\tgone\t/home/gone/.bash_history'
+	rows -u 4010 -o command
+	same "$output" gone
+}
+
+@test "a home that several users share is told once, for the first" {
+	echo 'toor:x:0:0::/root:/bin/sh' >>"$tree/etc/passwd"
+	echo one >"$tree/root/.bash_history"
+	ln -s .bash_history "$tree/root/.zsh_history"
+	rows -o user,command
+	same "$output" $'root\tone'
+	[ "$status" -eq 0 ]
+}
+
+@test "-u: names and numbers; one that is not there" {
+	echo one >"$ann/.bash_history"
+	echo two >"$bob/.bash_history"
+	rows -u 4002 -o user
+	same "$output" bob
+	[ "$status" -eq 0 ]
+	rows -u ann,nobody -o user
+	same "$output" ann
+	[ "$status" -eq 1 ]
+	same "$warnings" 'shhist: nobody: no such user'
+}
+
+@test "-p: another list, from a file and from standard input" {
+	echo one >"$ann/.bash_history"
+	echo 'eve:x:4001:4001::/home/ann:' >"$BATS_TEST_TMPDIR/list"
+	rows -p "$BATS_TEST_TMPDIR/list" -o user
+	same "$output" eve
+	rows -p - -o user <"$BATS_TEST_TMPDIR/list"
+	same "$output" eve
+	rows -p "$BATS_TEST_TMPDIR/missing"
+	[ "$status" -eq 2 ]
+}
+
+@test "passwd: traps give no user, are counted, and cost no neighbour" {
+	local line
+
+	echo one >"$ann/.bash_history"
+	for line in '+' '+::::::' '-x' '#c' ''; do
+		echo "$line"
+	done >"$tree/etc/passwd"
+	for line in 'a:x:4294967296:0::/home/ann:' 'b:x:-1:0::/home/ann:' \
+	    'c:x:4294967295:0::/home/ann:' 'd:x: 1:0::/home/ann:' \
+	    'e:x:1:0::home/ann:' 'f:x:1:0::/home/ann' ':x:1:0::/home/ann:'; do
+		echo "$line"
+	done >>"$tree/etc/passwd"
+	printf 'ann:x:4001:4001::/home//ann/:/bin/sh' >>"$tree/etc/passwd"
+	rows -o uid,user,history_file
+	same "$output" $'4001\tann\t/home/ann/.bash_history'
+	same "$warnings" 'shhist: 7 lines: passwd: malformed'
+	[ "$status" -eq 1 ]
+}
+
+@test "no passwd: a warning; and no homes either: exit 2" {
+	echo one >"$ann/.bash_history"
+	rm "$tree/etc/passwd"
+	rows -o command
+	same "$output" one
+	[ "$status" -eq 1 ]
+	rm -r "$tree/home" "$tree/root"
+	run -2 "$shhist" -r "$tree"
+}
+
+@test "missing homes and files are silent" {
+	rm -r "$ann" "$tree/home/bob"
+	mkdir -p "$bob"
+	rm -r "$tree/home"
+	status=0
+	output=$("$shhist" -r "$tree" -H 2>&1) || status=$?
+	same "$output" ''
+	[ "$status" -eq 0 ]
+}
+
+@test "what is no regular file is named, and its neighbours are read" {
+	mkfifo "$ann/.bash_history"
+	mkdir "$ann/.zsh_history"
+	echo one >"$ann/.sh_history"
+	rows -o command
+	same "$output" one
+	[ "$status" -eq 1 ]
+	[[ $warnings == *"/home/ann/.bash_history: is a FIFO, "* ]]
+	[[ $warnings == *"/home/ann/.zsh_history: is a directory, "* ]]
+}
+
+@test "a link to /dev/null is a device" {
+	ln -s /dev/null "$BATS_TEST_TMPDIR/null"
+	run -1 "$shhist" -H "$BATS_TEST_TMPDIR/null"
+	[[ $output == *'is a character device, '* ]]
+}
+
+@test "a FIFO's writer never learns of us" {
+	local writer
+
+	mkfifo "$ann/.bash_history"
+	(exec 3>"$ann/.bash_history" && echo woken >"$BATS_TEST_TMPDIR/woken") \
+		3>&- &
+	writer=$!
+	rows
+	[ ! -e "$BATS_TEST_TMPDIR/woken" ]
+	kill -0 "$writer"
+	kill "$writer"
+}
+
+@test "a link to a file that the user may not read" {
+	need_root
+	echo secret >"$tree/etc/shadow"
+	chmod 600 "$tree/etc/shadow"
+	ln -s /etc/shadow "$ann/.bash_history"
+	rows
+	same "$output" ''
+	[ "$status" -eq 1 ]
+	same "$warnings" 'shhist: /home/ann/.bash_history: Permission denied'
+}
+
+@test "links stay below the root that is looked at" {
+	echo secret >"$BATS_TEST_TMPDIR/secret"
+	ln -s "$BATS_TEST_TMPDIR/secret" "$ann/.bash_history"
+	ln -s ../../../secret "$ann/.zsh_history"
+	echo inside >"$tree/etc/inside"
+	ln -s /etc/inside "$ann/.sh_history"
+	rows -o command
+	same "$output" inside
+	need_root
+	status=0
+	output=$(setpriv --reuid 4001 --clear-groups "$shhist" -H -r "$tree" \
+		-o command 2>&1) || status=$?
+	same "$output" inside
+}
+
+@test "access times stay" {
+	local before
+
+	echo one >"$ann/.bash_history"
+	touch -a -d '2001-01-01' "$ann/.bash_history"
+	own
+	before=$(stat -c '%x %z' "$ann/.bash_history")
+	same "$("$shhist" -H -r "$tree" -o command)" one
+	same "$(stat -c '%x %z' "$ann/.bash_history")" "$before"
+}
+
+@test "a sparse file of 1 TB: its hole is no matter" {
+	truncate -s 1T "$ann/.bash_history"
+	truncate -s 1G "$ann/.sh_history"
+	echo end >>"$ann/.sh_history"
+	rows -o history_file
+	[ "$status" -eq 0 ]
+	same "$output" /home/ann/.sh_history
+}
+
+@test "more files than one parser holds" {
+	local i
+
+	mkdir "$ann/.bash_sessions"
+	for i in $(seq 1000 1299); do
+		echo "$i" >"$ann/.bash_sessions/$i.history"
+	done
+	rows -o command
+	same "$output" "$(seq 1000 1299)"
+	ulimit -n 12
+	output=$("$shhist" -H -r "$tree" -o command)
+	same "$output" "$(seq 1000 1299)"
+}
+
+@test "a child that is stopped is left behind after 10 seconds" {
+	local pid='' child=''
+
+	need_root
+	mkfifo "$BATS_TEST_TMPDIR/in"
+	# The child waits for room in the pipe, where it can be caught.
+	yes 'a long command of one user' | head -c 100000000 \
+		>"$ann/.zsh_history"
+	echo two >"$bob/.bash_history"
+	own
+	"$shhist" -H -r "$tree" -o user >"$BATS_TEST_TMPDIR/in" \
+		2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	pid=$!
+	exec 4<"$BATS_TEST_TMPDIR/in"
+	read -r _ <&4
+	child=$(pgrep -P "$pid" -u 4001)
+	kill -STOP "$child"
+	tail -n 1 <&4 >"$BATS_TEST_TMPDIR/last"
+	exec 4<&-
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 1 ]
+	same "$(cat "$BATS_TEST_TMPDIR/last")" bob
+	[[ $(cat "$BATS_TEST_TMPDIR/err") == *'ann: history reader silent'* ]]
+}
+
+@test "file operands: the owner's uid, the path as given, one is missing" {
+	cd "$BATS_TEST_TMPDIR"
+	echo one >some
+	run -1 --separate-stderr "$shhist" -H some missing
+	same "$output" "$(id -u)"$'\t0\tone\tsome'
+	same "$stderr" 'shhist: missing: No such file or directory'
+}
+
+@test "an unterminated last line counts" {
+	printf 'one\ntwo' >"$ann/.bash_history"
+	rows -o command
+	same "$output" $'one\ntwo'
+}
+
+@test "the names of users and files are escaped" {
+	local evil=$'\e]0;x\a.history'
+
+	mkdir "$ann/.bash_sessions"
+	echo one >"$ann/.bash_sessions/$evil"
+	mkfifo "$ann/.bash_sessions/${evil%.history}f.history"
+	rows -o history_file
+	same "$output" '/home/ann/.bash_sessions/\x1b]0;x\x07.history'
+	[[ $warnings == *'/\x1b]0;x\x07f.history: is a FIFO'* ]]
+}
