@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: ISC
 # shellcheck shell=bash
 #
+# shellcheck disable=SC2034 # the tests use them
+#
 # What the tests of shhist share: the binary, and a tree to look at with -r.
 
 shhist=${SHHIST:-$BATS_TEST_DIRNAME/../shhist}

@@ -3,6 +3,8 @@
 #
 # Files that the shells wrote, or read back, with the rows they are.
 
+# shellcheck disable=SC2030,SC2031,SC2154,SC2086 # the helper sets them
+
 bats_require_minimum_version 1.5.0
 
 setup() {
@@ -145,8 +147,6 @@ END
 }
 
 @test "chunks: 10,000 lines of random lengths come out exact, three ways" {
-	local out
-
 	python3 - "$BATS_TEST_TMPDIR" <<'END'
 import random, sys
 random.seed(5)

@@ -3,6 +3,8 @@
 #
 # Whose files, which files, and what a hostile home may try.
 
+# shellcheck disable=SC2030,SC2031,SC2154,SC2086 # the helper sets them
+
 bats_require_minimum_version 1.5.0
 
 setup() {
