@@ -67,7 +67,8 @@ lint:
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.1
 	shellcheck .ci/run test/*/run
-	shellcheck -s bats test/*.bats
+	shellcheck -s bats -S warning -e SC2034,SC2154,SC2258 \
+		test/*.bats test/*.bash
 	expand psock.c shhist.c common.c common.h | awk \
 		'length > 80 { print "longer than 80: " $$0; bad = 1 } \
 		/^\{/ { start = NR } \
