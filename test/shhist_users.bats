@@ -123,14 +123,14 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	rows -o command
 	same "$output" one
 	[ "$status" -eq 1 ]
-	rm -r "$tree/home" "$tree/root"
+	rm -r "${tree:?}/home" "$tree/root"
 	run -2 "$shhist" -r "$tree"
 }
 
 @test "missing homes and files are silent" {
 	rm -r "$ann" "$tree/home/bob"
 	mkdir -p "$bob"
-	rm -r "$tree/home"
+	rm -r "${tree:?}/home"
 	status=0
 	output=$("$shhist" -r "$tree" -H 2>&1) || status=$?
 	same "$output" ''
