@@ -2384,7 +2384,7 @@ read_mounts(void)
 	struct reader r;
 	ptrdiff_t len;
 	char *line;
-	int hidden = 0, fd, before = status;
+	int hidden = 0, fd, before;
 
 	if (open_lines(&r, proc, "self/mountinfo") == -1)
 		return;
