@@ -270,7 +270,8 @@ emit(const char *command, size_t n)
 		entry.length = n;
 		print_row();
 	}
-	set_time("", 0);
+	entry.time[0] = '0';
+	entry.time_length = 1;
 	entry.duration_length = 0;
 	text.n = 0;
 }
@@ -364,8 +365,11 @@ starts(const char *s, size_t n, const char *prefix)
 static int
 is_stamp(const char *s, size_t n, const char *prefix)
 {
-	size_t len = strlen(prefix);
+	size_t len;
 
+	if (n == 0 || *s != *prefix)	/* nearly all lines, at once */
+		return 0;
+	len = strlen(prefix);
 	return n > len && is_digit(s[len]) && starts(s, n, prefix) &&
 	    digits(s + len, n - len) == n - len;
 }
