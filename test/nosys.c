@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * nosys: nosys CALL,... COMMAND...: runs the command under a kernel that
+ * does not have the system calls named.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	unsigned number;
+} calls[] = {
+	{ "pidfd_open", SYS_pidfd_open },
+	{ "pidfd_getfd", SYS_pidfd_getfd },
+	{ "kcmp", SYS_kcmp },
+	{ "fsopen", SYS_fsopen },
+	{ "fsmount", SYS_fsmount },
+	{ "openat2", SYS_openat2 },
+	{ "statx", SYS_statx },
+	{ "setns", SYS_setns },
+};
+
+int
+main(int argc, char *argv[])
+{
+	struct sock_filter code[64] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+	};
+	struct sock_fprog prog = { 1, code };
+	size_t i;
+	char *name;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: nosys call,... command ...\n");
+		return 2;
+	}
+	for (name = strtok(argv[1], ","); name != NULL;
+	    name = strtok(NULL, ",")) {
+		for (i = 0; i < sizeof calls / sizeof *calls; i++)
+			if (strcmp(calls[i].name, name) == 0)
+				break;
+		if (i == sizeof calls / sizeof *calls) {
+			fprintf(stderr, "nosys: %s: unknown\n", name);
+			return 2;
+		}
+		code[prog.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP |
+		    BPF_JEQ | BPF_K, calls[i].number, 0, 1);
+		code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET |
+		    BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+	}
+	code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    SECCOMP_RET_ALLOW);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == -1) {
+		perror("nosys: seccomp");
+		return 2;
+	}
+	execvp(argv[2], argv + 2);
+	perror(argv[2]);
+	return 127;
+}

@@ -1,0 +1,391 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# psock on the running kernel: real sockets from test/sockets.c, namespaces,
+# threads, a user without privilege, and kernels that lack system calls.
+
+# shellcheck disable=SC2030,SC2031 # each test is a process
+# shellcheck disable=SC2154 # output and errors are set by the helper and bats
+
+load psock_helper
+
+setup_file() {
+	mkdir -p "$BATS_TEST_DIRNAME/bin"
+	local p
+	for p in sockets nosys; do
+		[ -x "$BATS_TEST_DIRNAME/bin/$p" ] ||
+			cc -std=gnu11 -O1 -Wall -pthread \
+				-o "$BATS_TEST_DIRNAME/bin/$p" \
+				"$BATS_TEST_DIRNAME/$p.c"
+	done
+}
+
+setup() {
+	bin=$BATS_TEST_DIRNAME/bin
+	pid=
+	mount=
+	under=()
+}
+
+teardown() {
+	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null || :
+	[ -z "$mount" ] || umount "$mount" || :
+}
+
+# sockets KIND...: opens them; $told has a line "kind pid tid fd inode" each.
+# The first word may be a command that takes the others.
+sockets() {
+	local line
+	coproc SOCKETS { exec "${under[@]}" "$bin/sockets" "$@" 3>&-; }
+	pid=$SOCKETS_PID
+	told=
+	while IFS= read -r line <&"${SOCKETS[0]}"; do
+		[ "$line" != ready ] || return 0
+		told+=$line$'\n'
+	done
+	return 1
+}
+
+# need_root: the kernel shows all of it to root alone.
+need_root() {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+}
+
+# given KIND: what the host cannot give is skipped.
+given() {
+	local line
+	line=$(grep "^$1 - " <<<"$told") || return 0
+	skip "$line"
+}
+
+# live ARGUMENT...: the rows of psock without a header in $output.
+live() {
+	run sh -c '"$@" 2>"$0"' "$BATS_TEST_TMPDIR/errors" \
+		"${wrap[@]}" "$psock" -H "$@"
+	errors=$(cat "$BATS_TEST_TMPDIR/errors")
+}
+
+# all_rows: every line of $told has exactly one row in $output, which is
+# that of -o pid,fd,socket,...
+all_rows() {
+	local kind p tid fd inode n
+	while read -r kind p tid fd inode; do
+		case $p$kind in
+		-* | *netns-fd) continue ;;
+		esac
+		n=$(grep -c "^$p	$fd	$inode	" <<<"$output" || :)
+		[ "$n" -eq 1 ] || {
+			echo "$kind $p $fd $inode: $n rows; $errors"
+			return 1
+		}
+	done <<<"${told%$'\n'}"
+}
+
+# told KIND [N]: inode of the Nth line of the kind.
+told() {
+	awk -v k="$1" -v n="${2:-1}" '$1 == k && ++i == n { print $5 }' \
+		<<<"$told"
+}
+
+# row KIND [N]: the rows of that socket.
+row() {
+	awk -F '\t' -v i="$(told "$@")" '$3 == i' <<<"$output"
+}
+
+inet_kinds=(tcp tcp6 pair unaccepted udp udp6 udplite)
+unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
+
+@test "one row for each socket of each kind" {
+	sockets "${inet_kinds[@]}" "${unix_kinds[@]}" seqpacket=@psock-seq-$$
+	live -p "$pid"
+	all_rows
+	is "$status" 0
+	is "$(wc -l <<<"$output")" "$(grep -vc ' - ' <<<"${told%$'\n'}")"
+}
+
+@test "a listener: its row, field for field" {
+	sockets tcp
+	live -p "$pid" -t tcp
+	is "$status$errors" 0
+	local port ns
+	port=$(cut -f 8 <<<"$output")
+	ns=$(readlink /proc/self/ns/net | tr -dc 0-9)
+	is "$output" "$(printf '%s\t3\t%s\t2\t6\t127.0.0.1\t0.0.0.0\t%s\t0\t\tLISTEN\t%s' \
+		"$pid" "$(told tcp)" "$port" "$ns")"
+	[ "$port" -gt 0 ]
+}
+
+@test "a connection: both ends agree" {
+	sockets pair
+	live -p "$pid" -t tcp
+	is "$(row pair 2 | cut -f 6-9,11)" \
+		"$(row pair 3 | awk -F '\t' -v OFS='\t' \
+		'{ print $7, $6, $9, $8, $11 }')"
+	is "$(row pair 2 | cut -f 11)" ESTABLISHED
+	is "$(row pair 1 | cut -f 11)" LISTEN
+}
+
+@test "a connection that is not accepted yet is nobody's" {
+	sockets unaccepted
+	live -t tcp
+	local port
+	port=$(row unaccepted 1 | cut -f 8)
+	is "$(awk -F '\t' -v p="$port" '$8 == p && $11 == "ESTABLISHED" {
+		print $1, $2, $3 }' <<<"$output")" '-1 -1 0'
+}
+
+@test "duplicated and inherited listeners have a row for each holder" {
+	sockets dup fork
+	local child
+	child=$(awk -v p="$pid" '$1 == "fork" && $2 != p { print $2 }' \
+		<<<"$told")
+	live -p "$pid,$child" -o pid,fd,socket,state
+	all_rows
+	is "$(row dup | cut -f 1 | tr '\n' ' ')" \
+		"$(printf '%s\n' "$pid" "$pid" "$child" "$child" |
+			sort -n | tr '\n' ' ')"
+	is "$(row fork | wc -l)" 2
+}
+
+@test "unix names come out byte by byte" {
+	sockets 'dgram=@a\x0ab\x00\xff\x1b[31m c' \
+		"unix=$BATS_TEST_TMPDIR/s p"
+	live -p "$pid" -o pid,fd,socket,path,type,state
+	is "$(row dgram | cut -f 4-)" \
+		'@a\nb@\xff\x1b[31m c	DGRAM	UNCONNECTED'
+	is "$(row unix | cut -f 4-)" "$BATS_TEST_TMPDIR/s p	STREAM	LISTEN"
+}
+
+@test "packet, raw and netlink sockets, and their filters" {
+	need_root
+	sockets packet packet-filter raw raw-filter netlink tcp
+	given packet
+	live -p "$pid" -o pid,fd,socket,family,protocol,local_port,type,filter
+	all_rows
+	is "$(row packet | cut -f 4-5,7-)" '17	3	RAW	0'
+	is "$(row packet-filter | cut -f 4-5,7-)" '17	2048	RAW	5'
+	is "$(row raw | cut -f 4-)" '2	255	253	RAW	0'
+	is "$(row raw-filter | cut -f 4-)" '2	255	253	RAW	3'
+	is "$(row netlink | cut -f 4-5,7-)" '16	0	RAW	0'
+	is "$(row tcp | cut -f 4-5,7-)" '2	6	STREAM	0'
+}
+
+@test "sockets in no table are asked themselves" {
+	sockets unbound bound udp-unbound vsock
+	live -p "$pid" -o pid,fd,socket,family,protocol,local_address,state,net_namespace
+	all_rows
+	local ns
+	ns=$(readlink /proc/self/ns/net | tr -dc 0-9)
+	is "$(row unbound | cut -f 4-)" "2	6	0.0.0.0	CLOSE	$ns"
+	is "$(row bound | cut -f 4-)" "2	6	127.0.0.1	CLOSE	$ns"
+	is "$(row udp-unbound | cut -f 4-)" "2	17	0.0.0.0		$ns"
+	given vsock
+	is "$(row vsock | cut -f 4)" 40
+}
+
+@test "a ping socket" {
+	sockets ping
+	given ping
+	live -p "$pid"
+	is "$(row ping | cut -f 4-6)" '2	1	127.0.0.1'
+}
+
+@test "a thread with descriptors of its own" {
+	sockets tcp thread tcp
+	given thread
+	live -p "$pid" -o pid,fd,socket,tid
+	all_rows
+	local tid
+	tid=$(awk '$1 == "thread" { print $3 }' <<<"$told")
+	is "$(row thread | cut -f 4)" "$tid"
+	is "$(row tcp 1 | cut -f 4)" "$pid"
+	[ "$tid" != "$pid" ]
+}
+
+@test "a thread in another network namespace" {
+	need_root
+	sockets thread-netns
+	given thread-netns
+	live -o pid,fd,socket,path,state,net_namespace
+	is "$(row thread-netns | cut -f 4-5)" '@in-thread-netns	LISTEN'
+	[ "$(row thread-netns | cut -f 6)" != \
+		"$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
+}
+
+@test "a process whose leader has exited" {
+	sockets tcp leader-exits
+	live -p "$pid" -o pid,fd,socket,state,tid
+	all_rows
+	is "$(row tcp | cut -f 4)" LISTEN
+	[ "$(row tcp | cut -f 5)" != "$pid" ]
+}
+
+@test "two network namespaces, each with its own rows" {
+	need_root
+	under=(unshare -n)
+	unshare -n true || skip 'unshare -n is refused'
+	sockets unix=@psock-two
+	live -p "$pid" -o pid,fd,socket,path,net_namespace
+	is "$(row unix | cut -f 4-)" \
+		"@psock-two	$(readlink "/proc/$pid/ns/net" | tr -dc 0-9)"
+}
+
+@test "a namespace that only a socket keeps" {
+	need_root
+	sockets netns-socket
+	given netns-socket
+	live -o pid,fd,socket,state,net_namespace
+	all_rows
+	local ns
+	ns=$(row netns-socket | cut -f 5)
+	[ "$ns" != 0 ]
+	[ "$ns" != "$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
+	is "$(row netns-socket | cut -f 4)" LISTEN
+}
+
+@test "a namespace that only a descriptor keeps" {
+	need_root
+	sockets netns-fd
+	given netns-fd
+	# netlink's own kernel sockets are in every namespace.
+	live -t netlink -o pid,fd,net_namespace
+	[ "$status" -lt 2 ]
+	grep -q "^-1	-1	$(told netns-fd)\$" <<<"$output"
+}
+
+@test "a namespace that only a bind mount keeps" {
+	need_root
+	local ns
+	: >"$BATS_TEST_TMPDIR/ns"
+	unshare --net="$BATS_TEST_TMPDIR/ns" true ||
+		skip 'namespaces may not be mounted'
+	mount=$BATS_TEST_TMPDIR/ns
+	ns=$(stat -L -c %i "$mount")
+	live -t netlink -o pid,fd,net_namespace
+	[ "$status" -lt 2 ]
+	grep -q "^-1	-1	$ns\$" <<<"$output"
+}
+
+@test "a process that hides under a mount" {
+	need_root
+	unshare -m true || skip 'unshare -m is refused'
+	sockets tcp
+	run sh -c "unshare -m sh -c 'mount -t tmpfs none /proc/$pid &&
+		exec \"\$0\" -H -o pid,fd,socket,state' '$psock' 2>&1"
+	is "$(row tcp | cut -f 1-2,4)" "$pid	3	LISTEN"
+	[[ $output = *"psock: "*mount* ]]
+}
+
+@test "a forged row is dropped" {
+	need_root
+	local inode forged
+	sockets unix=@psock-true
+	inode=$(told unix)
+	forged='\x0a0000000000000000: 00000002 00000000 00010000 0001 01 '
+	forged="dgram=@$forged$inode @psock-lie"
+	coproc FORGER { exec "$bin/sockets" "$forged" 3>&-; }
+	local forger=$FORGER_PID line
+	while read -r line <&"${FORGER[0]}" && [ "$line" != ready ]; do
+		:
+	done
+	live -t unix -o pid,fd,socket,path
+	kill "$forger"
+	is "$(row unix | cut -f 4)" '@psock-true'
+	[[ $errors = *forged* ]]
+	is "$status" 1
+	# The name of the forger is told whole.
+	grep -qF "@\\n0000000000000000: 00000002" <<<"$output"
+}
+
+# walk: pid, fd and inode of every socket below /proc.
+walk() {
+	find /proc/[0-9]*/fd -lname 'socket:*' -printf '%p %l\n' 2>/dev/null |
+		sed -n 's|^/proc/\([0-9]*\)/fd/\([0-9]*\) socket:\[\(.*\)\]$|\1\t\2\t\3|p' |
+		sort
+}
+
+@test "every socket of a plain walk has its row" {
+	need_root
+	sockets "${inet_kinds[@]}" socketpair unbound vsock netlink thread
+	walk >"$BATS_TEST_TMPDIR/before"
+	live -o pid,fd,socket
+	walk >"$BATS_TEST_TMPDIR/after"
+	# What was there before and after.
+	comm -12 "$BATS_TEST_TMPDIR/before" "$BATS_TEST_TMPDIR/after" \
+		>"$BATS_TEST_TMPDIR/walk"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/walk")" -gt 10 ]
+	is "$(sort -u <<<"$output" | comm -13 - "$BATS_TEST_TMPDIR/walk")" ''
+}
+
+@test "a user without privilege: each namespace once, one warning a kind" {
+	need_root
+	cp "$psock" "$BATS_TEST_TMPDIR/psock"
+	chmod 755 "$BATS_TEST_TMPDIR/psock"
+	local dir=$BATS_TEST_TMPDIR
+	while [ "$dir" != / ]; do
+		[ -n "$(find "$dir" -maxdepth 0 -perm -1)" ] ||
+			skip "$dir may not be searched by others"
+		dir=${dir%/*}
+		dir=${dir:-/}
+	done
+	sockets tcp
+	psock=$BATS_TEST_TMPDIR/psock
+	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	live -t tcp
+	is "$status" 1
+	is "$(row tcp | cut -f 1,2,11)" '-1	-1	LISTEN'
+	[[ $errors = *' fd: Permission denied'* ]]
+	is "$(cut -d : -f 3- <<<"$errors" | sort | uniq -d)" ''
+}
+
+@test "comm, exe, cwd, cmdline, uid and ppid of a real process" {
+	sockets tcp
+	live -p "$pid" -o pid,comm,exe,cwd,cmdline,uid,ppid
+	is "$output" "$(printf '%s\tsockets\t%s\t%s\t%s tcp\t%s\t%s' "$pid" \
+		"$(readlink -f "$bin/sockets")" "$(pwd -P)" "$bin/sockets" \
+		"$(id -u)" "$(awk '/^PPid/ { print $2 }' "/proc/$pid/status")")"
+	is "$status" 0
+}
+
+@test "start_time is when the process started" {
+	sockets tcp
+	local now
+	now=$(date +%s)
+	live -p "$pid" -o start_time
+	[ "$output" -ge $((now - 20)) ]
+	[ "$output" -le $((now + 2)) ]
+}
+
+@test "/dev/full and a closed standard output are exit 2" {
+	run sh -c "'$psock' >/dev/full"
+	is "$status" 2
+	[[ $output = psock:* ]]
+	run sh -c "'$psock' >&-"
+	is "$status" 2
+}
+
+# Kernels that lack system calls: the same rows, less what only that call
+# tells, and never a crash.
+calls=(pidfd_open pidfd_getfd kcmp fsopen fsmount openat2 statx setns)
+
+@test "without each system call alone, and without all" {
+	need_root
+	"$bin/nosys" kcmp true || skip 'seccomp filters are refused'
+	local c full columns=pid,fd,socket,family,local_port,path,state,tid
+	sockets "${inet_kinds[@]}" "${unix_kinds[@]}" thread thread-netns \
+		unbound vsock
+	wrap=()
+	live -p "$pid" -t tcp,tcp6,udp,udp6,udplite,unix -o "$columns"
+	full=$output
+	for c in "${calls[@]}" "$(IFS=,; echo "${calls[*]}")"; do
+		wrap=("$bin/nosys" "$c")
+		live -p "$pid" -t tcp,tcp6,udp,udp6,udplite,unix -o "$columns"
+		echo "without $c:"
+		[ "$status" -lt 2 ]
+		is "$output" "$full"
+		# In no table: a row all the same.
+		live -p "$pid" -o "$columns"
+		[ "$status" -lt 2 ]
+		all_rows
+	done
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * sockets: opens what its arguments name, prints a line "kind pid tid fd
+ * inode" for each descriptor and "ready", and waits until its standard
+ * input ends.  What the host cannot give prints "kind - reason" instead.
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/vm_sockets.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const char *kind;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static int pending;
+static int leave;
+
+static int
+tell(int fd)
+{
+	struct stat st;
+
+	if (fd == -1) {
+		printf("%s - %s\n", kind, strerror(errno));
+		return -1;
+	}
+	fstat(fd, &st);
+	printf("%s %d %d %d %llu\n", kind, (int)getpid(),
+	    (int)syscall(SYS_gettid), fd, (unsigned long long)st.st_ino);
+	return fd;
+}
+
+/* A socket bound to a free port of the loopback interface. */
+static int
+bound(int family, int type, int protocol)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+	    .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
+	    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(family, type, protocol);
+
+	if (fd != -1 && (family == AF_INET ?
+	    bind(fd, (struct sockaddr *)&in, sizeof in) :
+	    bind(fd, (struct sockaddr *)&in6, sizeof in6)) == -1) {
+		int e = errno;
+
+		close(fd);
+		errno = e;
+		return -1;
+	}
+	return fd;
+}
+
+static int
+listener(int family)
+{
+	int fd = bound(family, SOCK_STREAM, 0);
+
+	if (fd != -1)
+		listen(fd, 5);
+	return fd;
+}
+
+static int
+connected(int to, int type, int protocol)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+	int fd;
+
+	if (to == -1)
+		return -1;
+	getsockname(to, (struct sockaddr *)&ss, &len);
+	fd = socket(ss.ss_family, type, protocol);
+	if (fd != -1 && connect(fd, (struct sockaddr *)&ss, len) == -1)
+		return -1;
+	return fd;
+}
+
+/* name: the path, or @ and an abstract name; \xHH is a byte. */
+static int
+unix_socket(int type, const char *name, int listening)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	size_t n = 0;
+	int fd = socket(AF_UNIX, type, 0), abstract = *name == '@';
+	unsigned byte;
+
+	if (abstract) {
+		n = 1;
+		name++;
+	}
+	while (*name != '\0' && n < sizeof un.sun_path) {
+		if (sscanf(name, "\\x%2x", &byte) == 1 && name[0] == '\\') {
+			un.sun_path[n++] = (char)byte;
+			name += 4;
+		} else {
+			un.sun_path[n++] = *name++;
+		}
+	}
+	if (n > 0 && bind(fd, (struct sockaddr *)&un, (socklen_t)
+	    (offsetof(struct sockaddr_un, sun_path) + n)) == -1)
+		return -1;
+	if (listening)
+		listen(fd, 5);
+	return fd;
+}
+
+/* A classic filter of n instructions. */
+static int
+filter(int fd, unsigned short n)
+{
+	struct sock_filter code[64];
+	struct sock_fprog prog = { n, code };
+	int i;
+
+	if (fd == -1)
+		return -1;
+	for (i = 0; i < n; i++)
+		code[i] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, 0);
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog,
+	    sizeof prog) == -1)
+		return -1;
+	return fd;
+}
+
+static void
+thread_ready(void)
+{
+	pthread_mutex_lock(&lock);
+	pending--;
+	pthread_cond_broadcast(&cond);
+	pthread_mutex_unlock(&lock);
+}
+
+static void *
+wait_forever(void *arg)
+{
+	(void)arg;
+	thread_ready();
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void *
+own_files(void *arg)
+{
+	(void)arg;
+	if (unshare(CLONE_FILES) == -1)
+		tell(-1);
+	else
+		tell(listener(AF_INET));
+	return wait_forever(NULL);
+}
+
+static void *
+own_netns(void *arg)
+{
+	(void)arg;
+	if (unshare(CLONE_NEWNET) == -1)
+		tell(-1);
+	else
+		tell(unix_socket(SOCK_STREAM, "@in-thread-netns", 1));
+	return wait_forever(NULL);
+}
+
+static void *
+survivor(void *arg)
+{
+	(void)arg;
+	thread_ready();
+	while (getc(stdin) != EOF)
+		;
+	_exit(0);
+}
+
+static void
+start_thread(void *(*run)(void *))
+{
+	pthread_t t;
+
+	pthread_mutex_lock(&lock);
+	pending++;
+	if (pthread_create(&t, NULL, run, NULL) != 0)
+		exit(1);
+	while (pending > 0)
+		pthread_cond_wait(&cond, &lock);
+	pthread_mutex_unlock(&lock);
+}
+
+/* A child that shares descriptors made before it. */
+static void
+forked(int fd)
+{
+	int ready[2];
+	char c;
+
+	if (pipe(ready) == -1)
+		exit(1);
+	fflush(stdout);
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ready[0]);
+		tell(fd);
+		fflush(stdout);
+		close(ready[1]);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 0)
+		exit(1);
+	close(ready[0]);
+}
+
+/* A socket, or a descriptor, in a namespace that no process is in. */
+static void
+left_netns(int keep_socket)
+{
+	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int fd;
+
+	if (unshare(CLONE_NEWNET) == -1) {
+		tell(-1);
+		return;
+	}
+	if (keep_socket)
+		fd = listener(AF_INET);
+	else
+		fd = open("/proc/self/ns/net", O_RDONLY);
+	if (keep_socket && fd == -1)	/* lo is down: bind to any */
+		fd = unix_socket(SOCK_STREAM, "@left", 1);
+	tell(fd);
+	if (setns(home, CLONE_NEWNET) == -1)
+		exit(1);
+	close(home);
+}
+
+static void
+open_kind(const char *arg)
+{
+	const struct sockaddr_vm vm = { .svm_family = AF_VSOCK,
+	    .svm_cid = VMADDR_CID_ANY, .svm_port = VMADDR_PORT_ANY };
+	struct sockaddr_nl nl = { .nl_family = AF_NETLINK };
+	char *name = strchr(arg, '=');
+	int fd, pair[2];
+
+	name = name != NULL ? name + 1 : (char *)"";
+#define IS(s) (strncmp(arg, s, sizeof s - 1) == 0 && \
+	(arg[sizeof s - 1] == '\0' || arg[sizeof s - 1] == '='))
+	if (IS("tcp")) {
+		tell(listener(AF_INET));
+	} else if (IS("tcp6")) {
+		tell(listener(AF_INET6));
+	} else if (IS("pair")) {
+		fd = tell(listener(AF_INET));
+		pair[0] = tell(connected(fd, SOCK_STREAM, 0));
+		tell(accept(fd, NULL, NULL));
+	} else if (IS("unaccepted")) {
+		tell(connected(tell(listener(AF_INET)), SOCK_STREAM, 0));
+	} else if (IS("dup")) {
+		fd = tell(listener(AF_INET));
+		tell(dup(fd));
+	} else if (IS("fork")) {
+		forked(tell(listener(AF_INET)));
+	} else if (IS("unbound")) {
+		tell(socket(AF_INET, SOCK_STREAM, 0));
+	} else if (IS("bound")) {
+		tell(bound(AF_INET, SOCK_STREAM, 0));
+	} else if (IS("udp")) {
+		fd = tell(bound(AF_INET, SOCK_DGRAM, 0));
+		tell(connected(fd, SOCK_DGRAM, 0));
+	} else if (IS("udp6")) {
+		tell(bound(AF_INET6, SOCK_DGRAM, 0));
+	} else if (IS("udp-unbound")) {
+		tell(socket(AF_INET, SOCK_DGRAM, 0));
+	} else if (IS("udplite")) {
+		tell(bound(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE));
+	} else if (IS("raw")) {
+		tell(socket(AF_INET, SOCK_RAW, 253));
+	} else if (IS("raw-filter")) {
+		tell(filter(socket(AF_INET, SOCK_RAW, 253), 3));
+	} else if (IS("ping")) {
+		tell(bound(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+	} else if (IS("unix")) {
+		tell(unix_socket(SOCK_STREAM, name, 1));
+	} else if (IS("dgram")) {
+		tell(unix_socket(SOCK_DGRAM, name, 0));
+	} else if (IS("seqpacket")) {
+		tell(unix_socket(SOCK_SEQPACKET, name, 1));
+	} else if (IS("socketpair")) {
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1)
+			exit(1);
+		tell(pair[0]);
+		tell(pair[1]);
+	} else if (IS("packet")) {
+		tell(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)));
+	} else if (IS("packet-filter")) {
+		tell(filter(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_IP)),
+		    5));
+	} else if (IS("netlink")) {
+		fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+		bind(fd, (struct sockaddr *)&nl, sizeof nl);
+		tell(fd);
+	} else if (IS("vsock")) {
+		fd = socket(AF_VSOCK, SOCK_STREAM, 0);
+		if (fd != -1)
+			(void)bind(fd, (const struct sockaddr *)&vm,
+			    sizeof vm);
+		tell(fd);
+	} else if (IS("thread")) {
+		start_thread(own_files);
+	} else if (IS("thread-netns")) {
+		start_thread(own_netns);
+	} else if (IS("netns-fd")) {
+		left_netns(0);
+	} else if (IS("netns-socket")) {
+		left_netns(1);
+	} else if (IS("leader-exits")) {
+		leave = 1;
+	} else {
+		fprintf(stderr, "sockets: what is '%s'?\n", arg);
+		exit(2);
+	}
+}
+
+int
+main(int argc, char *argv[])
+{
+	char label[64];
+	int i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = 1; i < argc; i++) {
+		snprintf(label, sizeof label, "%.*s",
+		    (int)strcspn(argv[i], "="), argv[i]);
+		kind = label;
+		open_kind(argv[i]);
+	}
+	if (leave) {
+		start_thread(survivor);
+		puts("ready");
+		pthread_exit(NULL);
+	}
+	puts("ready");
+	while (getc(stdin) != EOF)
+		;
+	_exit(0);
+}
