@@ -2395,12 +2395,12 @@ read_mounts(void)
 		return;
 	fd = mount_proc();
 	if (fd == -1) {
-		warning("%d mounts below /proc hide processes or tables",
+		warning("/proc: something is hidden by mounts below it: %d",
 		    hidden);
 		return;
 	}
 	before = status;
-	warning("%d mounts below /proc hide processes or tables: "
+	warning("/proc: something is hidden by mounts below it: %d; "
 	    "read through a procfs of our own", hidden);
 	status = before;	/* nothing is missing */
 	close(proc);
