@@ -723,6 +723,14 @@ read_line(struct reader *r, int delim, char **line)
 	return (ptrdiff_t)len;
 }
 
+size_t
+read_ahead(struct reader *r, size_t n)
+{
+	while (r->end - r->start < n && fill(r))
+		;
+	return r->end - r->start;
+}
+
 void
 reader_free(struct reader *r)
 {

@@ -145,6 +145,11 @@ int parse_number(const char *s, size_t n, int base, uint64_t max,
  * is set, and the rest is skipped.  EINTR is not an error.
  */
 ptrdiff_t read_line(struct reader *, int delim, char **line);
+/*
+ * read_ahead: makes the next n bytes available at buf + start without using
+ * them up.  Returns how many there are, fewer only at the end of the file.
+ */
+size_t read_ahead(struct reader *, size_t n);
 void reader_free(struct reader *);
 
 /*

@@ -327,15 +327,22 @@ next_line(struct reader *r, int delim, char **line)
 static int
 next_byte(struct reader *r)
 {
-	char *line;
-
-	if (r->start == r->end) {
-		if (read_line(r, '\0', &line) == -1)
-			return -1;
-		r->start = (size_t)(line - r->buf);
-		r->cut = 0;
-	}
+	if (read_ahead(r, 1) == 0)
+		return -1;
 	return (unsigned char)r->buf[r->start++];
+}
+
+/* Whether the file begins with these bytes; uses them up if so. */
+static int
+skip_magic(struct reader *r, const char *magic)
+{
+	size_t len = strlen(magic);
+
+	if (read_ahead(r, len) < len ||
+	    memcmp(r->buf + r->start, magic, len) != 0)
+		return 0;
+	r->start += len;
+	return 1;
 }
 
 /* Adds n bytes to the command, as far as it may grow. */
@@ -620,8 +627,7 @@ parse_ksh(struct reader *r)
 	ptrdiff_t got;
 	int i;
 
-	if (next_byte(r) != 0x81) {
-		r->start -= r->start > 0;
+	if (!skip_magic(r, "\x81")) {
 		parse_lines(r);
 		return;
 	}
@@ -719,9 +725,7 @@ parse_mksh(struct reader *r)
 	char *line;
 	int c, i;
 
-	c = next_byte(r);
-	if (c != 0xab || next_byte(r) != 0xcd) {
-		r->start -= c != -1 ? (c == 0xab) + 1u : 0;
+	if (!skip_magic(r, "\xab\xcd")) {
 		parse_lines(r);
 		return;
 	}

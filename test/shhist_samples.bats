@@ -91,6 +91,14 @@ format() {
 		$'0\tnew' $'0\ttwo'
 }
 
+@test "mksh and ksh: a part of the magic bytes is a line" {
+	format mksh '\253' $'0\t\\xab'
+	format mksh '\253x\nls\n' $'0\t\\xabx' $'0\tls'
+	# The second byte comes in a read of its own.
+	same "$({ printf '\253'; sleep 0.1; printf '\315\377\0\0\0\1ls\0'; } |
+		"$shhist" -H -f mksh -o command -)" ls
+}
+
 @test "mksh: 10,000 entries, more than wait" {
 	python3 - >"$BATS_TEST_TMPDIR/.mksh_history" <<'END'
 import sys
