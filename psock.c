@@ -24,6 +24,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/if_packet.h>
+#include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -138,6 +139,7 @@ struct entry {
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
 	uint16_t family, protocol, text_len;
 	uint8_t type, state, table, pass;
+	uint8_t bound;		/* netlink that was asked: has a port id */
 };
 
 /* Positions in nettable.columns of what every parser wants. */
@@ -1674,9 +1676,11 @@ static int
 parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
     size_t nfields, const int *place)
 {
+	/* 0 and 1 are one-to-many: enum sctp_socket_type of the kernel. */
+	enum { STYLE_TCP = 2 };
 	int assoc = place[REMOTE_PORT] != NONE;
 	size_t next = (size_t)place[LOCAL];
-	uint64_t style = 1, state;
+	uint64_t style = STYLE_TCP, state;
 
 	(void)t;
 	if (set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
@@ -1689,12 +1693,13 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 	    (place[INODE] != NONE &&
 	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1))
 		return -1;
-	/* An endpoint has the socket's state: 10 listens. */
+	/* An endpoint has the socket's state, numbered as TCP's. */
 	if (assoc)
 		e->state = (uint8_t)(STATE_SCTP + (state <= 7 ? state : 9));
 	else
-		e->state = (uint8_t)(STATE_SCTP + (state == 10 ? 8 : 0));
-	e->type = style == 1 ? SOCK_STREAM : SOCK_SEQPACKET;
+		e->state = (uint8_t)(STATE_SCTP + (state == 10 ? 8 :
+		    state == 1 ? 3 : 0));
+	e->type = style == STYLE_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
 	if (parse_sctp_list(f, nfields, &next, &e->family, e->local) == -1)
 		return -1;
 	if (!assoc)
@@ -2420,7 +2425,13 @@ set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
 	struct sockaddr_in6 in6;
 	struct sockaddr_vm vm;
 	struct sockaddr_ll ll;
+	struct sockaddr_nl nl;
 
+	if (e->family == AF_NETLINK && len >= sizeof nl) {
+		memcpy(&nl, ss, sizeof nl);
+		e->bound |= nl.nl_pid != 0;
+		return;
+	}
 	if (e->family == AF_INET && len >= sizeof in) {
 		memcpy(&in, ss, sizeof in);
 		memcpy(address, &in.sin_addr, 4);
@@ -2510,11 +2521,13 @@ table_of(const struct entry *e, int asked)
 	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
 	    (e->family == AF_INET || e->family == AF_INET6))
 		return 0;
+	if (asked && e->family == AF_NETLINK && !e->bound)
+		return 0;
 	for (i = 0; i < NTABLES; i++) {
 		t = &nettables[i];
 		if (t->family == e->family && t->parse != parse_sctp &&
-		    t->family != AF_NETLINK && (t->protocol == e->protocol ||
-		    t->family == AF_UNIX || t->family == AF_PACKET))
+		    (t->protocol == e->protocol || (t->family != AF_INET &&
+		    t->family != AF_INET6)))
 			return table_mask & 1u << i;
 	}
 	return 0;
