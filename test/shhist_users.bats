@@ -199,9 +199,9 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	echo one >"$ann/.bash_history"
 	touch -a -d '2001-01-01' "$ann/.bash_history"
 	own
-	before=$(stat -c '%x %z' "$ann/.bash_history")
+	before=$(stat -c '%x %y' "$ann/.bash_history")
 	same "$("$shhist" -H -r "$tree" -o command)" one
-	same "$(stat -c '%x %z' "$ann/.bash_history")" "$before"
+	same "$(stat -c '%x %y' "$ann/.bash_history")" "$before"
 }
 
 @test "a sparse file of 1 TB: its hole is no matter" {
