@@ -2722,20 +2722,30 @@ report_doubts(void)
 				    "net/protocols counts");
 }
 
-/* Sockets that are held but in no table are told by themselves. */
+/*
+ * Sockets that are held but in no table are told by themselves.  One that
+ * its table lost in every read has its row among that table's.
+ */
 static void
 add_unlisted(void)
 {
+	const struct holder *h;
 	struct entry e;
-	size_t i;
+	unsigned bit;
+	int told;
 
-	if (some_tables)
-		return;
-	for (i = 0; i < nholders; i++)
-		if (find_entry(holders[i].inode) == NULL &&
-		    first_holder(holders[i].inode) == &holders[i] &&
-		    ask_socket(holders[i].inode, &e) != GONE)
+	for (h = holders; h < holders + nholders; h++) {
+		if (find_entry(h->inode) != NULL ||
+		    first_holder(h->inode) != h)
+			continue;
+		told = ask_socket(h->inode, &e);
+		bit = told == ASKED ? table_of(&e, 1) : 0;
+		if (bit != 0 && e.netns != UINT32_MAX)
+			while (bit != 1u << e.table)
+				e.table--;
+		if (told != GONE && (bit != 0 || !some_tables))
 			add_entry(&e);
+	}
 }
 
 /*
