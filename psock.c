@@ -370,11 +370,18 @@ print_remote_port(void)
 	put_number(row->remote_port);
 }
 
+/* The unix name or interface of an entry. */
+static const char *
+text_of(const struct entry *e)
+{
+	return texts != NULL ? texts + e->text : "";
+}
+
 static void
 print_path(void)
 {
 	if (row->family == AF_UNIX)
-		put_field(texts + row->text, row->text_len);
+		put_field(text_of(row), row->text_len);
 }
 
 static void
@@ -497,7 +504,7 @@ static void
 print_interface(void)
 {
 	if (row->family == AF_PACKET)
-		put_field(texts + row->text, row->text_len);
+		put_field(text_of(row), row->text_len);
 }
 
 static void
@@ -1444,7 +1451,7 @@ same_facts(const struct entry *a, const struct entry *b)
 	    memcmp(a->local, b->local, sizeof a->local) == 0 &&
 	    memcmp(a->remote, b->remote, sizeof a->remote) == 0 &&
 	    a->text_len == b->text_len &&
-	    memcmp(texts + a->text, texts + b->text, a->text_len) == 0;
+	    memcmp(text_of(a), text_of(b), a->text_len) == 0;
 }
 
 /*
@@ -2759,9 +2766,9 @@ is_true_row(const struct entry *e, const struct entry *truth)
 	    (e->state == STATE_UNIX + 5) == (truth->state == STATE_UNIX + 5) &&
 	    (truth->netns == UINT32_MAX || e->netns == truth->netns) &&
 	    e->text_len <= truth->text_len &&
-	    memcmp(texts + e->text, texts + truth->text, e->text_len) == 0 &&
+	    memcmp(text_of(e), text_of(truth), e->text_len) == 0 &&
 	    (e->text_len == truth->text_len ||
-	    texts[truth->text + e->text_len] == '\n');
+	    text_of(truth)[e->text_len] == '\n');
 }
 
 static void
@@ -2781,7 +2788,7 @@ drop_embedded(const struct entry *e)
 {
 	struct field f[MAX_FIELDS];
 	struct entry row_in_name, *other;
-	const char *s = texts + e->text, *end = s + e->text_len;
+	const char *s = text_of(e), *end = s + e->text_len;
 	uint32_t i;
 	size_t len;
 

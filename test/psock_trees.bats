@@ -150,3 +150,24 @@ inet() {
 	[ "$output" = 9 ]
 	[ "$stderr" = "psock: 1 table: udp: not the number of rows that net/protocols counts" ]
 }
+
+@test "what no column prints is not read" {
+	local p=$R/proc/42 trace=$BATS_TEST_TMPDIR/trace file
+	command -v strace >/dev/null || skip "no strace"
+	strace -o "$trace" true 2>/dev/null || skip "strace may not trace"
+	proc 42 1 3:7
+	inet "$p/net/tcp" 0100007F:0001 00000000:0000 0A 7
+	for file in comm stat status cmdline cgroup; do
+		echo "$file" >"$p/$file"
+	done
+	ASAN_OPTIONS=detect_leaks=0 strace -f -o "$trace" "$PSOCK" -r "$R" \
+		-H -t tcp -o pid,fd
+	run -1 grep -E '"(comm|stat|status|cmdline|cgroup|exe|cwd|udp)"' \
+		"$trace"
+	grep -q '"tcp"' "$trace"
+	ASAN_OPTIONS=detect_leaks=0 strace -f -o "$trace" "$PSOCK" -r "$R" \
+		-H -o comm,exe >/dev/null
+	grep -q '"comm"' "$trace"
+	grep -q '"exe"' "$trace"
+	run -1 grep -E '"(status|cmdline|cgroup|cwd)"' "$trace"
+}
