@@ -2933,6 +2933,7 @@ static const int allowed_calls[] = {
 	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
 	SYS_statx, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
+	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
 	/* What the libraries of a sanitizer's build need. */
 	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid,
 	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sched_yield,

@@ -171,3 +171,19 @@ inet() {
 	grep -q '"exe"' "$trace"
 	run -1 grep -E '"(status|cmdline|cgroup|cwd)"' "$trace"
 }
+
+@test "holders and rows that must be sorted, by thousands" {
+	local i
+	proc 42 1
+	proc 43 1
+	mkdir -p "$R/proc/43/task/43" "$R/proc/43/task/44/fd" "$R/proc/43/task/44/ns"
+	ln -s 'net:[1]' "$R/proc/43/task/44/ns/net"
+	for ((i = 999; i >= 0; i--)); do
+		ln -s "socket:[$((i + 1))]" "$R/proc/43/fd/$((2 * i + 3))"
+		ln -s "socket:[$((i + 2000))]" \
+			"$R/proc/43/task/44/fd/$((2 * i + 4))"
+	done
+	run -0 "$PSOCK" -r "$R" -H -o fd
+	[ "${#lines[@]}" = 2000 ]
+	[ "$output" = "$(seq 3 2002)" ]
+}
