@@ -46,9 +46,9 @@ teardown() {
 		}
 	done
 	command -v strace >/dev/null || return 0
-	# No table is read more than three times.
+	# No table of its namespace is read more than three times.
 	ASAN_OPTIONS=detect_leaks=0 strace -o "$quiet.trace" -e trace=openat \
-		"$psock" -q -t udp,unix >/dev/null 2>&1 || [ $? -eq 1 ]
+		"$psock" -q -p "$pid" -t udp,unix >/dev/null 2>&1 || [ $? -eq 1 ]
 	[ "$(grep -c '"udp"' "$quiet.trace")" -ge 1 ]
 	[ "$(grep -c '"udp"' "$quiet.trace")" -le 3 ]
 	[ "$(grep -c '"unix"' "$quiet.trace")" -le 3 ]
