@@ -52,7 +52,6 @@ enum {
 	UNIX_NAME_MAX = 108,	/* bytes of sun_path */
 	TEXT_MAX = 131072,	/* longest cmdline, path or cgroup kept */
 	MAX_FIELDS = 32,
-	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
 	FORGED = 255,		/* entry.table of a row that is dropped */
 	NONE = -1,
@@ -981,6 +980,13 @@ open_task(const struct task *t)
 	else
 		format(name, sizeof name, "%d/task/%d", t->pid, t->tid);
 	return open_below(proc, name, O_DIRECTORY);
+}
+
+/* The path of a task's descriptor below /proc. */
+static void
+descriptor_path(char *path, size_t size, const struct task *t, int fd)
+{
+	format(path, size, "%d/task/%d/fd/%d", t->pid, t->tid, fd);
 }
 
 /* st_ino of net/tcp, which is one for each namespace; 0: there is none. */
@@ -2272,7 +2278,6 @@ static void
 add_linked_netns(void)
 {
 	const struct ns_link *l;
-	const struct task *t;
 	char path[64];
 	struct stat st;
 	int fd;
@@ -2283,9 +2288,8 @@ add_linked_netns(void)
 		if (l->path != NULL) {
 			fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		} else {
-			t = &tasks[l->task];
-			format(path, sizeof path, "%d/task/%d/fd/%d",
-			    t->pid, t->tid, l->fd);
+			descriptor_path(path, sizeof path, &tasks[l->task],
+			    l->fd);
 			fd = open_below(proc, path, 0);
 		}
 		if (fd == -1) {
@@ -2628,12 +2632,11 @@ ask_attribute(const struct holder *h, struct entry *e)
 static int
 still_holds(const struct holder *h)
 {
-	const struct task *t = &tasks[h->task];
 	char path[64], link[64];
 	uint64_t inode;
 	ssize_t len;
 
-	format(path, sizeof path, "%d/task/%d/fd/%d", t->pid, t->tid, h->fd);
+	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
 	len = readlinkat(proc, path, link, sizeof link);
 	return parse_link(link, len, "socket:[", &inode) == 0 &&
 	    inode == h->inode;
@@ -2664,6 +2667,13 @@ ask_socket(uint64_t inode, struct entry *e)
 	return root != NULL ? REFUSED : result;
 }
 
+/* Whether this is the first holder of a socket that is in no table. */
+static int
+is_unlisted(const struct holder *h)
+{
+	return find_entry(h->inode) == NULL && first_holder(h->inode) == h;
+}
+
 /*
  * Marks for another read the tables that should have told of a socket that
  * is held.  Returns how many marks there are.
@@ -2679,8 +2689,7 @@ mark_lost(void)
 	for (i = 0; i < nnamespaces; i++)
 		namespaces[i].want = namespaces[i].doubtful;
 	for (h = holders; h < holders + nholders; h++) {
-		if (find_entry(h->inode) != NULL ||
-		    first_holder(h->inode) != h)
+		if (!is_unlisted(h))
 			continue;
 		asked = ask_socket(h->inode, &e);
 		ns = asked == ASKED ? e.netns : tasks[h->task].netns;
@@ -2742,8 +2751,7 @@ add_unlisted(void)
 	int told;
 
 	for (h = holders; h < holders + nholders; h++) {
-		if (find_entry(h->inode) != NULL ||
-		    first_holder(h->inode) != h)
+		if (!is_unlisted(h))
 			continue;
 		told = ask_socket(h->inode, &e);
 		bit = told == ASKED ? table_of(&e, 1) : 0;

@@ -1379,8 +1379,7 @@ list_names(int fd, const char *pattern, size_t *count)
 	while ((d = readdir(dir)) != NULL) {
 		if (!matches(pattern, d->d_name))
 			continue;
-		names = grow(names, &room, *count * sizeof *names +
-		    sizeof *names, 1);
+		names = grow(names, &room, *count, sizeof *names);
 		names[*count] = strdup(d->d_name);
 		if (names[(*count)++] == NULL)
 			fatal("%s", strerror(ENOMEM));
