@@ -564,6 +564,14 @@ is_gone(int errnum)
 	return errnum == ENOENT || errnum == ESRCH;
 }
 
+/* Counts what could not be read of a unit, unless it is gone. */
+static void
+count_refusal(const char *unit, const char *what)
+{
+	if (!is_gone(errno))
+		count_warning(unit, what, strerror(errno));
+}
+
 /*
  * Opens one name in dir.  Below somebody else's root no link is followed
  * and nothing but a file or directory is opened.
@@ -734,8 +742,8 @@ read_text(int dir, const char *name)
 		if (n == -1)
 			used = 0;
 	}
-	if ((fd == -1 || n == -1) && !is_gone(errno))
-		count_warning("process", name, strerror(errno));
+	if (fd == -1 || n == -1)
+		count_refusal("process", name);
 	if (fd != -1)
 		close(fd);
 	if (used > TEXT_MAX) {
@@ -753,8 +761,7 @@ read_link(int dir, const char *name)
 
 	n = readlinkat(dir, name, buf, sizeof buf);
 	if (n == -1) {
-		if (!is_gone(errno))
-			count_warning("process", name, strerror(errno));
+		count_refusal("process", name);
 		n = 0;
 	}
 	return keep_text(buf, (size_t)n);
@@ -800,14 +807,19 @@ static int64_t
 boot_time(void)
 {
 	static int64_t btime = -1;
+	static int tried;
 	struct field f[MAX_FIELDS];
 	struct reader r;
 	uint64_t value;
 	char *line;
 	ptrdiff_t len;
 
-	if (btime != -1 || open_lines(&r, proc, "stat") == -1)
+	if (tried++)
 		return btime;
+	if (open_lines(&r, proc, "stat") == -1) {
+		count_warning("file", "stat", strerror(errno));
+		return btime;
+	}
 	while ((len = read_line(&r, '\n', &line)) != -1)
 		if (split(line, (size_t)len, f) >= 2 && f[0].len == 5 &&
 		    memcmp(f[0].s, "btime", 5) == 0 &&
@@ -1065,6 +1077,7 @@ netns_of(int dir, uint32_t task)
 	uint32_t ns;
 
 	if (read_netns_inode(dir, &inode) == -1) {
+		count_refusal("process", "ns/net");
 		guessed = 1;
 		return guess_netns(dir, task);
 	}
@@ -1183,8 +1196,10 @@ read_thread(int task_dir, int pid_dir, int tid, size_t leader_task,
 	own = !share_fds(lead->pid, tid) &&
 	    (last == NONE || !share_fds(last, tid));
 	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
-	if (dir == -1)
+	if (dir == -1) {
+		count_refusal("thread", "directory");
 		return 0;
+	}
 	ns = netns_of(dir, (uint32_t)ntasks);
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	lead = &tasks[leader_task];
@@ -1209,14 +1224,16 @@ read_threads(int pid_dir, size_t leader_task, size_t leader)
 	struct stat st;
 
 	/* "." and ".." and one for each thread, as procfs counts links. */
-	if (fstatat(pid_dir, "task", &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	if (fstatat(pid_dir, "task", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_nlink == 3)
 		return;
 	task_dir = open_below(pid_dir, "task", O_DIRECTORY);
-	if (task_dir == -1)
+	if (task_dir == -1) {
+		count_refusal("process", "task");
 		return;
+	}
 	if (read_numbers(task_dir, &tids) == -1)
-		tids.count = 0;
+		count_refusal("process", "task");
 	for (i = 0; i < tids.count; i++)
 		if (tids.n[i] != pid && read_thread(task_dir, pid_dir,
 		    tids.n[i], leader_task, leader, leader_end, last))
@@ -1373,9 +1390,8 @@ read_all(void)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
 	for (i = 0; i < list.count; i++)
-		if (read_process(list.n[i]) == -1 && !is_gone(errno))
-			count_warning("process", "directory",
-			    strerror(errno));
+		if (read_process(list.n[i]) == -1)
+			count_refusal("process", "directory");
 	for (i = 0; i < npids; i++)
 		if (pids[i] != NONE && bsearch(&pids[i], list.n, list.count,
 		    sizeof *list.n, compare_ints) == NULL)
@@ -1859,8 +1875,10 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 	char *line;
 
 	for (i = 0; i < sizeof sources / sizeof *sources && len == 0; i++) {
-		if (open_lines(&r, netdir, sources[i].file) == -1)
+		if (open_lines(&r, netdir, sources[i].file) == -1) {
+			count_refusal("table", sources[i].file);
 			continue;
+		}
 		while (len == 0 && (got = read_line(&r, '\n', &line)) != -1) {
 			n = split(line, (size_t)got, f);
 			if (n <= sources[i].name || field_number(
@@ -2039,8 +2057,7 @@ read_table(int netdir, size_t table, uint32_t ns, int pass,
 
 	*tally = (struct tally){ 0, 0 };
 	if (open_lines(&r, netdir, t->file) == -1) {
-		if (!is_gone(errno))
-			count_warning("table", t->file, strerror(errno));
+		count_refusal("table", t->file);
 		return -1;
 	}
 	len = read_line(&r, '\n', &line);
@@ -2186,8 +2203,10 @@ read_through(const struct task *t, uint32_t ns, int pass)
 	int dir, netdir, done = 0;
 
 	dir = open_task(t);
-	if (dir == -1)
+	if (dir == -1) {
+		count_refusal("process", "directory");
 		return 0;
+	}
 	netdir = open_below(dir, "net", O_DIRECTORY);
 	if (netdir != -1) {
 		read_tables(netdir, ns, pass);
@@ -2293,9 +2312,7 @@ add_linked_netns(void)
 			fd = open_below(proc, path, 0);
 		}
 		if (fd == -1) {
-			if (!is_gone(errno))
-				count_warning("namespace", "open",
-				    strerror(errno));
+			count_refusal("namespace", "open");
 			continue;
 		}
 		/* Closed or mounted over meanwhile: another file. */
@@ -2402,8 +2419,10 @@ read_mounts(void)
 	char *line;
 	int hidden = 0, fd, before;
 
-	if (open_lines(&r, proc, "self/mountinfo") == -1)
+	if (open_lines(&r, proc, "self/mountinfo") == -1) {
+		count_refusal("file", "mountinfo");
 		return;
+	}
 	while ((len = read_line(&r, '\n', &line)) != -1)
 		hidden += look_at_mount(line, (size_t)len);
 	close_lines(&r, "mountinfo");
@@ -2940,6 +2959,7 @@ static const int allowed_calls[] = {
 	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
 	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
 	SYS_statx, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_mprotect,	/* musl's malloc, where brk fails */
 	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
 	/* What the libraries of a sanitizer's build need. */
