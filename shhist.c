@@ -1025,8 +1025,10 @@ read_head(struct reader *r)
 		return;
 	while (r->end < HEAD && n != 0) {
 		n = read(r->fd, r->buf + r->end, HEAD - r->end);
-		if (n == -1 && errno != EINTR)
+		if (n == -1 && errno != EINTR) {
+			warning("%s: %s", path_now, strerror(errno));
 			return;
+		}
 		if (n > 0)
 			r->end += (size_t)n;
 	}
@@ -1358,12 +1360,9 @@ matches(const char *pattern, const char *name)
 	    memcmp(name + n - tail, star + 1, tail) == 0 && *name != '.';
 }
 
-/*
- * The sorted names in a directory that match; null with *count 0 where it
- * is not there.
- */
+/* The sorted names in the directory fd, which is path, that match. */
 static char **
-list_names(int fd, const char *pattern, size_t *count)
+list_names(int fd, const char *path, const char *pattern, size_t *count)
 {
 	char **names = NULL;
 	size_t room = 0;
@@ -1373,10 +1372,11 @@ list_names(int fd, const char *pattern, size_t *count)
 	*count = 0;
 	dir = fdopendir(fd);
 	if (dir == NULL) {
+		warning("%s: %s", path, strerror(errno));
 		close(fd);
 		return NULL;
 	}
-	while ((d = readdir(dir)) != NULL) {
+	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
 		if (!matches(pattern, d->d_name))
 			continue;
 		names = grow(names, &room, *count, sizeof *names);
@@ -1384,6 +1384,8 @@ list_names(int fd, const char *pattern, size_t *count)
 		if (names[(*count)++] == NULL)
 			fatal("%s", strerror(ENOMEM));
 	}
+	if (errno != 0)
+		warning("%s: %s", path, strerror(errno));
 	closedir(dir);
 	if (*count > 0)
 		qsort(names, *count, sizeof *names, compare_names);
@@ -1409,7 +1411,7 @@ add_matching(char *path, const char *pattern, const struct format *f,
 			warning("%s: %s", path, strerror(errno));
 		return;
 	}
-	names = list_names(fd, pattern, &n);
+	names = list_names(fd, path, pattern, &n);
 	for (i = 0; i < n; i++) {
 		if (format(path + used, PATH_MAX - used, "/%s", names[i]) <
 		    PATH_MAX - used)
@@ -1533,14 +1535,17 @@ name_format(const char *path)
 static void
 add_stdin(void)
 {
+	char *path = strdup("-");
 	struct stat st;
 
+	if (path == NULL)
+		fatal("%s", strerror(ENOMEM));
 	if (nsources == BATCH)
 		parse_batch();
 	if (fstat(STDIN_FILENO, &st) == -1)
 		st.st_uid = getuid();
 	sources[nsources++] = (struct source){ STDIN_FILENO, 0, st.st_uid,
-	    strdup("-"), fflag };
+	    path, fflag };
 }
 
 static _Noreturn void
@@ -1665,6 +1670,8 @@ receive_rows(void)
 	}
 	if (n == -1 && errno == EINTR)
 		return 0;
+	if (n == -1)
+		fatal("pipe: %s", strerror(errno));
 	close(child.rows);
 	child.rows = -1;
 	return b->n > 0 ? -1 : 0;
@@ -1680,9 +1687,11 @@ receive_identities(void)
 	n = read(child.ids, ids, sizeof ids);
 	if (n == -1 && errno == EINTR)
 		return;
-	for (i = 0; n > 0 && i < (size_t)n / sizeof *ids; i++)
+	if (n == -1)
+		fatal("pipe: %s", strerror(errno));
+	for (i = 0; i < (size_t)n / sizeof *ids; i++)
 		(void)already_told(ids[i]);
-	if (n <= 0) {
+	if (n == 0) {
 		close(child.ids);
 		child.ids = -1;
 	}
@@ -1900,7 +1909,10 @@ read_orphan(char *home)
 	    sizeof *claimed, compare_names) != NULL)
 		return;
 	fd = open_path(home, O_PATH | O_NOFOLLOW);
-	if (fd != -1 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			warning("%s: %s", home, strerror(errno));
+	} else if (S_ISDIR(st.st_mode)) {
 		u.uid = st.st_uid;
 		u.gid = st.st_gid;
 		if (is_wanted(&u))
@@ -1928,7 +1940,7 @@ read_orphans(void)
 		n = 0;
 		names = NULL;
 	} else
-		names = list_names(fd, "*", &n);
+		names = list_names(fd, "/home", "*", &n);
 	for (i = 0; i < n; i++) {
 		(void)format(path, sizeof path, "/home/%s", names[i]);
 		read_orphan(path);

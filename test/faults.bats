@@ -90,6 +90,22 @@ tree() {
 	done
 }
 
+# Homes of two users and one that no entry claims.
+homes() {
+	mkdir -p "$R"/{etc,root,home/{ann,orphan}/.zsh_sessions}
+	printf '%s:x:%s:/bin/sh\n' root 0:0:root:/root \
+		ann 4001:4001:ann:/home/ann >"$R/etc/passwd"
+	printf '#17\nls\n#18\nid\n' >"$R/home/ann/.bash_history"
+	printf 'ls\nid\n' >"$R/root/.history"
+	printf ': 17:1;ls\n' >"$R/home/ann/.zsh_sessions/a.history"
+	printf ': 17:2;ls\n' >"$R/home/ann/.zsh_sessions/b.history"
+	printf ': 17:2;ls\n' >"$R/home/orphan/.zsh_sessions/c.history"
+	printf 'plain\n' >"$R/home/orphan/.ash_history"
+	printf '\253\315\377\0\0\0\1a b\0\377\0\0\0\2c d\0' \
+		>"$R/home/orphan/.mksh_history"
+	[ "$(id -u)" -ne 0 ] || chown -R 4001 "$R/home/ann"
+}
+
 @test "psock: each call that fails once is told, or costs nothing" {
 	tree
 	"${fault[@]}" "$psock" -r "$R" -o "$all_psock"
@@ -98,4 +114,15 @@ tree() {
 @test "psock: each malloc that fails is told" {
 	tree
 	"${fault[@]}" -m "$BATS_FILE_TMPDIR/psock" -r "$R" -o "$all_psock"
+}
+
+@test "shhist: each call that fails once is told, or costs nothing" {
+	homes
+	"${fault[@]}" "$shhist" -r "$R" -o "$all_shhist"
+	"${fault[@]}" "$shhist" -o "$all_shhist" "$R"/home/ann/.bash_history -
+}
+
+@test "shhist: each malloc that fails is told" {
+	homes
+	"${fault[@]}" -m "$BATS_FILE_TMPDIR/shhist" -r "$R" -o "$all_shhist"
 }
