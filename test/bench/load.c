@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * load: opens sockets for make bench, all on loopback: PROCESSES processes
- * with FILES files, TCP tcp, UDP udp and UNIX unix sockets each.  Prints
+ * load: load [-n] [-T threads] PROCESSES FILES TCP UDP UNIX: opens sockets
+ * for make bench, all on loopback: PROCESSES processes with FILES files, TCP
+ * tcp, UDP udp and UNIX unix sockets each; with -n each in a network
+ * namespace of its own, with -T each with as many threads more.  Prints
  * "ready" when all are open and ends when its standard input does, or after
  * ten minutes.
  */
@@ -12,6 +14,8 @@
 #include <err.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,17 +73,45 @@ open_all(int files, int tcp, int udp, int unix_sockets)
 			err(1, "socketpair");
 }
 
+static void *
+wait_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+static void
+start_threads(int n)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 32768);
+	while (n-- > 0)
+		if (pthread_create(&thread, &attr, wait_for_ever, NULL) != 0)
+			errx(1, "pthread_create");
+}
+
 int
 main(int argc, char *argv[])
 {
 	struct rlimit limit;
-	int i, n[5], ready[2];
+	int i, n[5], ready[2], nflag = 0, threads = 0;
 	char c;
 
-	if (argc != 6)
-		errx(2, "usage: load processes files tcp udp unix");
+	while ((i = getopt(argc, argv, "nT:")) != -1)
+		if (i == 'n')
+			nflag = 1;
+		else if (i == 'T')
+			threads = (int)strtol(optarg, NULL, 10);
+	argv += optind;
+	if (argc - optind != 5)
+		errx(2, "usage: load [-n] [-T threads] processes files tcp "
+		    "udp unix");
 	for (i = 0; i < 5; i++)
-		n[i] = (int)strtol(argv[i + 1], NULL, 10);
+		n[i] = (int)strtol(argv[i], NULL, 10);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -90,7 +122,10 @@ main(int argc, char *argv[])
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			close(ready[0]);
 			alarm(600);
+			if (nflag && unshare(CLONE_NEWNET) == -1)
+				err(1, "unshare");
 			open_all(n[1], n[2], n[3], n[4]);
+			start_threads(threads);
 			if (write(ready[1], "", 1) != 1)
 				err(1, "write");
 			close(ready[1]);
