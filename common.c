@@ -32,6 +32,7 @@ enum {
 const char *progname;
 int status;
 int quiet;
+const struct column *column;
 
 static char output[OUTPUT_SIZE];
 static size_t output_used;
@@ -573,7 +574,8 @@ print_row(void)
 	for (i = 0; i < nchosen; i++) {
 		if (i > 0)
 			put_char('\t');
-		chosen[i]->print();
+		column = chosen[i];
+		column->print();
 	}
 	put_char('\n');
 }

@@ -12,12 +12,14 @@
 /*
  * One column of the output.  print writes its field of the current row
  * with the put_ functions below; needs is a bit set of the tool's own that
- * says what must have been read for it.
+ * says what must have been read for it; offset is print's own, for columns
+ * that differ in the member they show.
  */
 struct column {
 	const char *name;
 	void (*print)(void);
 	unsigned needs;
+	size_t offset;
 };
 
 /*
@@ -43,6 +45,8 @@ extern const char *progname;
 extern int status;
 /* -q: warnings are not printed, status is set all the same. */
 extern int quiet;
+/* The column that print_row prints; print may look at it. */
+extern const struct column *column;
 
 /*
  * start: call first in main.  Makes SIGPIPE fatal again and descriptors

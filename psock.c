@@ -94,12 +94,10 @@ struct text {
 	size_t len;
 };
 
-/* What the columns show of a process. */
+/* What the columns show of a process; a number that is not known is NONE. */
 struct details {
 	struct text comm, exe, cwd, cmdline, cgroup;
-	uint64_t uid, ppid;
-	int64_t start_time;
-	unsigned known;		/* NEED_STATUS, NEED_STAT */
+	int64_t uid, ppid, start_time;
 };
 
 /* A descriptor table: a process, or a thread with one of its own. */
@@ -240,6 +238,37 @@ socket_option(int fd, int option)
 
 /* Columns */
 
+/* A member of the row's entry, the column's own. */
+static const void *
+member(void)
+{
+	return (const char *)row + column->offset;
+}
+
+static void
+print_u16(void)
+{
+	const uint16_t *n = member();
+
+	put_number(*n);
+}
+
+static void
+print_u32(void)
+{
+	const uint32_t *n = member();
+
+	put_number(*n);
+}
+
+static void
+print_u64(void)
+{
+	const uint64_t *n = member();
+
+	put_number(*n);
+}
+
 static void
 print_pid(void)
 {
@@ -247,27 +276,15 @@ print_pid(void)
 }
 
 static void
+print_tid(void)
+{
+	put_signed(row_task != NULL ? row_task->tid : NONE);
+}
+
+static void
 print_fd(void)
 {
 	put_signed(row_holder != NULL ? row_holder->fd : NONE);
-}
-
-static void
-print_socket(void)
-{
-	put_number(row->inode);
-}
-
-static void
-print_family(void)
-{
-	put_number(row->family);
-}
-
-static void
-print_protocol(void)
-{
-	put_number(row->protocol);
 }
 
 static void
@@ -331,8 +348,9 @@ print_ipv6(const unsigned char *a)
 }
 
 static void
-print_address(const unsigned char *a)
+print_address(void)
 {
+	const unsigned char *a = member();
 	uint32_t cid;
 
 	if (row->family == AF_INET) {
@@ -343,30 +361,6 @@ print_address(const unsigned char *a)
 		memcpy(&cid, a, sizeof cid);
 		put_number(cid);
 	}
-}
-
-static void
-print_local_address(void)
-{
-	print_address(row->local);
-}
-
-static void
-print_remote_address(void)
-{
-	print_address(row->remote);
-}
-
-static void
-print_local_port(void)
-{
-	put_number(row->local_port);
-}
-
-static void
-print_remote_port(void)
-{
-	put_number(row->remote_port);
 }
 
 /* The unix name or interface of an entry. */
@@ -384,6 +378,13 @@ print_path(void)
 }
 
 static void
+print_interface(void)
+{
+	if (row->family == AF_PACKET)
+		put_field(text_of(row), row->text_len);
+}
+
+static void
 print_state(void)
 {
 	put_string(state_names[row->state]);
@@ -396,74 +397,31 @@ print_net_namespace(void)
 	    namespaces[row->netns].inode);
 }
 
-static void
-print_tid(void)
+/* A member of the details of the row's process; null where it has none. */
+static const void *
+detail(void)
 {
-	put_signed(row_task != NULL ? row_task->tid : NONE);
-}
-
-/* The details of the row's process, or null. */
-static const struct details *
-row_details(void)
-{
-	return row_task != NULL ? row_task->details : NULL;
+	if (row_task == NULL || row_task->details == NULL)
+		return NULL;
+	return (const char *)row_task->details + column->offset;
 }
 
 static void
-print_comm(void)
+print_text(void)
 {
-	if (row_details() != NULL)
-		put_field(row_details()->comm.s, row_details()->comm.len);
+	const struct text *t = detail();
+
+	if (t != NULL)
+		put_field(t->s, t->len);
 }
 
 static void
-print_exe(void)
+print_known(void)
 {
-	if (row_details() != NULL)
-		put_field(row_details()->exe.s, row_details()->exe.len);
-}
+	const int64_t *n = detail();
 
-static void
-print_cwd(void)
-{
-	if (row_details() != NULL)
-		put_field(row_details()->cwd.s, row_details()->cwd.len);
-}
-
-static void
-print_cmdline(void)
-{
-	if (row_details() != NULL)
-		put_field(row_details()->cmdline.s,
-		    row_details()->cmdline.len);
-}
-
-static void
-print_uid(void)
-{
-	if (row_details() != NULL && (row_details()->known & NEED_STATUS) != 0)
-		put_number(row_details()->uid);
-}
-
-static void
-print_ppid(void)
-{
-	if (row_details() != NULL && (row_details()->known & NEED_STAT) != 0)
-		put_number(row_details()->ppid);
-}
-
-static void
-print_start_time(void)
-{
-	if (row_details() != NULL && (row_details()->known & NEED_STAT) != 0)
-		put_signed(row_details()->start_time);
-}
-
-static void
-print_cgroup(void)
-{
-	if (row_details() != NULL)
-		put_field(row_details()->cgroup.s, row_details()->cgroup.len);
+	if (n != NULL && *n != NONE)
+		put_signed(*n);
 }
 
 static void
@@ -479,31 +437,6 @@ print_type(void)
 	}
 	if (type > 0 && type < (int)(sizeof type_names / sizeof *type_names))
 		put_string(type_names[type]);
-}
-
-static void
-print_owner(void)
-{
-	put_number(row->owner);
-}
-
-static void
-print_rx_queue(void)
-{
-	put_number(row->rx_queue);
-}
-
-static void
-print_tx_queue(void)
-{
-	put_number(row->tx_queue);
-}
-
-static void
-print_interface(void)
-{
-	if (row->family == AF_PACKET)
-		put_field(text_of(row), row->text_len);
 }
 
 static void
@@ -523,36 +456,39 @@ print_filter(void)
 	close(fd);
 }
 
+#define ENTRY(member) 0, offsetof(struct entry, member)
+#define DETAIL(need, member) need, offsetof(struct details, member)
+
 static const struct column columns[] = {
-	{ "pid", print_pid, 0 },
-	{ "fd", print_fd, 0 },
-	{ "socket", print_socket, 0 },
-	{ "family", print_family, 0 },
-	{ "protocol", print_protocol, 0 },
-	{ "local_address", print_local_address, 0 },
-	{ "remote_address", print_remote_address, 0 },
-	{ "local_port", print_local_port, 0 },
-	{ "remote_port", print_remote_port, 0 },
-	{ "path", print_path, 0 },
-	{ "state", print_state, 0 },
-	{ "net_namespace", print_net_namespace, 0 },
+	{ "pid", print_pid, 0, 0 },
+	{ "fd", print_fd, 0, 0 },
+	{ "socket", print_u64, ENTRY(inode) },
+	{ "family", print_u16, ENTRY(family) },
+	{ "protocol", print_u16, ENTRY(protocol) },
+	{ "local_address", print_address, ENTRY(local) },
+	{ "remote_address", print_address, ENTRY(remote) },
+	{ "local_port", print_u32, ENTRY(local_port) },
+	{ "remote_port", print_u32, ENTRY(remote_port) },
+	{ "path", print_path, 0, 0 },
+	{ "state", print_state, 0, 0 },
+	{ "net_namespace", print_net_namespace, 0, 0 },
 #define DEFAULT_COLUMNS 12
-	{ "tid", print_tid, 0 },
-	{ "comm", print_comm, NEED_COMM },
-	{ "exe", print_exe, NEED_EXE },
-	{ "cwd", print_cwd, NEED_CWD },
-	{ "cmdline", print_cmdline, NEED_CMDLINE },
-	{ "uid", print_uid, NEED_STATUS },
-	{ "ppid", print_ppid, NEED_STAT },
-	{ "start_time", print_start_time, NEED_STAT },
-	{ "cgroup", print_cgroup, NEED_CGROUP },
-	{ "type", print_type, 0 },
-	{ "owner", print_owner, 0 },
-	{ "rx_queue", print_rx_queue, 0 },
-	{ "tx_queue", print_tx_queue, 0 },
-	{ "interface", print_interface, NEED_INTERFACE },
-	{ "filter", print_filter, 0 },
-	{ NULL, NULL, 0 },
+	{ "tid", print_tid, 0, 0 },
+	{ "comm", print_text, DETAIL(NEED_COMM, comm) },
+	{ "exe", print_text, DETAIL(NEED_EXE, exe) },
+	{ "cwd", print_text, DETAIL(NEED_CWD, cwd) },
+	{ "cmdline", print_text, DETAIL(NEED_CMDLINE, cmdline) },
+	{ "uid", print_known, DETAIL(NEED_STATUS, uid) },
+	{ "ppid", print_known, DETAIL(NEED_STAT, ppid) },
+	{ "start_time", print_known, DETAIL(NEED_STAT, start_time) },
+	{ "cgroup", print_text, DETAIL(NEED_CGROUP, cgroup) },
+	{ "type", print_type, 0, 0 },
+	{ "owner", print_u32, ENTRY(owner) },
+	{ "rx_queue", print_u32, ENTRY(rx_queue) },
+	{ "tx_queue", print_u32, ENTRY(tx_queue) },
+	{ "interface", print_interface, NEED_INTERFACE, 0 },
+	{ "filter", print_filter, 0, 0 },
+	{ NULL, NULL, 0, 0 },
 };
 
 /* Reading below /proc */
@@ -837,7 +773,7 @@ static void
 parse_stat(struct details *d, const struct text *t)
 {
 	struct field f[MAX_FIELDS];
-	uint64_t ticks;
+	uint64_t ticks, ppid;
 	char *open, *close;
 	unsigned long hz = getauxval(AT_CLKTCK);
 
@@ -848,12 +784,12 @@ parse_stat(struct details *d, const struct text *t)
 	if (d->comm.len == 0)
 		d->comm = keep_text(open + 1, (size_t)(close - open) - 1);
 	if (split(close + 1, t->len - (size_t)(close + 1 - t->s), f) < 20 ||
-	    field_number(&f[1], 10, INT_MAX, &d->ppid) == -1 ||
+	    field_number(&f[1], 10, INT_MAX, &ppid) == -1 ||
 	    field_number(&f[19], 10, INT64_MAX, &ticks) == -1 ||
 	    boot_time() == -1 || hz == 0)
 		return;
+	d->ppid = (int64_t)ppid;
 	d->start_time = boot_time() + (int64_t)(ticks / hz);
-	d->known |= NEED_STAT;
 }
 
 static void
@@ -861,11 +797,12 @@ parse_status(struct details *d, const struct text *t)
 {
 	struct field f[MAX_FIELDS];
 	const char *line;
+	uint64_t uid;
 
 	line = memmem(t->s, t->len, "\nUid:", 5);
 	if (line != NULL && split(line + 5, t->len - (size_t)(line + 5 - t->s),
-	    f) >= 1 && field_number(&f[0], 10, UINT32_MAX, &d->uid) == 0)
-		d->known |= NEED_STATUS;
+	    f) >= 1 && field_number(&f[0], 10, UINT32_MAX, &uid) == 0)
+		d->uid = (int64_t)uid;
 }
 
 /* The path in the unified hierarchy, else the first one that is not "/". */
@@ -924,6 +861,7 @@ read_details(int dir, int thread_dir)
 
 	if (d == NULL)
 		fatal("%s", strerror(ENOMEM));
+	d->uid = d->ppid = d->start_time = NONE;
 	if ((needs & NEED_COMM) != 0) {
 		d->comm = read_text(dir, "comm");
 		if (d->comm.len > 0 && d->comm.s[d->comm.len - 1] == '\n')

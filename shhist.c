@@ -192,15 +192,15 @@ print_duration(void)
 }
 
 static const struct column columns[] = {
-	{ "uid",		print_uid,	0 },
-	{ "time",		print_time,	0 },
-	{ "command",		print_command,	0 },
-	{ "history_file",	print_file,	0 },
-	{ "user",		print_user,	0 },
-	{ "format",		print_format,	0 },
-	{ "line",		print_line,	0 },
-	{ "duration",		print_duration,	0 },
-	{ NULL,			NULL,		0 },
+	{ "uid",		print_uid,	0, 0 },
+	{ "time",		print_time,	0, 0 },
+	{ "command",		print_command,	0, 0 },
+	{ "history_file",	print_file,	0, 0 },
+	{ "user",		print_user,	0, 0 },
+	{ "format",		print_format,	0, 0 },
+	{ "line",		print_line,	0, 0 },
+	{ "duration",		print_duration,	0, 0 },
+	{ NULL,			NULL,		0, 0 },
 };
 
 /* Replaces b by the n bytes at s, escaped. */
