@@ -200,6 +200,23 @@ static const struct entry *row;
 static const struct holder *row_holder;
 static const struct task *row_task;
 
+/* Counts what kept a socket from being asked, unless none can be. */
+static void
+count_unasked(void)
+{
+	switch (errno) {
+	case EBADF:	/* it is gone */
+	case ESRCH:
+	case EACCES:	/* it is not ours to ask */
+	case EPERM:
+	case EINVAL:	/* the kernel is too old */
+	case ENOSYS:
+	case ENOTTY:
+		return;
+	}
+	count_warning("socket", "not asked", strerror(errno));
+}
+
 /* Asks a socket itself: a copy of the holder's descriptor, or -1. */
 static int
 borrow_socket(const struct holder *h)
@@ -211,9 +228,13 @@ borrow_socket(const struct holder *h)
 	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
 	pidfd = (int)syscall(SYS_pidfd_open, t->tid,
 	    t->tid == t->pid ? 0 : O_EXCL);
-	if (pidfd == -1)
+	if (pidfd == -1) {
+		count_unasked();
 		return -1;
+	}
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
+	if (fd == -1)
+		count_unasked();
 	close(pidfd);
 	if (fd == -1)
 		return -1;
@@ -225,6 +246,7 @@ borrow_socket(const struct holder *h)
 	return -1;
 }
 
+/* Returns 0 where the kernel does not tell. */
 static int
 socket_option(int fd, int option)
 {
@@ -232,7 +254,7 @@ socket_option(int fd, int option)
 	int value;
 
 	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
-		return NONE;
+		return 0;
 	return value;
 }
 
@@ -2467,8 +2489,10 @@ ask_netns(int fd)
 	int ns;
 
 	ns = ioctl(fd, GET_NETNS);
-	if (ns == -1)
+	if (ns == -1) {
+		count_unasked();
 		return UINT32_MAX;
+	}
 	if (fstat(ns, &st) == -1) {
 		close(ns);
 		return UINT32_MAX;

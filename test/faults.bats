@@ -16,10 +16,13 @@ all_shhist=uid,time,command,history_file,user,format,line,duration
 setup_file() {
 	local name
 	mkdir -p "$BATS_TEST_DIRNAME/bin"
-	name=$BATS_TEST_DIRNAME/bin/fault
-	[ "$name" -nt "$BATS_TEST_DIRNAME/fault.c" ] ||
-		cc -std=gnu11 -O1 -Wall -o "$name" \
-			"$BATS_TEST_DIRNAME/fault.c"
+	for name in fault sockets; do
+		[ "$BATS_TEST_DIRNAME/bin/$name" -nt \
+			"$BATS_TEST_DIRNAME/$name.c" ] ||
+			cc -std=gnu11 -O1 -Wall -pthread \
+				-o "$BATS_TEST_DIRNAME/bin/$name" \
+				"$BATS_TEST_DIRNAME/$name.c"
+	done
 	# Builds whose malloc(3) can fail; what it takes is never given back.
 	for name in psock shhist; do
 		cc -O1 -DVERSION='"x"' -o "$BATS_FILE_TMPDIR/$name" \
@@ -114,6 +117,22 @@ homes() {
 @test "psock: each malloc that fails is told" {
 	tree
 	"${fault[@]}" -m "$BATS_FILE_TMPDIR/psock" -r "$R" -o "$all_psock"
+}
+
+@test "psock: the same on the running kernel, with sockets to be asked" {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+	# Alone: others come and go.  Without TCP sockets, for time.
+	unshare --net --pid --mount --fork --mount-proc bash -c '
+		ip link set lo up
+		coproc S { exec "$1" unix=@x unbound udp-unbound netlink \
+			raw-filter packet-filter thread-netns; }
+		while read -r line <&"${S[0]}" && [ "$line" != ready ]; do
+			:
+		done
+		shift
+		"$@"
+	' - "$BATS_TEST_DIRNAME/bin/sockets" "${fault[@]}" "$psock" \
+		-o "$all_psock,filter" 3>&-
 }
 
 @test "shhist: each call that fails once is told, or costs nothing" {
