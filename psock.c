@@ -2041,41 +2041,53 @@ field_is(const struct field *f, const char *s)
 	return f->len == strlen(s) && memcmp(f->s, s, f->len) == 0;
 }
 
+/* Takes one line of net/sockstat: "TCP: inuse 0 orphan 0 tw 0 ...". */
+static void
+parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting)
+{
+	size_t t;
+
+	if (n < 3 || !field_is(&f[1], "inuse"))
+		return;
+	if (n >= 7 && field_is(&f[5], "tw"))
+		*waiting = !field_is(&f[6], "0");
+	for (t = 0; t < NTABLES && field_is(&f[2], "0"); t++)
+		if (nettables[t].sockstat != NULL &&
+		    field_is(&f[0], nettables[t].sockstat))
+			*idle |= 1u << t;
+}
+
 /*
  * The tables that net/sockstat and net/sockstat6 say are empty: their hash
- * need not be walked.  tw counts both families, and connections that are
- * not accepted yet belong to a listener of either.
+ * need not be walked.  tw counts both families, and a listener of tcp6 may
+ * have connections of tcp that are not accepted yet.
  */
 static unsigned
 idle_tables(int netdir)
 {
 	static const char *const files[] = { "sockstat", "sockstat6" };
+	enum { TCP = 1 << 0, TCP6 = 1 << 1 };	/* the first two tables */
 	struct field f[MAX_FIELDS];
 	struct reader r;
 	unsigned idle = 0;
-	size_t i, n, t;
+	int waiting = 1;
+	size_t i;
 	ptrdiff_t len;
 	char *line;
 
 	for (i = 0; i < 2; i++) {
 		if (open_lines(&r, netdir, files[i]) == -1)
 			return 0;
-		while ((len = read_line(&r, '\n', &line)) != -1) {
-			n = split(line, (size_t)len, f);
-			if (n < 3 || !field_is(&f[1], "inuse") ||
-			    !field_is(&f[2], "0") || (field_is(&f[0], "TCP:") &&
-			    (n < 7 || !field_is(&f[5], "tw") ||
-			    !field_is(&f[6], "0"))))
-				continue;
-			for (t = 0; t < NTABLES; t++)
-				if (nettables[t].sockstat != NULL &&
-				    field_is(&f[0], nettables[t].sockstat))
-					idle |= 1u << t;
-		}
+		while ((len = read_line(&r, '\n', &line)) != -1)
+			parse_sockstat(f, split(line, (size_t)len, f), &idle,
+			    &waiting);
 		close_lines(&r, files[i]);
 	}
-	/* The first two tables are tcp and tcp6. */
-	return (idle & 3) == 3 ? idle : idle & ~3u;
+	if (waiting)
+		idle &= ~(unsigned)(TCP | TCP6);
+	if ((idle & TCP6) == 0)
+		idle &= ~(unsigned)TCP;
+	return idle;
 }
 
 /* The sockets of each table by net/protocols; -1: not told. */
