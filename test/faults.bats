@@ -145,3 +145,161 @@ homes() {
 	homes
 	"${fault[@]}" -m "$BATS_FILE_TMPDIR/shhist" -r "$R" -o "$all_shhist"
 }
+
+# judged WHOLE COMMAND...: exit 0 with the very output of the file WHOLE, or
+# exit 1 or 2 and a message, and rows that are whole.
+judged() {
+	local whole=$1 got=0 tabs
+	shift
+	"$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" || got=$?
+	tabs=$(head -n 1 "$whole" | tr -dc '\t')
+	case $got in
+	0) cmp "$whole" "$BATS_TEST_TMPDIR/out" &&
+		[ ! -s "$BATS_TEST_TMPDIR/err" ] ;;
+	1 | 2) [ -s "$BATS_TEST_TMPDIR/err" ] &&
+		awk -F '\t' -v n=$((${#tabs} + 1)) 'NF != n { exit 1 }' \
+			"$BATS_TEST_TMPDIR/out" &&
+		[ -z "$(tail -c 1 "$BATS_TEST_TMPDIR/out")" ] ;;
+	*) false ;;
+	esac || {
+		echo "status $got: $*"
+		cat "$BATS_TEST_TMPDIR/out" "$BATS_TEST_TMPDIR/err"
+		return 1
+	}
+}
+
+# Closes what whoever runs the tests has open, then "ulimit $1".
+limited() {
+	bash -c 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+		ulimit $1 && shift && exec "$@"' - "$@"
+}
+
+@test "few descriptors: everything, or a message" {
+	tree
+	homes
+	local n whole=$BATS_TEST_TMPDIR/whole
+	"$psock" -r "$R" -o "$all_psock" >"$whole.psock"
+	"$shhist" -r "$R" -o "$all_shhist" >"$whole.shhist"
+	for n in {3..16}; do
+		judged "$whole.psock" limited "-n $n" \
+			"$psock" -r "$R" -o "$all_psock"
+		judged "$whole.shhist" limited "-n $n" \
+			"$shhist" -r "$R" -o "$all_shhist"
+	done
+	# These are enough for all.
+	[ ! -s "$BATS_TEST_TMPDIR/err" ]
+}
+
+@test "little memory: everything, or a message" {
+	tree
+	homes
+	local n tool whole=$BATS_TEST_TMPDIR/whole least
+	"$psock" -r "$R" -o "$all_psock" >"$whole.psock"
+	"$shhist" -r "$R" -o "$all_shhist" >"$whole.shhist"
+	for tool in psock shhist; do
+		columns=all_$tool
+		# Below that the kernel does not even start it.
+		least=400
+		until limited "-v $least" "${!tool}" -V >/dev/null 2>&1; do
+			least=$((least + 20))
+		done
+		for ((n = least; n < least + 600; n += 20)); do
+			judged "$whole.$tool" limited "-v $n" \
+				"${!tool}" -r "$R" -o "${!columns}"
+		done
+		judged "$whole.$tool" limited '-v 20000' \
+			"${!tool}" -r "$R" -o "${!columns}"
+		[ ! -s "$BATS_TEST_TMPDIR/err" ]
+	done
+}
+
+# alone SCRIPT: as root in namespaces of its own; both tools in $PWD.
+alone() {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+	cp "$psock" "$shhist" "$R"
+	cd "$R" || return
+	run unshare --net --pid --mount --fork --mount-proc bash -c "
+		exec 2>&1; ip link set lo up
+		as_nobody() {
+			setpriv --reuid 65534 --regid 65534 --clear-groups \"\$@\"
+		}
+		rows() { \"\$@\" >out; echo \$?; wc -l <out; }
+		chmod a+rwx . && $1"
+	echo "$output"
+}
+
+@test "a root directory with nothing but the binaries" {
+	alone 'chroot . /psock; echo $?; chroot . /shhist; echo $?
+		mkdir -p proc home/ann
+		mount -t proc proc proc
+		rows chroot . /psock -t unix,udp
+		echo ls >home/ann/.bash_history
+		chroot . /shhist -Hr / -o command'
+	[ "$output" = 'psock: /proc: No such file or directory
+2
+shhist: /etc/passwd: No such file or directory
+shhist: no passwd list and no homes
+2
+0
+1
+shhist: /etc/passwd: No such file or directory
+ls' ]
+}
+
+@test "an empty /proc: exit 2; shhist does without" {
+	alone 'umount -l /proc; mount -t tmpfs none /proc
+		rows ./psock; mkdir -p home/ann
+		echo ls >home/ann/.bash_history
+		./shhist -r . -Ho command home/ann/.bash_history'
+	[ "$output" = 'psock: /proc: no process and no table
+2
+0
+ls' ]
+}
+
+@test "hidepid=2: root sees all, others are told that they do not" {
+	alone 'mount -t proc -o hidepid=2 proc /proc
+		rows ./psock -t unix
+		rows as_nobody ./psock -t unix'
+	[ "$output" = '0
+1
+psock: /proc: mounted with hidepid: processes of other users are not seen
+1
+1' ]
+}
+
+@test "subset=pid: all but the start times, which is told" {
+	alone 'mount -t proc -o subset=pid proc /proc
+		rows ./psock -t unix
+		exec 5<>/dev/udp/127.0.0.1/9
+		./psock -Hp $$ -o fd,family,start_time'
+	[ "$output" = $'0\n1\n5\t2\t
+psock: 1 file: stat: No such file or directory' ]
+}
+
+@test "standard error closed or full: the status tells all the same" {
+	tree
+	homes
+	local tool columns got to
+	rm "$R/proc/7/net/tcp" && mkdir "$R/proc/7/net/tcp"
+	mkdir "$R/home/ann/.zsh_history"
+	for tool in psock shhist; do
+		columns=all_$tool
+		"${!tool}" -r "$R" -o "${!columns}" \
+			>"$BATS_TEST_TMPDIR/rows" 2>&1 || :
+		grep -v "^$tool: " "$BATS_TEST_TMPDIR/rows" \
+			>"$BATS_TEST_TMPDIR/whole"
+		for to in '2>&-' '2>/dev/full' '<&- 2>&-'; do
+			got=0
+			bash -c "exec \"\$@\" $to" - "${!tool}" -r "$R" \
+				-o "${!columns}" >"$BATS_TEST_TMPDIR/out" ||
+				got=$?
+			[ "$got" -eq 1 ]
+			cmp "$BATS_TEST_TMPDIR/whole" "$BATS_TEST_TMPDIR/out"
+			got=0
+			bash -c "exec \"\$@\" $to" - "${!tool}" -r "$R" \
+				>/dev/full || got=$?
+			[ "$got" -eq 2 ]
+		done
+	done
+}
