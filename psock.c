@@ -2932,7 +2932,7 @@ static const int allowed_calls[] = {
 	SYS_getdents64, SYS_fcntl, SYS_ioctl, SYS_lseek, SYS_getxattr,
 	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
 	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
-	SYS_statx, SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_statx, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
 	SYS_mprotect,	/* musl's malloc, where brk fails */
 	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
@@ -2941,6 +2941,9 @@ static const int allowed_calls[] = {
 	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sched_yield,
 #ifdef SYS_open
 	SYS_open, SYS_readlink,
+#endif
+#ifdef SYS_mmap
+	SYS_mmap,
 #endif
 #ifdef SYS_newfstatat
 	SYS_newfstatat,
