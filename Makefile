@@ -17,8 +17,11 @@ BATS = bats
 # The kernel's headers, which musl does not bring, behind musl's own.
 KERNEL != case "$(CC)" in *musl*) echo -idirafter /usr/include \
 	-idirafter /usr/include/$$(cc -print-multiarch 2>/dev/null) ;; esac
-VERSION != c=; [ ! -e .git ] || c=$$(git describe --always --exclude '*' \
-	--dirty --abbrev=7 2>/dev/null); echo "$(RELEASE)$${c:+ ($$c)}"
+# The commit: by git, or as git archive wrote it.
+VERSION != c=$$(if [ -e .git ]; then git describe --always --exclude '*' \
+	--dirty --abbrev=7 2>/dev/null; else \
+	sed -n 's/^\([0-9a-f]\{7\}\).*/\1/p' .commit; fi); \
+	echo "$(RELEASE)$${c:+ ($$c)}"
 # Changes with each commit, which -V names.
 HEAD != ls .git/logs/HEAD 2>/dev/null || :
 
@@ -31,12 +34,15 @@ SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 BUILD = $(CC) $(FLAGS) $(KERNEL) $(SMALL) $(CPPFLAGS) $(CFLAGS) \
 	$(LDFLAGS) $(STATIC)
 
-all: psock shhist
+# A directory, with its slash, for the two binaries.
+O =
 
-psock: psock.c common.c common.h Makefile $(HEAD)
+all: $(O)psock $(O)shhist
+
+$(O)psock: psock.c common.c common.h Makefile $(HEAD)
 	$(BUILD) -o $@ psock.c common.c
 
-shhist: shhist.c common.c common.h Makefile $(HEAD)
+$(O)shhist: shhist.c common.c common.h Makefile $(HEAD)
 	$(BUILD) -o $@ shhist.c common.c
 
 # Programs that tests use: test/NAME.c becomes test/bin/NAME.
@@ -66,7 +72,7 @@ lint:
 		--suppress=shadowFunction --suppress=ctunullpointer \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.1
-	shellcheck .ci/run test/*/run
+	shellcheck .ci/run test/*/run test/cross/fetch test/cross/cc
 	shellcheck -s bats -S warning -e SC2034,SC2154,SC2258 \
 		test/*.bats test/*.bash
 	expand psock.c shhist.c common.c common.h | awk \
@@ -93,13 +99,35 @@ uninstall:
 	cd $(DESTDIR)$(PREFIX) && rm -f bin/psock bin/shhist \
 		share/man/man1/psock.1 share/man/man1/shhist.1
 
-# The same bytes for the same commit: sorted, its time, owner 0.
-dist:
+# The binaries for every machine in test/cross/machines, and their tests.
+BIN = .cross/bin
+
+cross: binaries helpers
+	test/cross/run $(BIN)
+
+binaries: .cross/usr
+	for m in $$(cut -f 1 test/cross/machines); do \
+		mkdir -p $(BIN)/$$m && $(MAKE) O=$(BIN)/$$m/ \
+			CC="test/cross/cc $$m" || exit; done
+
+.cross/usr:
+	test/cross/fetch
+
+# The same bytes for the same commit, wherever and whenever: the archive of
+# the sources, and the binaries that these sources give.
+dist: .cross/usr
+	rm -rf dist
+	mkdir dist
 	git archive --prefix=psock-$(RELEASE)/ HEAD | gzip -n9 \
-		>psock-$(RELEASE).tar.gz
+		>dist/psock-$(RELEASE).tar.gz
+	tar -x -C dist -f dist/psock-$(RELEASE).tar.gz
+	ln -s "$(CURDIR)/.cross" dist/psock-$(RELEASE)
+	$(MAKE) -C dist/psock-$(RELEASE) BIN=.. binaries
+	rm -r dist/psock-$(RELEASE)
+	cd dist && sha256sum *.tar.gz */* >SHA256SUMS
 
 clean:
-	rm -rf psock shhist psock-$(RELEASE).tar.gz test/bin .sanitize .fuzz
+	rm -rf psock shhist dist test/bin .sanitize .fuzz .cross/bin
 
-.PHONY: all check test lint sanitize fuzz bench install uninstall dist clean \
-	helpers
+.PHONY: all check test lint sanitize fuzz bench install uninstall clean \
+	helpers cross binaries dist
