@@ -387,6 +387,15 @@ format(char *dst, size_t size, const char *fmt, ...)
 }
 
 static void
+write_message(const char *line, size_t n)
+{
+	/* Where standard error is gone, the exit status still tells. */
+	(void)write_all(STDERR_FILENO, line, n);
+}
+
+void (*send_message)(const char *, size_t) = write_message;
+
+static void
 print_message(const char *fmt, va_list ap)
 {
 	char text[MESSAGE_SIZE], line[4 * MESSAGE_SIZE + 64];
@@ -400,8 +409,7 @@ print_message(const char *fmt, va_list ap)
 	used = format(line, 64, "%.*s: ", 60, progname);
 	used += escape(line + used, text, n);
 	line[used++] = '\n';
-	/* Where standard error is gone, the exit status still tells. */
-	(void)write_all(STDERR_FILENO, line, used);
+	send_message(line, used);
 }
 
 void
@@ -748,6 +756,12 @@ static const uint32_t architecture = AUDIT_ARCH_I386;
 static const uint32_t architecture = AUDIT_ARCH_AARCH64;
 #elif defined(__arm__)
 static const uint32_t architecture = AUDIT_ARCH_ARM;
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+static const uint32_t architecture = AUDIT_ARCH_PPC64LE;
+#elif defined(__s390x__)
+static const uint32_t architecture = AUDIT_ARCH_S390X;
+#elif defined(__riscv) && __riscv_xlen == 64
+static const uint32_t architecture = AUDIT_ARCH_RISCV64;
 #else
 static const uint32_t architecture;
 #endif

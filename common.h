@@ -64,10 +64,16 @@ int finish(void);
 /* flush_output: writes what is buffered; exits with 2 on a write error. */
 void flush_output(void);
 
-/* warning: prints "NAME: message", escaped, and sets status to 1. */
+/*
+ * send_message: takes each message, a whole line that is escaped; writes it
+ * to standard error unless the tool sets another way.
+ */
+extern void (*send_message)(const char *line, size_t n);
+
+/* warning: sends "NAME: message" and sets status to 1. */
 void warning(const char *, ...) __attribute__((format(printf, 1, 2)));
 
-/* fatal: prints "NAME: message", escaped, and exits with 2. */
+/* fatal: sends "NAME: message" and exits with 2. */
 _Noreturn void fatal(const char *, ...) __attribute__((format(printf, 1, 2)));
 
 /* usage_error: prints the usage to standard error and exits with 2. */
