@@ -4,11 +4,13 @@
  * shhist prints one row for every command in the shell histories of every
  * user.
  *
- * Root reads here what any user wrote.  So the parent only reads the list of
- * users; for each of them it forks a child that becomes the user for good,
- * opens the user's files, gives up everything but reading them, and only
- * then parses.  Rows come back through a pipe; the parent checks them byte
- * by byte, prints whole ones, and never waits for a child that is silent.
+ * Root reads here what any user wrote.  So the parent opens nothing below a
+ * home; for each user it forks a child that becomes the user for good, opens
+ * the user's files, gives up everything but reading them, and only then
+ * parses.  Rows and messages come back through a pipe; the parent checks them
+ * byte by byte and prints whole ones.  Nor does it look at /etc/passwd and
+ * /home, which may be on a server that is dead: children list the users, and
+ * a child that is silent for long is killed and never waited for.
  *
  * From top to bottom: entries and columns, lines of a file, the parsers, the
  * formats and places, opening files, the child, the parent, users, main.
@@ -42,6 +44,9 @@
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
@@ -52,7 +57,9 @@ enum {
 	MAX_ROW = 80 << 20,	/* each byte escaped to four, and the rest */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
-	BATCH = 64,		/* files that a parser holds open at once */
+	BATCH = 512,		/* files that a parser holds open at once */
+	NAMES = 16384,		/* of a directory that are sorted at once */
+	MAX_KNOWN = 1 << 20,	/* files that are told but once */
 	HEAD = 4096,		/* bytes that decide what a file is */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
@@ -107,8 +114,8 @@ struct wanted {
 
 static int aflag;
 static const struct format *fflag;
-static int rootfd = -1;		/* with -r */
-static int confined_root;	/* rootfd is our root: chroot */
+static int rootfd = -1;		/* with -r, where it cannot be our root */
+static int procfd = -1;		/* /proc */
 static size_t row_tabs;
 
 /* The entry to print.  What is the same for a whole file is escaped once. */
@@ -132,16 +139,18 @@ static int told_cut, told_malformed;
 static struct identity *known;	/* a hash table of files told already */
 static size_t nknown, known_size;
 
+static const struct user *reading;	/* in its child; null: operands */
+static const struct format *format_next;	/* of the files to open */
+static char *names[NAMES];
 static struct source sources[BATCH];
-static size_t nsources;
-static int procfd = -1;		/* /proc/self/fd */
+static struct identity identities[BATCH];	/* of those to be told once */
+static size_t nsources, nidentities;
 static int idpipe = -1;
 
 static struct wanted *wanted;
 static size_t nwanted;
-static struct reader passwd = { .fd = -1 };
-static char **claimed;		/* homes of the passwd entries */
-static size_t nclaimed, claimed_size;
+static int passwdfd = -1;	/* with -p */
+static struct buffer users;	/* all of them, as send_user writes them */
 
 static void
 print_uid(void)
@@ -277,9 +286,19 @@ emit(const char *command, size_t n)
 }
 
 /*
- * A NUL between two rows tells the parent that we live, where a file gives
- * no rows for long.
+ * In a child: sends a message among the rows, behind a NUL.  write(2) is
+ * asked itself, for a flush that fails would end here again.
  */
+static void
+relay_message(const char *line, size_t n)
+{
+	flush_output();
+	if (write(STDOUT_FILENO, "", 1) == -1 ||
+	    write(STDOUT_FILENO, line, n) == -1)
+		_exit(2);
+}
+
+/* An empty message tells the parent that we live, where rows are rare. */
 static void
 show_life(size_t n)
 {
@@ -287,8 +306,7 @@ show_life(size_t n)
 	if (unheard < SIGN_OF_LIFE)
 		return;
 	unheard = 0;
-	put_char('\0');
-	flush_output();
+	relay_message("\n", 1);
 }
 
 static void
@@ -1037,10 +1055,12 @@ read_head(struct reader *r)
 static void
 parse_source(const struct source *s)
 {
-	struct reader r = { .fd = s->fd, .max = MAX_COMMAND };
+	static struct reader r;
 	char uid[24];
 
-	r.sparse = s->sparse;
+	/* The buffer serves one file after the other. */
+	r = (struct reader){ .fd = s->fd, .max = MAX_COMMAND,
+	    .sparse = s->sparse, .buf = r.buf, .size = r.size };
 	format_now = s->format;
 	path_now = s->path;
 	if (format_now == NULL) {
@@ -1057,12 +1077,11 @@ parse_source(const struct source *s)
 	format_now->parse(&r);
 	if (r.error != 0)
 		warning("%s: %s", s->path, strerror(r.error));
-	reader_free(&r);
 }
 
 /*
- * No way back: no capability, no privilege by execve, no core, and nobody
- * but root may look into the process.
+ * No way back: no capability, no privilege by execve, no core, nobody but
+ * root may look into the process, and it ends with its parent.
  */
 static void
 drop_capabilities(void)
@@ -1084,62 +1103,89 @@ drop_capabilities(void)
 
 /* All that a parser may ask of the kernel: its files, its rows, memory. */
 static const int allowed[] = {
-	SYS_read, SYS_write, SYS_writev, SYS_close, SYS_brk, SYS_munmap,
-	SYS_mremap, SYS_madvise, SYS_mprotect, SYS_exit, SYS_exit_group,
-	SYS_rt_sigreturn, SYS_restart_syscall, SYS_futex,
-#ifdef SYS_getrandom
-	SYS_getrandom,
-#endif
+	SYS_read, SYS_write, SYS_close, SYS_exit_group,
+	SYS_brk, SYS_munmap, SYS_mremap,
+	SYS_madvise, SYS_mprotect,	/* musl's free and malloc */
 #ifdef SYS_mmap
 	SYS_mmap,
 #endif
-#ifdef SYS_mmap2
+#ifdef SYS_mmap2	/* i386, arm */
 	SYS_mmap2,
 #endif
-#ifdef SYS_lseek
+#ifdef SYS_lseek	/* over holes */
 	SYS_lseek,
 #endif
 #ifdef SYS__llseek
 	SYS__llseek,
 #endif
 #ifdef __SANITIZE_ADDRESS__
-	SYS_sigaltstack, SYS_gettid, SYS_getpid, SYS_rt_sigprocmask,
-	SYS_sched_yield,
+	SYS_futex, SYS_getpid, SYS_getrandom, SYS_gettid,
+	SYS_rt_sigprocmask, SYS_sched_yield, SYS_sigaltstack, SYS_writev,
 #endif
 };
 
-/* Parses what is open.  A kernel without seccomp does without. */
+static void
+close_if_open(int *fd)
+{
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+/*
+ * Tells the parent which files have their reader now.  Not among the rows:
+ * a parser that is broken must not hide the files of others.
+ */
+static void
+send_identities(void)
+{
+	if (nidentities > 0 && write(idpipe, identities,
+	    nidentities * sizeof *identities) == -1)
+		fatal("pipe: %s", strerror(errno));
+	nidentities = 0;
+}
+
+/*
+ * Before the first byte is parsed: only to read what is open and to write
+ * rows.  A kernel without seccomp does without.
+ */
+static void
+confine_parser(void)
+{
+	drop_capabilities();
+	close_if_open(&procfd);
+	close_if_open(&idpipe);
+	close_if_open(&rootfd);
+	if (confine(allowed, sizeof allowed / sizeof *allowed) == -1 &&
+	    errno != ENOSYS && errno != EINVAL)
+		fatal("seccomp: %s", strerror(errno));
+}
+
 static _Noreturn void
 parse_sources(void)
 {
 	size_t i;
 
-	drop_capabilities();
-	if (procfd != -1)
-		close(procfd);
-	if (idpipe != -1)
-		close(idpipe);
-	if (rootfd != -1)
-		close(rootfd);
-	if (confine(allowed, sizeof allowed / sizeof *allowed) == -1 &&
-	    errno != ENOSYS && errno != EINVAL)
-		fatal("seccomp: %s", strerror(errno));
+	send_identities();
+	(void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
+	confine_parser();
 	for (i = 0; i < nsources; i++)
 		parse_source(&sources[i]);
-	flush_output();
-	_exit(status);
+	_exit(finish());
 }
 
 /*
  * More files than fit: a confined parser for those that are open, so that
- * we ourselves stay able to open the next.
+ * we ourselves stay able to open the next.  The parent's patience holds for
+ * both of us.
  */
 static void
 parse_batch(void)
 {
-	int result = 0;
-	pid_t pid;
+	pid_t pid, ended;
+	int result;
 
+	send_identities();
 	flush_output();
 	pid = fork();
 	if (pid == -1)
@@ -1148,9 +1194,9 @@ parse_batch(void)
 		status = 0;
 		parse_sources();
 	}
-	while (waitpid(pid, &result, 0) == -1 && errno == EINTR)
+	while ((ended = waitpid(pid, &result, 0)) == -1 && errno == EINTR)
 		;
-	if (!WIFEXITED(result) || WEXITSTATUS(result) > 1)
+	if (ended != pid || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
 		_exit(2);
 	status |= WEXITSTATUS(result);
 	while (nsources > 0) {
@@ -1159,11 +1205,27 @@ parse_batch(void)
 	}
 }
 
-/* Adds a file to those told; returns 1 where it is one already. */
+/* Where a file is among those told, or has its place. */
+static struct identity *
+find_known(struct identity id)
+{
+	size_t i = id.ino * 0x9e3779b97f4a7c15u >> 20;
+
+	while (known[i & (known_size - 1)].ino != 0 &&
+	    (known[i & (known_size - 1)].ino != id.ino ||
+	    known[i & (known_size - 1)].dev != id.dev))
+		i++;
+	return &known[i & (known_size - 1)];
+}
+
+/*
+ * Adds a file to those told; returns 1 where it is one already.  Whoever has
+ * more files than we remember has those told again that others share.
+ */
 static int
 already_told(struct identity id)
 {
-	struct identity *old = known;
+	struct identity *old = known, *k;
 	size_t i, old_size = known_size;
 
 	if (2 * nknown >= known_size) {
@@ -1171,18 +1233,18 @@ already_told(struct identity id)
 		known = calloc(known_size, sizeof *known);
 		if (known == NULL)
 			fatal("%s", strerror(ENOMEM));
-		nknown = 0;
 		for (i = 0; i < old_size; i++)
 			if (old[i].ino != 0)
-				(void)already_told(old[i]);
+				*find_known(old[i]) = old[i];
 		free(old);
 	}
-	for (i = (id.ino * 0x9e3779b97f4a7c15u >> 20) & (known_size - 1);
-	    known[i].ino != 0; i = (i + 1) & (known_size - 1))
-		if (known[i].ino == id.ino && known[i].dev == id.dev)
-			return 1;
-	known[i] = id;
-	nknown++;
+	k = find_known(id);
+	if (k->ino != 0)
+		return 1;
+	if (nknown < MAX_KNOWN) {
+		*k = id;
+		nknown++;
+	}
 	return 0;
 }
 
@@ -1222,7 +1284,7 @@ static int
 open_path(const char *path, int flags)
 {
 	flags |= O_CLOEXEC;
-	if (rootfd != -1 && !confined_root)
+	if (rootfd != -1)
 		return open_below(path, flags);
 	return open(path, flags);
 }
@@ -1236,9 +1298,9 @@ reopen(int fd, const char *path)
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME;
 	int tries = 0, new;
-	char name[24];
+	char name[32];
 
-	(void)format(name, sizeof name, "%d", fd);
+	(void)format(name, sizeof name, "self/fd/%d", fd);
 	for (;;) {
 		new = procfd != -1 ? openat(procfd, name, flags) :
 		    open_path(path, flags);
@@ -1246,9 +1308,10 @@ reopen(int fd, const char *path)
 			return new;
 		if (errno == EPERM && (flags & O_NOATIME) != 0)
 			flags &= ~O_NOATIME;
-		else if (errno == EAGAIN && tries++ < 10)
+		else if (errno == EAGAIN && tries++ < 10) {
 			(void)poll(NULL, 0, 100);
-		else
+			show_life(SIGN_OF_LIFE);
+		} else
 			return -1;
 	}
 }
@@ -1292,15 +1355,18 @@ open_regular(const char *path, struct stat *st)
 }
 
 static void
-send_identity(const struct identity *id)
+warn_unopened(const char *path, const struct stat *st)
 {
-	if (idpipe != -1 && write(idpipe, id, sizeof *id) == -1)
-		fatal("pipe: %s", strerror(errno));
+	if (errno == EMEDIUMTYPE)
+		warning("%s: is %s, not a regular file", path,
+		    file_type(st->st_mode));
+	else
+		warning("%s: %s", path, strerror(errno));
 }
 
-/* Opens a file to be parsed; one that is not there is silent for -1. */
+/* Opens a file to be parsed; an operand must be there. */
 static void
-add_source(const char *path, const struct format *f, int must, int64_t uid)
+add_source(const char *path)
 {
 	struct source *s;
 	struct identity id;
@@ -1309,31 +1375,29 @@ add_source(const char *path, const struct format *f, int must, int64_t uid)
 
 	if (nsources == BATCH)
 		parse_batch();
+	show_life(SIGN_OF_LIFE / 64);
 	fd = open_regular(path, &st);
 	if (fd == -1 && errno == EMFILE && nsources > 0) {
 		parse_batch();
 		fd = open_regular(path, &st);
 	}
 	if (fd == -1) {
-		if (errno == EMEDIUMTYPE)
-			warning("%s: is %s, not a regular file", path,
-			    file_type(st.st_mode));
-		else if (must || (errno != ENOENT && errno != ENOTDIR))
-			warning("%s: %s", path, strerror(errno));
+		if (reading == NULL || (errno != ENOENT && errno != ENOTDIR))
+			warn_unopened(path, &st);
 		return;
 	}
 	id = (struct identity){ st.st_dev, st.st_ino };
-	if (!must && already_told(id)) {
+	if (reading != NULL && already_told(id)) {
 		close(fd);
 		return;
 	}
-	if (!must)
-		send_identity(&id);
+	if (reading != NULL)
+		identities[nidentities++] = id;
 	s = &sources[nsources++];
 	s->fd = fd;
-	s->format = f;
+	s->format = format_next;
 	s->sparse = st.st_blocks < st.st_size / 512;
-	s->uid = uid < 0 ? st.st_uid : (uint64_t)uid;
+	s->uid = reading != NULL ? reading->uid : st.st_uid;
 	s->path = strdup(path);
 	if (s->path == NULL)
 		fatal("%s", strerror(ENOMEM));
@@ -1357,93 +1421,98 @@ matches(const char *pattern, const char *name)
 	head = (size_t)(star - pattern);
 	tail = strlen(star + 1);
 	return n >= head + tail && memcmp(name, pattern, head) == 0 &&
-	    memcmp(name + n - tail, star + 1, tail) == 0 && *name != '.';
+	    memcmp(name + n - tail, star + 1, tail) == 0 &&
+	    strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* The sorted names in the directory fd, which is path, that match. */
-static char **
-list_names(int fd, const char *path, const char *pattern, size_t *count)
+/* Opens a directory; null with a warning where it is there but cannot be. */
+static DIR *
+open_directory(const char *path)
 {
-	char **names = NULL;
-	size_t room = 0;
-	struct dirent *d;
-	DIR *dir;
+	const int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
+	DIR *dir = NULL;
+	int fd;
 
-	*count = 0;
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		warning("%s: %s", path, strerror(errno));
-		close(fd);
-		return NULL;
+	fd = open_path(path, flags);
+	if (fd == -1 && errno == EMFILE && nsources > 0) {
+		parse_batch();
+		fd = open_path(path, flags);
 	}
-	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
+	if (fd != -1)
+		dir = fdopendir(fd);
+	if (dir == NULL && errno != ENOENT && errno != ENOTDIR)
+		warning("%s: %s", path, strerror(errno));
+	return dir;
+}
+
+/*
+ * Sets names to the next ones of a directory that match, sorted.  Of more
+ * than NAMES only so many at once: users make as many files as they like.
+ * Returns 0 at the end, which is an error where errno is set.
+ */
+static size_t
+next_names(DIR *dir, const char *pattern)
+{
+	struct dirent *d;
+	size_t n = 0;
+
+	for (errno = 0; n < NAMES && (d = readdir(dir)) != NULL; errno = 0) {
+		show_life(sizeof *d);
 		if (!matches(pattern, d->d_name))
 			continue;
-		names = grow(names, &room, *count, sizeof *names);
-		names[*count] = strdup(d->d_name);
-		if (names[(*count)++] == NULL)
+		names[n] = strdup(d->d_name);
+		if (names[n++] == NULL)
 			fatal("%s", strerror(ENOMEM));
 	}
+	if (n > 0)
+		qsort(names, n, sizeof *names, compare_names);
+	return n;
+}
+
+/* Calls use for PATH/NAME of each name that matches the pattern. */
+static void
+for_each_match(char path[PATH_MAX], const char *pattern,
+    void (*use)(const char *))
+{
+	size_t i, n, used = strlen(path);
+	DIR *dir;
+
+	dir = open_directory(path);
+	if (dir == NULL)
+		return;
+	while ((n = next_names(dir, pattern)) > 0)
+		for (i = 0; i < n; i++) {
+			if (format(path + used, PATH_MAX - used, "/%s",
+			    names[i]) < PATH_MAX - used)
+				use(path);
+			else
+				warning("%s: %s", path, strerror(ENAMETOOLONG));
+			free(names[i]);
+		}
+	path[used] = '\0';
 	if (errno != 0)
 		warning("%s: %s", path, strerror(errno));
 	closedir(dir);
-	if (*count > 0)
-		qsort(names, *count, sizeof *names, compare_names);
-	return names;
-}
-
-/* Adds DIRECTORY/NAME for each name that matches the pattern. */
-static void
-add_matching(char *path, const char *pattern, const struct format *f,
-    int64_t uid)
-{
-	size_t i, n, used = strlen(path);
-	char **names;
-	int fd;
-
-	fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	if (fd == -1 && errno == EMFILE && nsources > 0) {
-		parse_batch();
-		fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	}
-	if (fd == -1) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			warning("%s: %s", path, strerror(errno));
-		return;
-	}
-	names = list_names(fd, path, pattern, &n);
-	for (i = 0; i < n; i++) {
-		if (format(path + used, PATH_MAX - used, "/%s", names[i]) <
-		    PATH_MAX - used)
-			add_source(path, f, 0, uid);
-		else
-			warning("%s: %s", path, strerror(ENAMETOOLONG));
-		free(names[i]);
-	}
-	free(names);
 }
 
 static void
-add_place(const struct user *u, const struct place *p)
+add_place(const struct place *p)
 {
-	const struct format *f = fflag;
 	char path[PATH_MAX];
 	char *slash;
-	size_t n;
 
-	if (f == NULL && p->format != NULL)
-		f = find_format(p->format);
-	n = format(path, sizeof path, "%s/%s", strcmp(u->home, "/") == 0 ?
-	    "" : u->home, p->path);
-	if (n >= sizeof path) {
+	format_next = fflag;
+	if (fflag == NULL && p->format != NULL)
+		format_next = find_format(p->format);
+	if (format(path, sizeof path, "%s/%s", strcmp(reading->home, "/") == 0 ?
+	    "" : reading->home, p->path) >= sizeof path) {
 		warning("%s: %s", path, strerror(ENAMETOOLONG));
 	} else if (strchr(p->path, '*') == NULL) {
-		add_source(path, f, 0, (int64_t)u->uid);
+		add_source(path);
 	} else {
 		slash = strrchr(path, '/');
 		*slash = '\0';
-		add_matching(path, strrchr(p->path, '/') + 1, f,
-		    (int64_t)u->uid);
+		for_each_match(path, strrchr(p->path, '/') + 1, add_source);
 	}
 }
 
@@ -1453,33 +1522,15 @@ become(const struct user *u)
 {
 	gid_t gid = (gid_t)u->gid;
 	uid_t uid = (uid_t)u->uid;
-	int i;
 
-	if (geteuid() == 0) {
-		for (i = 0; i < 64; i++)
-			if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == -1)
-				break;
-		if (setgroups(1, &gid) == -1 ||
-		    setresgid(gid, gid, gid) == -1 ||
-		    setresuid(uid, uid, uid) == -1) {
-			warning("%s: cannot become uid %lu: %s", u->home,
-			    (unsigned long)u->uid, strerror(errno));
-			_exit(1);
-		}
+	if (geteuid() == 0 && (setgroups(1, &gid) == -1 ||
+	    setresgid(gid, gid, gid) == -1 ||
+	    setresuid(uid, uid, uid) == -1)) {
+		warning("%s: cannot become uid %lu: %s", u->home,
+		    (unsigned long)u->uid, strerror(errno));
+		_exit(1);
 	}
 	drop_capabilities();
-}
-
-/* What -r needs before the privilege to do it goes. */
-static void
-enter_root(void)
-{
-	procfd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rootfd == -1 || geteuid() != 0)
-		return;
-	if (fchdir(rootfd) == -1 || chroot(".") == -1)
-		fatal("chroot: %s", strerror(errno));
-	confined_root = 1;
 }
 
 static _Noreturn void
@@ -1489,8 +1540,8 @@ read_user(const struct user *u)
 	int fd;
 
 	(void)setpgid(0, 0);
-	enter_root();
 	become(u);
+	reading = u;
 	set_escaped(&entry.user, u->name, strlen(u->name));
 	fd = open_path(u->home, O_PATH | O_DIRECTORY);
 	if (fd == -1) {
@@ -1501,7 +1552,7 @@ read_user(const struct user *u)
 	close(fd);
 	for (p = places; p->path != NULL; p++)
 		if (aflag || !p->clients)
-			add_place(u, p);
+			add_place(p);
 	parse_sources();
 }
 
@@ -1551,14 +1602,15 @@ add_stdin(void)
 static _Noreturn void
 read_operands(char **files)
 {
-	enter_root();
 	set_escaped(&entry.user, "", 0);
 	for (; *files != NULL; files++)
-		if (strcmp(*files, "-") == 0)
+		if (strcmp(*files, "-") == 0) {
 			add_stdin();
-		else
-			add_source(*files, fflag != NULL ? fflag :
-			    name_format(*files), 1, -1);
+		} else {
+			format_next = fflag != NULL ? fflag :
+			    name_format(*files);
+			add_source(*files);
+		}
 	parse_sources();
 }
 
@@ -1566,9 +1618,10 @@ read_operands(char **files)
 static struct {
 	pid_t pid;
 	int rows, ids;		/* the pipes' reading ends, -1 when closed */
-	struct buffer row;	/* rows that are not whole yet, from row.n */
-	size_t used, tabs;	/* of row, checked so far; in the last one */
-	int timeout;
+	void (*take)(const char *, size_t);	/* its whole rows */
+	size_t width;		/* TABs in each of them */
+	struct buffer row;	/* what is not a whole row yet */
+	size_t used, tabs;	/* of row, checked so far; in that */
 } child;
 
 /*
@@ -1607,14 +1660,16 @@ harmless(const char *s, size_t n)
 }
 
 /*
- * Prints the rows that are whole and keeps what is left; -1 where the child
- * sent what no row can hold.  child.used is how far we looked.
+ * Takes the lines that are whole and keeps what is left; -1 where the child
+ * sent what no line can hold.  One that begins with a NUL is a message, an
+ * empty message just a sign of life.  child.used is how far we looked.
  */
 static int
 forward_rows(void)
 {
 	struct buffer *b = &child.row;
-	size_t i = child.used, whole = 0, len;
+	size_t i = child.used, from = 0, line = 0, len;
+	int message;
 
 	for (;; i += len) {
 		i += harmless(b->s + i, b->n - i);
@@ -1624,17 +1679,18 @@ forward_rows(void)
 		if (b->s[i] == '\t') {
 			child.tabs++;
 		} else if (b->s[i] == '\n') {
-			if (child.tabs != row_tabs)
+			message = b->s[line] == '\0';
+			if (child.tabs != (message ? 0 : child.width))
 				return -1;
+			if (message) {
+				child.take(b->s + from, line - from);
+				if (i - line > 1)
+					send_message(b->s + line + 1, i - line);
+				from = i + 1;
+			}
+			line = i + 1;
 			child.tabs = 0;
-			whole = i + 1;
-		} else if (b->s[i] == '\0' && i == whole) {
-			/* A sign of life: what is before it goes now. */
-			put_raw(b->s, whole);
-			b->n -= whole + 1;
-			memmove(b->s, b->s + whole + 1, b->n);
-			i = whole = len = 0;
-		} else {
+		} else if (b->s[i] != '\0' || i != line) {
 			len = row_character(b->s + i, b->n - i);
 			if (len == 0 && (b->n - i >= 4 ||
 			    (unsigned char)b->s[i] < 0x80))
@@ -1643,10 +1699,10 @@ forward_rows(void)
 				break;
 		}
 	}
-	put_raw(b->s, whole);
-	b->n -= whole;
-	child.used = i - whole;
-	memmove(b->s, b->s + whole, b->n);
+	child.take(b->s + from, line - from);
+	b->n -= line;
+	child.used = i - line;
+	memmove(b->s, b->s + line, b->n);
 	return 0;
 }
 
@@ -1672,8 +1728,7 @@ receive_rows(void)
 		return 0;
 	if (n == -1)
 		fatal("pipe: %s", strerror(errno));
-	close(child.rows);
-	child.rows = -1;
+	close_if_open(&child.rows);
 	return b->n > 0 ? -1 : 0;
 }
 
@@ -1691,25 +1746,25 @@ receive_identities(void)
 		fatal("pipe: %s", strerror(errno));
 	for (i = 0; i < (size_t)n / sizeof *ids; i++)
 		(void)already_told(ids[i]);
-	if (n == 0) {
-		close(child.ids);
-		child.ids = -1;
-	}
+	if (n == 0)
+		close_if_open(&child.ids);
 }
+
+static const char silent[] = "silent for 10 seconds";
 
 /* Reads from the child until it closes; null, or what is wrong with it. */
 static const char *
-listen_to_child(void)
+listen_to_child(int timeout)
 {
 	struct pollfd fds[2];
 	int n;
 
-	while (child.rows != -1) {
+	while (child.rows != -1 || child.ids != -1) {
 		fds[0] = (struct pollfd){ child.rows, POLLIN, 0 };
 		fds[1] = (struct pollfd){ child.ids, POLLIN, 0 };
-		n = poll(fds, 2, child.timeout);
+		n = poll(fds, 2, timeout);
 		if (n == 0)
-			return "silent for 10 seconds";
+			return silent;
 		if (n == -1)
 			continue;
 		if (fds[1].revents != 0)
@@ -1717,8 +1772,6 @@ listen_to_child(void)
 		if (fds[0].revents != 0 && receive_rows() == -1)
 			return "died";
 	}
-	while (child.ids != -1)
-		receive_identities();
 	return NULL;
 }
 
@@ -1736,71 +1789,104 @@ reap_child(void)
 	while ((pid = waitpid(child.pid, &result, WNOHANG)) == 0)
 		if (sigtimedwait(&set, NULL, &patience) == -1 &&
 		    errno == EAGAIN)
-			return "silent for 10 seconds";
-	if (pid != child.pid || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
+			return silent;
+	child.pid = -1;
+	if (pid == -1 || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
 		return "died";
 	status |= WEXITSTATUS(result);
 	return NULL;
 }
 
-/* In the child: its pipes in place, nothing of the parent's kept. */
+/*
+ * In the child: its rows are all that it can write to.  Standard input and
+ * error may be the terminal, which a parser that is broken must not reach.
+ */
 static void
-settle_child(int rows, int ids)
+settle_child(int rows, int ids, int input)
 {
+	int fd;
+
 	status = 0;
-	(void)signal(SIGTTOU, SIG_IGN);
-	if (dup2(rows, STDOUT_FILENO) == -1)
-		fatal("dup2: %s", strerror(errno));
+	send_message = relay_message;
+	for (fd = input ? STDOUT_FILENO : 0; fd <= STDERR_FILENO; fd++)
+		if (dup2(rows, fd) == -1)
+			fatal("dup2: %s", strerror(errno));
 	close(rows);
 	close(child.rows);
 	close(child.ids);
-	if (passwd.fd > STDERR_FILENO)
-		close(passwd.fd);
 	idpipe = ids;
 }
 
 /*
- * Forks a child to read a user's files, or with none the operands, and
- * prints its rows.
+ * Forks a child whose rows take is to have; returns 1 in it.  Only with
+ * input does it keep standard input.
  */
-static void
-run_child(const struct user *u, char **files, int timeout)
+static int
+fork_child(void (*take)(const char *, size_t), size_t width, int input)
 {
 	int rows[2], ids[2];
-	const char *wrong;
 
 	flush_output();
 	if (pipe2(rows, O_CLOEXEC) == -1 || pipe2(ids, O_CLOEXEC) == -1)
 		fatal("pipe: %s", strerror(errno));
-	(void)fcntl(rows[0], F_SETPIPE_SZ, PIPE_BYTES);
 	child.rows = rows[0];
 	child.ids = ids[0];
+	child.take = take;
+	child.width = width;
 	child.used = child.tabs = child.row.n = 0;
-	child.timeout = timeout;
 	child.pid = fork();
 	if (child.pid == -1)
 		fatal("fork: %s", strerror(errno));
 	if (child.pid == 0) {
-		settle_child(rows[1], ids[1]);
-		if (u != NULL)
-			read_user(u);
-		read_operands(files);
+		settle_child(rows[1], ids[1], input);
+		return 1;
 	}
 	close(rows[1]);
 	close(ids[1]);
-	wrong = listen_to_child();
+	return 0;
+}
+
+/*
+ * Takes what the child sends, to its end or that of our patience; what reads
+ * standard input may be silent for ever.
+ */
+static void
+finish_child(const char *who, const char *kind, int input)
+{
+	const char *wrong;
+
+	wrong = listen_to_child(input ? -1 : SILENCE);
 	if (wrong == NULL)
 		wrong = reap_child();
-	if (wrong != NULL) {
+	if (wrong != NULL)
+		warning("%s: %s reader %s: rows are lost", who, kind, wrong);
+	if (wrong != NULL && child.pid != -1) {
 		(void)kill(-child.pid, SIGKILL);
 		(void)kill(child.pid, SIGKILL);
-		warning("%s: history reader %s: rows are lost", u == NULL ?
-		    "operands" : *u->name != '\0' ? u->name : u->home, wrong);
 	}
-	if (child.rows != -1)
-		close(child.rows);
-	if (child.ids != -1)
-		close(child.ids);
+	close_if_open(&child.rows);
+	close_if_open(&child.ids);
+}
+
+static void
+print_user_history(const struct user *u)
+{
+	if (fork_child(put_raw, row_tabs, 0))
+		read_user(u);
+	finish_child(*u->name != '\0' ? u->name : u->home, "history", 0);
+}
+
+static void
+print_operands(char **files)
+{
+	int input = 0;
+	char **f;
+
+	for (f = files; *f != NULL; f++)
+		input |= strcmp(*f, "-") == 0;
+	if (fork_child(put_raw, row_tabs, input))
+		read_operands(files);
+	finish_child("operands", "history", input);
 }
 
 static int
@@ -1826,16 +1912,6 @@ clean_path(char *s)
 		if (*s != '/' || (s[1] != '/' && s[1] != '\0'))
 			*to++ = *s;
 	*to = '\0';
-}
-
-static void
-claim(const char *home)
-{
-	claimed = grow(claimed, &claimed_size,
-	    (nclaimed + 1) * sizeof *claimed, 1);
-	claimed[nclaimed] = strdup(home);
-	if (claimed[nclaimed++] == NULL)
-		fatal("%s", strerror(ENOMEM));
 }
 
 /*
@@ -1871,40 +1947,115 @@ parse_passwd(struct user *u, char *line, size_t n)
 	return 0;
 }
 
+/* In a child: a row for the parent. */
 static void
-read_passwd(void)
+send_user(const struct user *u, const char *home)
 {
+	put_number(u->uid);
+	put_char('\t');
+	put_number(u->gid);
+	put_char('\t');
+	put_field(u->name, strlen(u->name));
+	put_char('\t');
+	put_field(home, strlen(home));
+	put_char('\n');
+}
+
+/* In a child: the users of the passwd list, which it parses confined. */
+static _Noreturn void
+list_passwd(void)
+{
+	struct reader r = { .fd = passwdfd, .max = 65536 };
 	struct user u;
+	struct stat st;
 	ptrdiff_t n;
 	char *line;
 
-	while ((n = read_line(&passwd, '\n', &line)) != -1) {
+	if (r.fd == -1)
+		r.fd = open_regular("/etc/passwd", &st);
+	if (r.fd == -1) {
+		warn_unopened("/etc/passwd", &st);
+		_exit(status);
+	}
+	confine_parser();
+	while ((n = read_line(&r, '\n', &line)) != -1) {
 		if (n == 0 || *line == '+' || *line == '-' || *line == '#')
 			continue;
-		if (passwd.cut || parse_passwd(&u, line, (size_t)n) == -1) {
+		if (r.cut || parse_passwd(&u, line, (size_t)n) == -1) {
 			count_warning("line", "passwd", "malformed");
 			continue;
 		}
 		clean_path(u.home);
 		if (*u.home == '\0')
 			u.home = strcpy(u.home, "/");
-		claim(u.home);
-		if (is_wanted(&u))
-			run_child(&u, NULL, SILENCE);
+		send_user(&u, u.home);
 	}
-	if (passwd.error != 0)
-		warning("passwd: %s", strerror(passwd.error));
+	if (r.error != 0)
+		warning("passwd: %s", strerror(r.error));
+	_exit(finish());
 }
 
-/* Reads the home that no passwd entry claims, with its owner's uid. */
+/* Undoes escape, in place. */
 static void
-read_orphan(char *home)
+unescape(char *s)
 {
-	static char none[1];
-	struct user u = { 0, 0, none, home };
+	uint64_t byte;
+	size_t n;
+	char *to;
+
+	for (to = s; *s != '\0'; s++, to++) {
+		*to = *s;
+		if (*s != '\\' || s[1] == '\0')
+			continue;
+		s++;
+		n = strnlen(s + 1, 2);
+		if (*s == 'x' && parse_number(s + 1, n, 16, 255, &byte) == 0) {
+			*to = (char)byte;
+			s += n;
+		} else
+			*to = *s == 't' ? '\t' : *s == 'n' ? '\n' :
+			    *s == 'r' ? '\r' : *s;
+	}
+	*to = '\0';
+}
+
+/* Takes the next user apart, in place; returns 0 behind the last. */
+static int
+next_user(size_t *at, struct user *u)
+{
+	char *field[4];
+	size_t i;
+
+	do {
+		if (*at == users.n)
+			return 0;
+		for (i = 0; i < 4; i++) {
+			field[i] = users.s + *at;
+			*at += strcspn(field[i], "\t\n");
+			users.s[(*at)++] = '\0';
+			unescape(field[i]);
+		}
+		u->name = field[2];
+		u->home = field[3];
+	} while (parse_number(field[0], strlen(field[0]), 10, UINT32_MAX - 1,
+	    &u->uid) == -1 || parse_number(field[1], strlen(field[1]), 10,
+	    UINT32_MAX - 1, &u->gid) == -1);
+	return 1;
+}
+
+static char **claimed;		/* homes of the passwd entries, sorted */
+static size_t nclaimed;
+
+/* Sends a directory that no passwd entry claims, with its owner's uid. */
+static void
+send_orphan(const char *home)
+{
+	static char none[] = "";
+	struct user u = { .name = none };
 	struct stat st;
 	int fd;
 
+	show_life(SIGN_OF_LIFE / 64);
 	if (nclaimed > 0 && bsearch(&home, claimed, nclaimed,
 	    sizeof *claimed, compare_names) != NULL)
 		return;
@@ -1915,96 +2066,68 @@ read_orphan(char *home)
 	} else if (S_ISDIR(st.st_mode)) {
 		u.uid = st.st_uid;
 		u.gid = st.st_gid;
-		if (is_wanted(&u))
-			run_child(&u, NULL, SILENCE);
+		send_user(&u, home);
 	}
 	if (fd != -1)
 		close(fd);
 }
 
-/* Returns the number of homes there are. */
-static size_t
-read_orphans(void)
+/* In a child: homes without a user. */
+static _Noreturn void
+list_orphans(void)
 {
-	char path[PATH_MAX], root_home[] = "/root";
-	char **names;
-	size_t i, n;
-	int fd;
+	char path[PATH_MAX] = "/home";
+	size_t room = 0, at = 0;
+	struct user u;
 
+	while (next_user(&at, &u)) {
+		claimed = grow(claimed, &room, (nclaimed + 1) *
+		    sizeof *claimed, 1);
+		claimed[nclaimed++] = u.home;
+	}
 	if (nclaimed > 0)
 		qsort(claimed, nclaimed, sizeof *claimed, compare_names);
-	fd = open_path("/home", O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	if (fd == -1) {
-		if (errno != ENOENT)
-			warning("/home: %s", strerror(errno));
-		n = 0;
-		names = NULL;
-	} else
-		names = list_names(fd, "/home", "*", &n);
-	for (i = 0; i < n; i++) {
-		(void)format(path, sizeof path, "/home/%s", names[i]);
-		read_orphan(path);
-		free(names[i]);
-	}
-	free(names);
-	read_orphan(root_home);
-	fd = open_path(root_home, O_PATH);
-	if (fd != -1)
-		close(fd);
-	return n + (fd != -1);
-}
-
-/* Opens the passwd list; returns -1 where there is none. */
-static int
-open_passwd(const char *file)
-{
-	struct stat st;
-	int fd;
-
-	passwd.max = 65536;
-	if (file == NULL) {
-		fd = open_path("/etc/passwd", O_RDONLY | O_NONBLOCK);
-		if (fd != -1 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
-			close(fd);
-			fd = -1;
-			errno = EMEDIUMTYPE;
-		}
-		if (fd == -1)
-			warning("/etc/passwd: %s", strerror(errno));
-	} else if (strcmp(file, "-") == 0) {
-		fd = STDIN_FILENO;
-	} else {
-		fd = open(file, O_RDONLY | O_CLOEXEC);
-		if (fd == -1)
-			fatal("%s: %s", file, strerror(errno));
-	}
-	passwd.fd = fd;
-	return fd;
+	for_each_match(path, "*", send_orphan);
+	send_orphan("/root");
+	_exit(finish());
 }
 
 static void
-read_users(const char *list)
+keep_users(const char *s, size_t n)
+{
+	users.s = grow(users.s, &users.size, users.n + n, 1);
+	memcpy(users.s + users.n, s, n);
+	users.n += n;
+}
+
+static void
+list_users(void)
+{
+	int input = passwdfd == STDIN_FILENO;
+
+	if (fork_child(keep_users, 3, input))
+		list_passwd();
+	finish_child("passwd", "list", input);
+	if (fork_child(keep_users, 3, 0))
+		list_orphans();
+	finish_child("/home", "list", 0);
+	if (users.n == 0)
+		fatal("no passwd list and no homes");
+}
+
+static void
+print_users(void)
 {
 	struct wanted *w;
-	int fd;
+	struct user u;
+	size_t at = 0;
 
-	fd = open_passwd(list);
-	if (fd != -1)
-		read_passwd();
-	if (read_orphans() == 0 && fd == -1)
-		fatal("no passwd list and no homes");
+	while (next_user(&at, &u))
+		if (is_wanted(&u))
+			print_user_history(&u);
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
 			warning("%s: no such user", w->name);
-}
-
-static int
-wants_input(char **files)
-{
-	for (; *files != NULL; files++)
-		if (strcmp(*files, "-") == 0)
-			return 1;
-	return 0;
 }
 
 /* Takes the list of -u apart. */
@@ -2057,19 +2180,68 @@ count_tabs(const char *list)
 	return n;
 }
 
-static void
-open_root(const char *root)
+/* Opens what an option names; "-" is standard input. */
+static int
+open_named(const char *path, int flags)
 {
-	rootfd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (rootfd == -1)
-		fatal("%s: %s", root, strerror(errno));
+	int fd = STDIN_FILENO;
+
+	if (strcmp(path, "-") != 0 || flags != O_RDONLY)
+		fd = open(path, flags | O_CLOEXEC);
+	if (fd == -1)
+		fatal("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/*
+ * Closes what the caller left open: nobody but us may write to it.  Linux
+ * before 5.9 cannot.
+ */
+static void
+close_inherited(void)
+{
+	const int ours[] = { rootfd, procfd, passwdfd };
+	unsigned next, last = STDERR_FILENO;
+	size_t i;
+
+	do {
+		next = UINT_MAX;
+		for (i = 0; i < sizeof ours / sizeof *ours; i++)
+			if (ours[i] > (int)last && (unsigned)ours[i] < next)
+				next = (unsigned)ours[i];
+		if (next - last > 1)
+			(void)syscall(SYS_close_range, last + 1, next - 1, 0);
+		last = next;
+	} while (next != UINT_MAX);
+}
+
+/* What all children take over from us. */
+static void
+prepare(void)
+{
+	sigset_t set;
+	int cap;
+
+	procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (faccessat(procfd, "self/fd", F_OK, 0) == -1)
+		close_if_open(&procfd);
+	close_inherited();
+	/* Only root can; others resolve each path below rootfd. */
+	if (rootfd != -1 && fchdir(rootfd) == 0 && chroot(".") == 0)
+		close_if_open(&rootfd);
+	for (cap = 0; cap < 64; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1)
+			break;
+	(void)signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *oflag = NULL, *pflag = NULL;
-	sigset_t set;
+	const char *oflag = NULL;
 	int c, Hflag = 0;
 
 	start("shhist");
@@ -2091,10 +2263,10 @@ main(int argc, char **argv)
 			oflag = optarg;
 			break;
 		case 'p':
-			pflag = optarg;
+			passwdfd = open_named(optarg, O_RDONLY);
 			break;
 		case 'r':
-			open_root(optarg);
+			rootfd = open_named(optarg, O_PATH | O_DIRECTORY);
 			break;
 		case 'u':
 			choose_users(optarg);
@@ -2110,15 +2282,14 @@ main(int argc, char **argv)
 		}
 	(void)choose_columns(columns, NDEFAULT, oflag);
 	row_tabs = count_tabs(oflag);
+	prepare();
+	if (optind == argc)
+		list_users();
 	if (!Hflag)
 		print_header();
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	if (optind == argc)
-		read_users(pflag);
+		print_users();
 	else
-		run_child(NULL, argv + optind,
-		    wants_input(argv + optind) ? -1 : SILENCE);
+		print_operands(argv + optind);
 	return finish();
 }

@@ -66,6 +66,33 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	same "$output" gone
 }
 
+@test "orphans: names that are hidden or odd" {
+	local name
+
+	need_root
+	rm "$tree/etc/passwd"
+	for name in .hidden $'a\nb' $'a\tb' 'a\nb' $'\xff'; do
+		mkdir "$tree/home/$name"
+		echo "command" >"$tree/home/$name/.bash_history"
+	done
+	rows -p /dev/null -o history_file
+	same "$output" '/home/.hidden/.bash_history
+/home/a\tb/.bash_history
+/home/a\nb/.bash_history
+/home/a\\nb/.bash_history
+/home/\xff/.bash_history'
+	[ "$status" -eq 0 ]
+}
+
+@test "whoever starts it may ignore SIGCHLD" {
+	echo one >"$ann/.bash_history"
+	own
+	run -0 python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
+	same "$output" one
+}
+
 @test "a home that several users share is told once, for the first" {
 	echo 'toor:x:0:0::/root:/bin/sh' >>"$tree/etc/passwd"
 	echo one >"$tree/root/.bash_history"
