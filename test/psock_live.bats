@@ -7,92 +7,7 @@
 # shellcheck disable=SC2030,SC2031 # each test is a process
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 
-load psock_helper
-
-setup_file() {
-	mkdir -p "$BATS_TEST_DIRNAME/bin"
-	local p
-	for p in sockets nosys; do
-		[ -x "$BATS_TEST_DIRNAME/bin/$p" ] ||
-			cc -std=gnu11 -O1 -Wall -pthread \
-				-o "$BATS_TEST_DIRNAME/bin/$p" \
-				"$BATS_TEST_DIRNAME/$p.c"
-	done
-}
-
-setup() {
-	bin=$BATS_TEST_DIRNAME/bin
-	pid=
-	mount=
-	open=
-	under=()
-}
-
-teardown() {
-	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null || :
-	[ -z "$mount" ] || umount "$mount" || :
-	[ -z "$open" ] || rm -rf "${open:?}"
-}
-
-# sockets KIND...: opens them; $told has a line "kind pid tid fd inode" each.
-# The first word may be a command that takes the others.
-sockets() {
-	local line
-	coproc SOCKETS { exec "${under[@]}" "$bin/sockets" "$@" 3>&-; }
-	pid=$SOCKETS_PID
-	told=
-	while IFS= read -r line <&"${SOCKETS[0]}"; do
-		[ "$line" != ready ] || return 0
-		told+=$line$'\n'
-	done
-	return 1
-}
-
-# need_root: the kernel shows all of it to root alone.
-need_root() {
-	[ "$(id -u)" -eq 0 ] || skip 'not root'
-}
-
-# given KIND: what the host cannot give is skipped.
-given() {
-	local line
-	line=$(grep "^$1 - " <<<"$told") || return 0
-	skip "$line"
-}
-
-# live ARGUMENT...: the rows of psock without a header in $output.
-live() {
-	run sh -c '"$@" 2>"$0"' "$BATS_TEST_TMPDIR/errors" \
-		"${wrap[@]}" "$psock" -H "$@"
-	errors=$(cat "$BATS_TEST_TMPDIR/errors")
-}
-
-# all_rows: every line of $told has exactly one row in $output, which is
-# that of -o pid,fd,socket,...
-all_rows() {
-	local kind p tid fd inode n
-	while read -r kind p tid fd inode; do
-		case $p$kind in
-		-* | *netns-fd) continue ;;
-		esac
-		n=$(grep -c "^$p	$fd	$inode	" <<<"$output" || :)
-		[ "$n" -eq 1 ] || {
-			echo "$kind $p $fd $inode: $n rows; $errors"
-			return 1
-		}
-	done <<<"${told%$'\n'}"
-}
-
-# told KIND [N]: inode of the Nth line of the kind.
-told() {
-	awk -v k="$1" -v n="${2:-1}" '$1 == k && ++i == n { print $5 }' \
-		<<<"$told"
-}
-
-# row KIND [N]: the rows of that socket.
-row() {
-	awk -F '\t' -v i="$(told "$@")" '$3 == i' <<<"$output"
-}
+load live_helper
 
 inet_kinds=(tcp tcp6 pair unaccepted udp udp6 udplite)
 unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
@@ -192,36 +107,6 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(row ping | cut -f 4-6)" '2	1	127.0.0.1'
 }
 
-@test "a thread with descriptors of its own" {
-	sockets tcp thread tcp
-	given thread
-	live -p "$pid" -o pid,fd,socket,tid
-	all_rows
-	local tid
-	tid=$(awk '$1 == "thread" { print $3 }' <<<"$told")
-	is "$(row thread | cut -f 4)" "$tid"
-	is "$(row tcp 1 | cut -f 4)" "$pid"
-	[ "$tid" != "$pid" ]
-}
-
-@test "a thread in another network namespace" {
-	need_root
-	sockets thread-netns
-	given thread-netns
-	live -o pid,fd,socket,path,state,net_namespace
-	is "$(row thread-netns | cut -f 4-5)" '@in-thread-netns	LISTEN'
-	[ "$(row thread-netns | cut -f 6)" != \
-		"$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
-}
-
-@test "a process whose leader has exited" {
-	sockets tcp leader-exits
-	live -p "$pid" -o pid,fd,socket,state,tid
-	all_rows
-	is "$(row tcp | cut -f 4)" LISTEN
-	[ "$(row tcp | cut -f 5)" != "$pid" ]
-}
-
 @test "two network namespaces, each with its own rows" {
 	need_root
 	under=(unshare -n)
@@ -230,52 +115,6 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	live -p "$pid" -o pid,fd,socket,path,net_namespace
 	is "$(row unix | cut -f 4-)" \
 		"@psock-two	$(readlink "/proc/$pid/ns/net" | tr -dc 0-9)"
-}
-
-@test "a namespace that only a socket keeps" {
-	need_root
-	sockets netns-socket
-	given netns-socket
-	live -o pid,fd,socket,state,net_namespace
-	all_rows
-	local ns
-	ns=$(row netns-socket | cut -f 5)
-	[ "$ns" != 0 ]
-	[ "$ns" != "$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
-	is "$(row netns-socket | cut -f 4)" LISTEN
-}
-
-@test "a namespace that only a descriptor keeps" {
-	need_root
-	sockets netns-fd
-	given netns-fd
-	# netlink's own kernel sockets are in every namespace.
-	live -t netlink -o pid,fd,net_namespace
-	[ "$status" -lt 2 ]
-	grep -q "^-1	-1	$(told netns-fd)\$" <<<"$output"
-}
-
-@test "a namespace that only a bind mount keeps" {
-	need_root
-	local ns
-	: >"$BATS_TEST_TMPDIR/ns"
-	unshare --net="$BATS_TEST_TMPDIR/ns" true ||
-		skip 'namespaces may not be mounted'
-	mount=$BATS_TEST_TMPDIR/ns
-	ns=$(stat -L -c %i "$mount")
-	live -t netlink -o pid,fd,net_namespace
-	[ "$status" -lt 2 ]
-	grep -q "^-1	-1	$ns\$" <<<"$output"
-}
-
-@test "a process that hides under a mount" {
-	need_root
-	unshare -m true || skip 'unshare -m is refused'
-	sockets tcp
-	run sh -c "unshare -m sh -c 'mount -t tmpfs none /proc/$pid &&
-		exec \"\$0\" -H -o pid,fd,socket,state' '$psock' 2>&1"
-	is "$(row tcp | cut -f 1-2,4)" "$pid	3	LISTEN"
-	[[ $output = *"psock: "*mount* ]]
 }
 
 @test "a forged row is dropped" {
@@ -297,13 +136,6 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$status" 1
 	# The name of the forger is told whole.
 	grep -qF "@\\n0000000000000000: 00000002" <<<"$output"
-}
-
-# walk: pid, fd and inode of every socket below /proc.
-walk() {
-	find /proc/[0-9]*/fd -lname 'socket:*' -printf '%p %l\n' 2>/dev/null |
-		sed -n 's|^/proc/\([0-9]*\)/fd/\([0-9]*\) socket:\[\(.*\)\]$|\1\t\2\t\3|p' |
-		sort
 }
 
 @test "every socket of a plain walk has its row" {
