@@ -1236,7 +1236,7 @@ compare_holders(const void *a, const void *b)
 		return (xpid > ypid) - (xpid < ypid);
 	if (x->fd != y->fd)
 		return (x->fd > y->fd) - (x->fd < y->fd);
-	return (x->task > y->task) - (x->task < y->task);
+	return (x->inode > y->inode) - (x->inode < y->inode);
 }
 
 static size_t
@@ -1269,7 +1269,8 @@ new_buckets(uint32_t *old, size_t mask)
 
 /*
  * Orders the holders by pid and fd.  Threads that share descriptors with
- * each other but not with their leader told of them more than once.
+ * each other but not with their leader told of them more than once; it is
+ * the first of them whose table it is.
  */
 static void
 sort_holders(void)
@@ -1277,17 +1278,17 @@ sort_holders(void)
 	size_t i, n = 0;
 
 	for (i = 1; i < nholders; i++)
-		if (compare_holders(&holders[i - 1], &holders[i]) > 0)
+		if (compare_holders(&holders[i - 1], &holders[i]) >= 0)
 			break;
 	if (i >= nholders)
 		return;
 	qsort(holders, nholders, sizeof *holders, compare_holders);
 	for (i = 0; i < nholders; i++)
-		if (n == 0 || holders[n - 1].fd != holders[i].fd ||
-		    holders[n - 1].inode != holders[i].inode ||
-		    tasks[holders[n - 1].task].pid !=
-		    tasks[holders[i].task].pid)
+		if (n == 0 || compare_holders(&holders[n - 1],
+		    &holders[i]) != 0)
 			holders[n++] = holders[i];
+		else if (holders[i].task < holders[n - 1].task)
+			holders[n - 1].task = holders[i].task;
 	nholders = n;
 }
 

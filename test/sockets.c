@@ -13,6 +13,7 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/io_uring.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
@@ -36,6 +37,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int pending;
 static int leave;
+static int kept;
 
 static int
 tell(int fd)
@@ -177,6 +179,44 @@ own_files(void *arg)
 	return wait_forever(NULL);
 }
 
+static void start_thread(void *(*)(void *));
+
+/* Another socket of the same number in a descriptor table of its own. */
+static void
+same_number(void)
+{
+	if (unshare(CLONE_FILES) == -1)
+		exit(1);
+	close(kept);
+	tell(listener(AF_INET));
+}
+
+static void *
+other_file(void *arg)
+{
+	same_number();
+	return wait_forever(arg);
+}
+
+/* Three threads: the third shares the descriptors of the first. */
+static void *
+own_files_twice(void *arg)
+{
+	if (unshare(CLONE_FILES) == -1)
+		exit(1);
+	kept = tell(listener(AF_INET));
+	start_thread(other_file);
+	start_thread(wait_forever);
+	return wait_forever(arg);
+}
+
+static void *
+keeper(void *arg)
+{
+	kept = tell(listener(AF_INET));
+	return wait_forever(arg);
+}
+
 static void *
 own_netns(void *arg)
 {
@@ -202,12 +242,13 @@ static void
 start_thread(void *(*run)(void *))
 {
 	pthread_t t;
+	int others;
 
 	pthread_mutex_lock(&lock);
-	pending++;
+	others = pending++;
 	if (pthread_create(&t, NULL, run, NULL) != 0)
 		exit(1);
-	while (pending > 0)
+	while (pending > others)
 		pthread_cond_wait(&cond, &lock);
 	pthread_mutex_unlock(&lock);
 }
@@ -241,7 +282,7 @@ forked(int fd)
 static void
 left_netns(int keep_socket)
 {
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int fd;
 
 	if (unshare(CLONE_NEWNET) == -1) {
@@ -251,13 +292,138 @@ left_netns(int keep_socket)
 	if (keep_socket)
 		fd = listener(AF_INET);
 	else
-		fd = open("/proc/self/ns/net", O_RDONLY);
+		fd = open("/proc/thread-self/ns/net", O_RDONLY);
 	if (keep_socket && fd == -1)	/* lo is down: bind to any */
 		fd = unix_socket(SOCK_STREAM, "@left", 1);
 	tell(fd);
 	if (setns(home, CLONE_NEWNET) == -1)
 		exit(1);
 	close(home);
+}
+
+/* Whether an inode that no descriptor holds is told of. */
+static void
+tell_unheld(int fd)
+{
+	struct stat st;
+
+	fstat(fd, &st);
+	printf("%s -1 -1 -1 %llu\n", kind, (unsigned long long)st.st_ino);
+	close(fd);
+}
+
+/* A socket that is on its way through another. */
+static void
+in_flight(int fd)
+{
+	char control[CMSG_SPACE(sizeof fd)] = { 0 }, byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
+	    .msg_control = control, .msg_controllen = sizeof control };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	int pair[2];
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == -1 ||
+	    sendmsg(pair[0], &m, 0) != 1)
+		exit(1);
+	tell_unheld(fd);
+}
+
+/* A socket that only an io_uring holds. */
+static void
+in_ring(int fd)
+{
+	struct io_uring_params p = { 0 };
+	int ring = (int)syscall(SYS_io_uring_setup, 1, &p);
+
+	if (ring == -1 || syscall(SYS_io_uring_register, ring,
+	    IORING_REGISTER_FILES, &fd, 1) == -1)
+		tell(-1);
+	else
+		tell_unheld(fd);
+}
+
+/* A connection that its peer has reset: in no table. */
+static int
+was_reset(void)
+{
+	struct linger now = { 1, 0 };
+	int to = listener(AF_INET), fd = connected(to, SOCK_STREAM, 0);
+	int peer = accept(to, NULL, NULL);
+	char c;
+
+	setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(peer);
+	close(to);
+	while (read(fd, &c, 1) > 0)
+		;
+	return fd;
+}
+
+/* Every socket that can be had: all/DOMAIN/TYPE/PROTOCOL as it says itself. */
+static void
+open_all(void)
+{
+	static const int options[] = { SO_DOMAIN, SO_TYPE, SO_PROTOCOL };
+	static const short protocols[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+	    12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 58, 132, 136, 253, 255,
+	    262 };
+	char label[64];
+	int family, type, fd, got[3];
+	size_t p, i;
+	socklen_t len = sizeof *got;
+
+	for (family = 1; family < AF_MAX; family++)
+		for (type = 1; type <= 10; type++)
+			for (p = 0; p < sizeof protocols / sizeof *protocols;
+			    p++) {
+				fd = socket(family, type, protocols[p]);
+				if (fd == -1)
+					continue;
+				for (i = 0; i < 3; i++)
+					getsockopt(fd, SOL_SOCKET, options[i],
+					    &got[i], &len);
+				/* What says 0 is told by its EtherType. */
+				if (got[0] == AF_PACKET)
+					got[2] = ntohs((uint16_t)protocols[p]);
+				snprintf(label, sizeof label, "all/%d/%d/%d",
+				    got[0], got[1], got[2]);
+				kind = label;
+				tell(fd);
+			}
+}
+
+/* Datagram sockets that are closed but kept by what they sent. */
+static void
+closed_senders(const char *name)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int to = unix_socket(SOCK_DGRAM, "", 0), fd, n = atoi(name);
+	socklen_t len = sizeof un;
+
+	bind(to, (struct sockaddr *)&un, sizeof un.sun_family);
+	getsockname(to, (struct sockaddr *)&un, &len);
+	for (; n > 0; n--) {
+		fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+		if (sendto(fd, "", 1, MSG_DONTWAIT, (struct sockaddr *)&un,
+		    len) != 1)
+			exit(1);
+		close(fd);
+	}
+	tell(to);
+}
+
+static void *
+own_netns_fd(void *arg)
+{
+	if (unshare(CLONE_FILES) == -1)
+		exit(1);
+	left_netns(0);
+	return wait_forever(arg);
 }
 
 static void
@@ -296,6 +462,18 @@ open_kind(const char *arg)
 		tell(connected(fd, SOCK_DGRAM, 0));
 	} else if (IS("udp6")) {
 		tell(bound(AF_INET6, SOCK_DGRAM, 0));
+	} else if (IS("all")) {
+		open_all();
+	} else if (IS("reset")) {
+		tell(was_reset());
+	} else if (IS("in-flight")) {
+		in_flight(listener(AF_INET));
+	} else if (IS("unix-in-flight")) {
+		in_flight(unix_socket(SOCK_STREAM, name, 1));
+	} else if (IS("in-ring")) {
+		in_ring(listener(AF_INET));
+	} else if (IS("closed-senders")) {
+		closed_senders(name);
 	} else if (IS("udp-unbound")) {
 		tell(socket(AF_INET, SOCK_DGRAM, 0));
 	} else if (IS("udplite")) {
@@ -312,6 +490,9 @@ open_kind(const char *arg)
 		tell(unix_socket(SOCK_DGRAM, name, 0));
 	} else if (IS("seqpacket")) {
 		tell(unix_socket(SOCK_SEQPACKET, name, 1));
+	} else if (IS("waiting")) {
+		fd = tell(unix_socket(SOCK_STREAM, name, 1));
+		tell(connected(fd, SOCK_STREAM, 0));
 	} else if (IS("socketpair")) {
 		if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == -1)
 			exit(1);
@@ -334,10 +515,17 @@ open_kind(const char *arg)
 		tell(fd);
 	} else if (IS("thread")) {
 		start_thread(own_files);
+	} else if (IS("three-threads")) {
+		start_thread(own_files_twice);
+	} else if (IS("main-unshares")) {
+		start_thread(keeper);
+		same_number();
 	} else if (IS("thread-netns")) {
 		start_thread(own_netns);
 	} else if (IS("netns-fd")) {
 		left_netns(0);
+	} else if (IS("thread-netns-fd")) {
+		start_thread(own_netns_fd);
 	} else if (IS("netns-socket")) {
 		left_netns(1);
 	} else if (IS("leader-exits")) {

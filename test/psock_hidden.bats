@@ -1,0 +1,186 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Nothing hides from psock: threads with descriptors or namespaces of their
+# own, exited leaders, namespaces that no process is in, sockets that no
+# descriptor holds, mounts over /proc.
+
+# shellcheck disable=SC2030,SC2031 # each test is a process
+# shellcheck disable=SC2154 # output and errors are set by the helper and bats
+
+load live_helper
+
+@test "a thread with descriptors of its own" {
+	sockets tcp thread tcp
+	given thread
+	live -p "$pid" -o pid,fd,socket,tid
+	all_rows
+	local tid
+	tid=$(awk '$1 == "thread" { print $3 }' <<<"$told")
+	is "$(row thread | cut -f 4)" "$tid"
+	is "$(row tcp 1 | cut -f 4)" "$pid"
+	[ "$tid" != "$pid" ]
+}
+
+# exactly: every socket that was told has its row, and no row is told twice.
+exactly() {
+	all_rows
+	is "$(wc -l <<<"$output")" "$(grep -c "^[^ ]* $pid " <<<"$told")"
+}
+
+@test "threads that share descriptors with each other alone" {
+	local with
+	for with in '' leader-exits; do
+		# shellcheck disable=SC2086 # no word where it is empty
+		sockets three-threads $with
+		live -p "$pid" -o pid,fd,socket,tid
+		exactly
+		is "$(cut -f 3,4 <<<"$output" | sort)" \
+			"$(awk 'NF { print $5 "\t" $3 }' <<<"$told" | sort)"
+		hang_up
+	done
+}
+
+@test "a leader that has left the descriptors of its threads" {
+	sockets main-unshares
+	live -p "$pid" -o pid,fd,socket,tid
+	exactly
+	is "$(cut -f 2 <<<"$output" | sort -u | wc -l)" 1
+}
+
+@test "a thread in another network namespace" {
+	need_root
+	sockets thread-netns
+	given thread-netns
+	live -o pid,fd,socket,path,state,net_namespace
+	is "$(row thread-netns | cut -f 4-5)" '@in-thread-netns	LISTEN'
+	[ "$(row thread-netns | cut -f 6)" != \
+		"$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
+}
+
+@test "a process whose leader has exited" {
+	sockets tcp leader-exits
+	live -p "$pid" -o pid,fd,socket,state,tid
+	all_rows
+	is "$(row tcp | cut -f 4)" LISTEN
+	[ "$(row tcp | cut -f 5)" != "$pid" ]
+}
+
+@test "a thread of its own descriptors whose leader has exited" {
+	need_root
+	sockets tcp thread thread-netns leader-exits
+	given thread-netns
+	live -p "$pid" -o pid,fd,socket,tid,net_namespace
+	exactly
+	is "$(row thread | cut -f 4)" \
+		"$(awk '$1 == "thread" { print $3 }' <<<"$told")"
+	[ "$(row thread-netns | cut -f 5)" != "$(row thread | cut -f 5)" ]
+}
+
+@test "a socket that is on its way to another process is nobody's" {
+	sockets in-flight unix-in-flight=@psock-in-flight-$$
+	live -t tcp,unix -o socket,pid,fd,state,path
+	is "$(grep "^$(told in-flight)	" <<<"$output")" \
+		"$(told in-flight)	-1	-1	LISTEN	"
+	is "$(grep "^$(told unix-in-flight)	" <<<"$output")" \
+		"$(told unix-in-flight)	-1	-1	LISTEN	@psock-in-flight-$$"
+}
+
+@test "a socket that is registered with an io_uring alone" {
+	sockets in-ring
+	given in-ring
+	live -p "$pid" -o socket,pid,fd,state,comm
+	is "$output" "$(told in-ring)	$pid	-1	LISTEN	sockets"
+	live -t tcp -o socket,pid,fd,state
+	is "$(grep "^$(told in-ring)	" <<<"$output")" \
+		"$(told in-ring)	$pid	-1	LISTEN"
+}
+
+@test "a namespace that only a socket keeps" {
+	need_root
+	sockets netns-socket
+	given netns-socket
+	live -o pid,fd,socket,state,net_namespace
+	all_rows
+	local ns
+	ns=$(row netns-socket | cut -f 5)
+	[ "$ns" != 0 ]
+	[ "$ns" != "$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
+	is "$(row netns-socket | cut -f 4)" LISTEN
+}
+
+@test "a namespace that only a descriptor keeps" {
+	need_root
+	sockets netns-fd
+	given netns-fd
+	# netlink's own kernel sockets are in every namespace.
+	live -t netlink -o pid,fd,net_namespace
+	[ "$status" -lt 2 ]
+	grep -q "^-1	-1	$(told netns-fd)\$" <<<"$output"
+}
+
+@test "a namespace that only a bind mount keeps" {
+	need_root
+	local ns
+	: >"$BATS_TEST_TMPDIR/ns"
+	unshare --net="$BATS_TEST_TMPDIR/ns" true ||
+		skip 'namespaces may not be mounted'
+	mount=$BATS_TEST_TMPDIR/ns
+	ns=$(stat -L -c %i "$mount")
+	live -t netlink -o pid,fd,net_namespace
+	[ "$status" -lt 2 ]
+	grep -q "^-1	-1	$ns\$" <<<"$output"
+}
+
+@test "a namespace that only a thread's own descriptor keeps" {
+	need_root
+	sockets thread-netns-fd
+	live -t netlink -o pid,fd,net_namespace
+	grep -q "^-1	-1	$(told thread-netns-fd)\$" <<<"$output"
+}
+
+# mounted COMMAND: the rows of the process $pid in a mount namespace in
+# which the command has been run first.
+mounted() {
+	run unshare -m sh -c "$1"' && exec "$0" -H -t tcp -o pid,fd,socket,state' \
+		"$psock"
+}
+
+@test "a process that hides under a mount" {
+	need_root
+	local over
+	unshare -m true || skip 'unshare -m is refused'
+	sockets tcp
+	for over in "" /fd /net "/task/$pid" "/task/$pid/fd" /ns; do
+		mounted "mount -t tmpfs none /proc/$pid$over"
+		echo "$over: $output"
+		is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+		[[ $output = *"psock: /proc: something is hidden by mounts"* ]]
+	done
+	mounted "mount --bind /dev/null /proc/$pid/net/tcp"
+	is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+}
+
+@test "another tree, or a part of it, over /proc" {
+	need_root
+	local fake=$BATS_TEST_TMPDIR/fake over
+	unshare -m true || skip 'unshare -m is refused'
+	sockets tcp
+	mkdir -p "$fake/self" "$fake/1/fd" "$fake/1/net"
+	: >"$fake/self/mountinfo"
+	cp "/proc/$pid/net/tcp" "$fake/1/net"
+	ln -s "socket:[$(told tcp)]" "$fake/1/fd/3"
+	for over in '-t tmpfs none' "--bind $fake" '--bind /proc/1' \
+		"--bind /proc/$pid/task"; do
+		mounted "mount $over /proc"
+		echo "$over: $output"
+		is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+		[[ $output = *"psock: /proc: something else is mounted over it"* ]]
+	done
+	# The processes of a pid namespace below ours are not all.
+	mounted "unshare -p -f mount -t proc none /proc"
+	is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+	# A kernel that has no fsopen(2): no answer that could be trusted.
+	mounted "mount --bind $fake /proc && exec $bin/nosys fsopen $psock"
+	is "$status" 2
+}
