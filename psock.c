@@ -24,6 +24,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/if_packet.h>
+#include <linux/magic.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
@@ -36,6 +37,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
@@ -2384,14 +2386,48 @@ mount_proc(void)
 	return fd;
 }
 
+/*
+ * Whether dir is a procfs in which this process is: not another file system
+ * with a forged tree, nor a part of a procfs, nor that of a pid namespace
+ * which is below this one.
+ */
+static int
+is_whole_proc(int dir)
+{
+	struct statfs fs;
+	char link[16];
+
+	return fstatfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+	    readlinkat(dir, "self", link, sizeof link) > 0;
+}
+
+static void
+use_own_proc(const char *why, int refused)
+{
+	int fd = mount_proc(), before = status;
+
+	if (fd == -1) {
+		warning("/proc: %s", why);
+		if (refused)
+			fatal("/proc: no other can be mounted");
+		return;
+	}
+	warning("/proc: %s; read through a procfs of our own", why);
+	status = before;	/* nothing is missing */
+	close(proc);
+	proc = fd;
+}
+
 static void
 read_mounts(void)
 {
 	struct reader r;
 	ptrdiff_t len;
 	char *line;
-	int hidden = 0, fd, before;
+	int hidden = 0;
 
+	if (!is_whole_proc(proc))
+		use_own_proc("something else is mounted over it", 1);
 	if (open_lines(&r, proc, "self/mountinfo") == -1) {
 		count_refusal("file", "mountinfo");
 		return;
@@ -2399,20 +2435,8 @@ read_mounts(void)
 	while ((len = read_line(&r, '\n', &line)) != -1)
 		hidden += look_at_mount(line, (size_t)len);
 	close_lines(&r, "mountinfo");
-	if (hidden == 0)
-		return;
-	fd = mount_proc();
-	if (fd == -1) {
-		warning("/proc: something is hidden by mounts below it: %d",
-		    hidden);
-		return;
-	}
-	before = status;
-	warning("/proc: something is hidden by mounts below it: %d; "
-	    "read through a procfs of our own", hidden);
-	status = before;	/* nothing is missing */
-	close(proc);
-	proc = fd;
+	if (hidden != 0)
+		use_own_proc("something is hidden by mounts below it", 0);
 }
 
 /* Joining */
