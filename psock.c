@@ -197,6 +197,13 @@ static struct ns_link {
 } *ns_links;
 static size_t nns_links, ns_links_room;
 
+/* An io_uring, which may hold sockets that no descriptor does. */
+static struct ring {
+	uint32_t task;
+	int fd;
+} *rings;
+static size_t nrings, rings_room;
+
 /* The row that is being printed. */
 static const struct entry *row;
 static const struct holder *row_holder;
@@ -1084,6 +1091,20 @@ is_held(size_t from, size_t to, int fd, uint64_t inode)
 	return 0;
 }
 
+static void
+add_holder(uint64_t inode, uint32_t task, int fd)
+{
+	holders = grow(holders, &holders_room, nholders, sizeof *holders);
+	holders[nholders++] = (struct holder){ inode, task, fd, 0 };
+}
+
+static void
+add_ring(uint32_t task, int fd)
+{
+	rings = grow(rings, &rings_room, nrings, sizeof *rings);
+	rings[nrings++] = (struct ring){ task, fd };
+}
+
 /*
  * Reads the descriptors below dir.  Those that holders[leader..leader_end)
  * have too are the leader's, seen through a thread that shares them.
@@ -1092,6 +1113,7 @@ is_held(size_t from, size_t to, int fd, uint64_t inode)
 static int
 read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 {
+	static const char ring_link[] = "anon_inode:[io_uring]";
 	static struct numbers list;
 	char name[12], link[64];
 	uint64_t inode;
@@ -1115,10 +1137,10 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 		if (parse_link(link, len, "socket:[", &inode) == 0) {
 			if (is_held(leader, leader_end, fd, inode))
 				continue;
-			holders = grow(holders, &holders_room, nholders,
-			    sizeof *holders);
-			holders[nholders++] = (struct holder){ inode, task,
-			    fd, 0 };
+			add_holder(inode, task, fd);
+		} else if (len == sizeof ring_link - 1 &&
+		    memcmp(link, ring_link, sizeof ring_link - 1) == 0) {
+			add_ring(task, fd);
 		} else if (root == NULL && want_ownerless &&
 		    parse_link(link, len, "net:[", &inode) == 0)
 			add_ns_link(inode, task, fd, NULL);
@@ -1228,6 +1250,33 @@ read_process(int pid)
 	return 0;
 }
 
+/*
+ * The sockets that are registered with a ring: a process may close their
+ * descriptors and go on to use them.  In fdinfo, "    0: socket:[123]".
+ */
+static void
+read_ring(const struct ring *ring)
+{
+	const struct task *t = &tasks[ring->task];
+	struct field f[2];
+	struct reader r;
+	uint64_t inode;
+	ptrdiff_t len;
+	char path[64], *line;
+
+	format(path, sizeof path, "%d/task/%d/fdinfo/%d", t->pid, t->tid,
+	    ring->fd);
+	if (open_lines(&r, proc, path) == -1)
+		return;
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		if (split_some(line, (size_t)len, f, 2) == 2 &&
+		    parse_link(f[1].s, (ssize_t)f[1].len, "socket:[",
+		    &inode) == 0)
+			add_holder(inode, ring->task, NONE);
+	close_lines(&r, "fdinfo");
+}
+
+/* The order of rows: by pid and fd; one inode of a number beside another. */
 static int
 compare_holders(const void *a, const void *b)
 {
@@ -1365,10 +1414,14 @@ read_all(void)
 static void
 read_processes(void)
 {
+	size_t i;
+
 	if (want_ownerless)
 		read_all();
 	else
 		read_listed();
+	for (i = 0; i < nrings; i++)
+		read_ring(&rings[i]);
 	sort_holders();
 	index_holders();
 }
@@ -3082,8 +3135,11 @@ open_proc(void)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
 	close(dir);
-	if (root == NULL)
+	if (root == NULL) {
 		read_mounts();
+		/* For getxattr(2), which takes no directory. */
+		(void)fchdir(proc);
+	}
 }
 
 int
