@@ -1162,6 +1162,13 @@ share_fds(int tid, int other)
 	    syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0) == 0;
 }
 
+/* How much was found that names its task. */
+static size_t
+count_findings(void)
+{
+	return nholders + nrings + nns_links;
+}
+
 /*
  * Reads one thread beside the leader: it counts where it has descriptors
  * or a namespace of its own.  last is the thread before it that had its own
@@ -1173,9 +1180,9 @@ read_thread(int task_dir, int pid_dir, int tid, size_t leader_task,
 {
 	struct task *lead = &tasks[leader_task];
 	char name[12];
-	size_t before = nholders;
+	size_t before = count_findings();
 	uint32_t ns;
-	int dir, own;
+	int dir, own, found;
 
 	own = !share_fds(lead->pid, tid) &&
 	    (last == NONE || !share_fds(last, tid));
@@ -1189,9 +1196,10 @@ read_thread(int task_dir, int pid_dir, int tid, size_t leader_task,
 	lead = &tasks[leader_task];
 	if (own)
 		(void)read_fds(dir, (uint32_t)ntasks, leader, leader_end);
-	if (nholders > before || (ns != lead->netns && ns != UINT32_MAX)) {
+	found = count_findings() > before;
+	if (found || (ns != lead->netns && ns != UINT32_MAX)) {
 		tasks[ntasks] = (struct task){ lead->pid, tid, ns, NULL };
-		if (nholders > before && (needs & NEED_PROCESS) != 0)
+		if (found && (needs & NEED_PROCESS) != 0)
 			tasks[ntasks].details = read_details(pid_dir, dir);
 		ntasks++;
 	}
@@ -1229,7 +1237,7 @@ read_threads(int pid_dir, size_t leader_task, size_t leader)
 static int
 read_process(int pid)
 {
-	size_t leader = nholders, task = ntasks;
+	size_t leader = nholders, task = ntasks, before = count_findings();
 	struct task t = { pid, pid, UINT32_MAX, NULL };
 	int dir, refused;
 
@@ -1240,7 +1248,7 @@ read_process(int pid)
 	tasks[ntasks++] = t;
 	t.netns = netns_of(dir, (uint32_t)task);
 	refused = read_fds(dir, (uint32_t)task, 0, 0);
-	if (nholders > leader && (needs & NEED_PROCESS) != 0)
+	if (count_findings() > before && (needs & NEED_PROCESS) != 0)
 		t.details = read_details(dir, dir);
 	tasks[task] = t;
 	/* What refuses its leader's descriptors refuses its threads'. */
