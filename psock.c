@@ -2659,32 +2659,57 @@ ask_copy(int fd, struct entry *e)
 	e->netns = ask_netns(fd);
 }
 
+/* What the kernel calls the protocols that have no table of ours. */
+static const struct protocol_name {
+	const char *name;
+	unsigned short family, protocol;
+	unsigned char type;
+} protocol_names[] = {
+	{ "PING", AF_INET, IPPROTO_ICMP, SOCK_DGRAM },
+	{ "PINGv6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM },
+	{ "SCTP", AF_INET, IPPROTO_SCTP, 0 },
+	{ "SCTPv6", AF_INET6, IPPROTO_SCTP, 0 },
+	{ "DCCP", AF_INET, IPPROTO_DCCP, 0 },
+	{ "DCCPv6", AF_INET6, IPPROTO_DCCP, 0 },
+	{ "L2TP/IP", AF_INET, 115, SOCK_DGRAM },
+	{ "L2TP/IPv6", AF_INET6, 115, SOCK_DGRAM },
+	{ "MPTCP", AF_INET, 262, SOCK_STREAM },
+	{ "MPTCPv6", AF_INET6, 262, SOCK_STREAM },
+	{ "NETLINK", AF_NETLINK, 0, 0 },
+	{ "KEY", AF_KEY, 2, SOCK_RAW },
+	{ "PPPOE", AF_PPPOX, 0, SOCK_STREAM },
+	{ "PPTP", AF_PPPOX, 2, SOCK_STREAM },
+	{ "PPPOL2TP", AF_PPPOX, 1, SOCK_DGRAM },
+	{ "CAN_RAW", AF_CAN, 1, SOCK_RAW },
+	{ "CAN_BCM", AF_CAN, 2, SOCK_DGRAM },
+	{ "CAN_ISOTP", AF_CAN, 6, SOCK_DGRAM },
+	{ "TIPC", AF_TIPC, 0, 0 },
+	{ "L2CAP", AF_BLUETOOTH, 0, 0 },
+	{ "HCI", AF_BLUETOOTH, 1, SOCK_RAW },
+	{ "SCO", AF_BLUETOOTH, 2, SOCK_SEQPACKET },
+	{ "RFCOMM", AF_BLUETOOTH, 3, 0 },
+	{ "RXRPC", AF_RXRPC, 0, SOCK_DGRAM },
+	{ "ALG", AF_ALG, 0, SOCK_SEQPACKET },
+	{ "AF_VSOCK", AF_VSOCK, 0, 0 },
+	{ "KCM", AF_KCM, 0, 0 },
+	{ "QIPCRTR", AF_QIPCRTR, 0, SOCK_DGRAM },
+	{ "SMC", AF_SMC, 0, SOCK_STREAM },
+	{ "SMC6", AF_SMC, 1, SOCK_STREAM },
+	{ "XDP", AF_XDP, 0, SOCK_RAW },
+	{ NULL, 0, 0, 0 },
+};
+
 /* The protocol's name by the descriptor's attribute, where asking is no. */
 static void
 ask_attribute(const struct holder *h, struct entry *e)
 {
-	static const struct {
-		const char *name;
-		unsigned short family, protocol;
-		unsigned char type;
-	} others[] = {
-		{ "PING", AF_INET, IPPROTO_ICMP, SOCK_DGRAM },
-		{ "PINGv6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM },
-		{ "NETLINK", AF_NETLINK, 0, 0 },
-		{ "MPTCP", AF_INET, 262, SOCK_STREAM },
-		{ "MPTCPv6", AF_INET6, 262, SOCK_STREAM },
-		{ "AF_VSOCK", AF_VSOCK, 0, 0 },
-		{ "XDP", AF_XDP, 0, SOCK_RAW },
-		{ "ALG", AF_ALG, 0, SOCK_SEQPACKET },
-	};
-	const struct task *t = &tasks[h->task];
-	char path[96], name[64];
+	const struct protocol_name *p;
+	char path[64], name[64];
 	struct field f = { name, 0 };
 	ssize_t len;
 	size_t i;
 
-	format(path, sizeof path, "/proc/%d/task/%d/fd/%d", t->pid, t->tid,
-	    h->fd);
+	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
 	len = getxattr(path, "system.sockprotoname", name, sizeof name);
 	if (len <= 0)
 		return;
@@ -2699,11 +2724,11 @@ ask_attribute(const struct holder *h, struct entry *e)
 			e->type = nettables[i].type;
 			return;
 		}
-	for (i = 0; i < sizeof others / sizeof *others; i++)
-		if (field_is(&f, others[i].name)) {
-			e->family = others[i].family;
-			e->protocol = others[i].protocol;
-			e->type = others[i].type;
+	for (p = protocol_names; p->name != NULL; p++)
+		if (field_is(&f, p->name)) {
+			e->family = p->family;
+			e->protocol = p->protocol;
+			e->type = p->type;
 		}
 }
 
@@ -2715,6 +2740,8 @@ still_holds(const struct holder *h)
 	uint64_t inode;
 	ssize_t len;
 
+	if (h->fd == NONE)	/* an io_uring does */
+		return 1;
 	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
 	len = readlinkat(proc, path, link, sizeof link);
 	return parse_link(link, len, "socket:[", &inode) == 0 &&
