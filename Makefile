@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: ISC
 #
 # musl-gcc where it is installed, for its size; otherwise, and with a CC of
-# yours, that compiler's own libc.  `make STATIC=` links dynamically.
+# yours, that compiler's own libc.  `make STATIC=` links dynamically.  In a
+# static program tables of pointers are constants (-fno-pie), and nothing is
+# left to be made read-only after its start: norelro saves a page.
 
 RELEASE = 0.1
 PREFIX ?= /usr/local
 CC != echo "$${CC:-$$(command -v musl-gcc >/dev/null && echo musl-gcc || echo cc)}"
 CFLAGS ?= -Os
 LDFLAGS ?= -s
-STATIC = -static
+STATIC = -static -fno-pie -Wl,-z,norelro
 HOSTCC = cc
 SANITIZECC = gcc
 BATS = bats

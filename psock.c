@@ -5,9 +5,9 @@
  *
  * Four steps.  First every process (and every thread that has descriptors
  * or a network namespace of its own) is visited: its socket descriptors
- * become holders, its namespace goes on the list.  Then the tables of every
- * namespace are read, each once, through a process that is in it; each line
- * becomes an entry.  Then what does not fit is looked into: a socket that
+ * become holders, its namespace goes on the list.  (On a busy host a helper
+ * does most of that.)  Then the tables of every namespace are read, each
+ * once, through a process that is in it; each line becomes an entry.  Then what does not fit is looked into: a socket that
  * is held but in no table is asked itself, tables that lost rows are read
  * again, forged rows are dropped.  At last entries and holders are joined by
  * inode number and printed.
@@ -40,6 +40,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -172,6 +173,13 @@ static size_t npids, pids_room;
 static int want_ownerless = 1;
 
 static int proc = NONE;		/* ROOT/proc */
+
+static struct numbers {
+	int *n;
+	size_t count, room;
+} processes;			/* all of them, ascending */
+static size_t own_share;	/* of processes; the rest is the helper's */
+static int helper = NONE;	/* where its reports come from */
 
 static struct task *tasks;
 static size_t ntasks, tasks_room;
@@ -522,6 +530,66 @@ static const struct column columns[] = {
 	{ NULL, NULL, 0, 0 },
 };
 
+/* Privileges */
+
+/*
+ * What psock asks of the kernel from here on; anything else kills it.  It
+ * never writes but to its output, connects, signals, traces or executes.
+ */
+static const int allowed_calls[] = {
+	SYS_read, SYS_write, SYS_close, SYS_openat, SYS_readlinkat,
+	SYS_getdents64, SYS_fcntl, SYS_ioctl, SYS_lseek, SYS_getxattr,
+	SYS_wait4, SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
+	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
+	SYS_statx, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
+	SYS_mprotect,	/* musl's malloc, where brk fails */
+	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
+	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
+	/* What the libraries of a sanitizer's build need. */
+	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid,
+	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sched_yield,
+#ifdef SYS_open
+	SYS_open, SYS_readlink,
+#endif
+#ifdef SYS_mmap
+	SYS_mmap,
+#endif
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_fstatat64	/* 32-bit machines */
+	SYS_fstatat64, SYS_fstat64, SYS_fcntl64, SYS__llseek, SYS_mmap2,
+#endif
+#ifdef SYS_socketcall
+	SYS_socketcall,
+#endif
+};
+
+/*
+ * Gives up the capabilities that reading /proc, entering namespaces and
+ * copying descriptors do not need, and all other system calls.
+ */
+static void
+confine_psock(void)
+{
+	const uint32_t keep = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_NET_ADMIN |
+	    1u << CAP_SYS_PTRACE | 1u << CAP_SYS_ADMIN;
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	if (syscall(SYS_capget, &head, caps) == 0) {
+		caps[0].effective &= keep;
+		caps[0].permitted &= keep;
+		caps[0].inheritable = 0;
+		memset(&caps[1], 0, sizeof caps[1]);
+		(void)syscall(SYS_capset, &head, caps);
+	}
+	/* Without seccomp it goes on as it is. */
+	(void)confine(allowed_calls, sizeof allowed_calls /
+	    sizeof *allowed_calls);
+}
+
 /* Reading below /proc */
 
 /* What vanished while it was being read is no error. */
@@ -622,11 +690,6 @@ compare_ints(const void *a, const void *b)
 
 	return (*x > *y) - (*x < *y);
 }
-
-struct numbers {
-	int *n;
-	size_t count, room;
-};
 
 /*
  * The numeric names in a directory, ascending: processes, threads or
@@ -887,12 +950,15 @@ read_cmdline(int dir)
 static struct details *
 read_details(int dir, int thread_dir)
 {
-	struct details *d = calloc(1, sizeof *d);
+	const struct details unknown = { .uid = NONE, .ppid = NONE,
+	    .start_time = NONE };
+	struct details *d = malloc(sizeof *d);
 	struct text t;
 
 	if (d == NULL)
 		fatal("%s", strerror(ENOMEM));
-	d->uid = d->ppid = d->start_time = NONE;
+	/* cppcheck-suppress nullPointerRedundantCheck */
+	*d = unknown;
 	if ((needs & NEED_COMM) != 0) {
 		d->comm = read_text(dir, "comm");
 		if (d->comm.len > 0 && d->comm.s[d->comm.len - 1] == '\n')
@@ -1399,39 +1465,122 @@ read_listed(void)
 			    strerror(is_gone(errno) ? ESRCH : errno));
 }
 
-/* Who holds nothing of a socket is known when all have been read. */
 static void
-read_all(void)
+list_processes(void)
 {
-	struct numbers list = { 0 };
 	size_t i;
 
-	if (read_numbers(proc, &list) == -1)
+	if (read_numbers(proc, &processes) == -1)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
-	for (i = 0; i < list.count; i++)
-		if (read_process(list.n[i]) == -1)
-			count_refusal("process", "directory");
 	for (i = 0; i < npids; i++)
-		if (pids[i] != NONE && bsearch(&pids[i], list.n, list.count,
-		    sizeof *list.n, compare_ints) == NULL)
+		if (pids[i] != NONE && bsearch(&pids[i], processes.n,
+		    processes.count, sizeof *pids, compare_ints) == NULL)
 			warning("process %d: %s", pids[i], strerror(ESRCH));
-	free(list.n);
 }
 
-static void
-read_processes(void)
-{
-	size_t i;
+/*
+ * The helper.  Of the time that a busy host takes, two thirds go to links of
+ * descriptors and one to tables.  So a child reads most of the processes
+ * while we read the tables of the first namespace, and reports them through
+ * a pipe.  What is not plain (it has threads, it refuses, it vanished, it is
+ * the first of its namespace) we read ourselves, as we do if the child ends
+ * early: all that a report decides is who makes the system calls.
+ */
+struct report {
+	uint64_t netns, nholders;
+	int plain;
+};
 
-	if (want_ownerless)
-		read_all();
-	else
-		read_listed();
-	for (i = 0; i < nrings; i++)
-		read_ring(&rings[i]);
-	sort_holders();
-	index_holders();
+static void
+send_report(int to, int pid)
+{
+	struct report r = { 0, 0, 0 };
+
+	ntasks = nholders = nrings = nnamespaces = nns_links = 0;
+	status = 0;
+	if (read_process(pid) == 0 && status == 0 && ntasks == 1 &&
+	    nrings + nns_links == 0 && nnamespaces == 1 &&
+	    namespaces->inode != 0)
+		r = (struct report){ namespaces->inode, nholders, 1 };
+	if (write(to, &r, sizeof r) != sizeof r || (r.nholders > 0 &&
+	    write(to, holders, nholders * sizeof *holders) == -1))
+		_exit(1);
+}
+
+/* Starts the helper where it is worth its while, before confine_psock. */
+static void
+start_helper(void)
+{
+	enum { WORTH_IT = 100 };	/* processes */
+	size_t i;
+	int ends[2];
+	pid_t pid;
+
+	own_share = processes.count;
+	if (root != NULL || (needs & NEED_PROCESS) != 0 ||
+	    processes.count < WORTH_IT || pipe2(ends, O_CLOEXEC) == -1)
+		return;
+	(void)fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
+	pid = _Fork();
+	if (pid == 0) {
+		confine_psock();
+		for (i = processes.count / 4; i < processes.count; i++)
+			send_report(ends[1], processes.n[i]);
+		_exit(0);
+	}
+	close(ends[1]);
+	if (pid == -1) {
+		close(ends[0]);
+		return;
+	}
+	helper = ends[0];
+	own_share = processes.count / 4;
+}
+
+/* Reads n bytes from the helper; returns -1 where that has ended. */
+static int
+receive(void *to, size_t n)
+{
+	size_t used = 0;
+	ssize_t got;
+
+	while (used < n) {
+		got = read(helper, (char *)to + used, n - used);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			close(helper);
+			helper = NONE;
+			return -1;
+		}
+		used += (size_t)got;
+	}
+	return 0;
+}
+
+/* Takes the helper's report of a process; -1 where there is none. */
+static int
+take_report(int pid)
+{
+	struct report r;
+	uint32_t ns;
+
+	if (helper == NONE || receive(&r, sizeof r) == -1 || !r.plain)
+		return -1;
+	holders = grow(holders, &holders_room, nholders + r.nholders,
+	    sizeof *holders);
+	if (receive(holders + nholders, r.nholders * sizeof *holders) == -1)
+		return -1;
+	ns = find_netns(r.netns);
+	if (ns == UINT32_MAX)	/* netns_of knows more ways to tell */
+		return -1;
+	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
+	tasks[ntasks] = (struct task){ pid, pid, ns, NULL };
+	for (; r.nholders > 0; r.nholders--)
+		holders[nholders++].task = (uint32_t)ntasks;
+	ntasks++;
+	return 0;
 }
 
 /* Tables */
@@ -1526,8 +1675,9 @@ add_entry(struct entry *e)
 
 	if (!want_ownerless && first_holder(e->inode) == NULL)
 		return;
-	if (nentries >= entry_mask)
-		index_entries(2 * nentries);
+	/* Each entry of a chain is another line of the cache. */
+	if (2 * nentries >= entry_mask)
+		index_entries(8 * nentries);
 	i = entry_buckets[hash(entry_key(e), entry_mask)];
 	for (; i != 0; i = entries[i - 1].next)
 		if (is_told(e, &entries[i - 1]))
@@ -2298,6 +2448,38 @@ read_netns(uint32_t ns, int pass)
 	return 0;
 }
 
+/* Who holds nothing of a socket is known when all have been read. */
+static void
+read_all(void)
+{
+	size_t i;
+
+	for (i = 0; i < processes.count; i++) {
+		if (i == own_share && nnamespaces > 0 && read_netns(0, 0))
+			namespaces[0].want = 0;
+		if ((i < own_share || take_report(processes.n[i]) == -1) &&
+		    read_process(processes.n[i]) == -1)
+			count_refusal("process", "directory");
+	}
+	if (own_share < processes.count)
+		(void)wait(NULL);
+}
+
+static void
+read_processes(void)
+{
+	size_t i;
+
+	if (want_ownerless)
+		read_all();
+	else
+		read_listed();
+	for (i = 0; i < nrings; i++)
+		read_ring(&rings[i]);
+	sort_holders();
+	index_holders();
+}
+
 /* No process has tables of its own: before Linux 2.6.25, or none is left. */
 static void
 read_only_netns(void)
@@ -2817,8 +2999,8 @@ read_namespaces(void)
 		return;
 	for (pass = 0; pass < PASSES; pass++) {
 		for (i = 0; i < nnamespaces; i++)
-			if (namespaces[i].want != 0)
-				found += read_netns(i, pass);
+			if (namespaces[i].want == 0 || read_netns(i, pass))
+				found = 1;
 		if (found == 0) {
 			read_only_netns();
 			return;
@@ -3036,64 +3218,6 @@ print_entries(void)
 			print_entry(&entries[i]);
 }
 
-/*
- * What psock asks of the kernel from here on; anything else kills it.  It
- * never writes but to its output, connects, signals, traces or executes.
- */
-static const int allowed_calls[] = {
-	SYS_read, SYS_write, SYS_close, SYS_openat, SYS_readlinkat,
-	SYS_getdents64, SYS_fcntl, SYS_ioctl, SYS_lseek, SYS_getxattr,
-	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
-	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
-	SYS_statx, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
-	SYS_mprotect,	/* musl's malloc, where brk fails */
-	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
-	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
-	/* What the libraries of a sanitizer's build need. */
-	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid,
-	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sched_yield,
-#ifdef SYS_open
-	SYS_open, SYS_readlink,
-#endif
-#ifdef SYS_mmap
-	SYS_mmap,
-#endif
-#ifdef SYS_newfstatat
-	SYS_newfstatat,
-#endif
-#ifdef SYS_fstatat64	/* 32-bit machines */
-	SYS_fstatat64, SYS_fstat64, SYS_fcntl64, SYS__llseek, SYS_mmap2,
-#endif
-#ifdef SYS_socketcall
-	SYS_socketcall,
-#endif
-};
-
-/*
- * Gives up the capabilities that reading /proc, entering namespaces and
- * copying descriptors do not need, and all other system calls.
- */
-static void
-confine_psock(void)
-{
-	const uint32_t keep = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_NET_ADMIN |
-	    1u << CAP_SYS_PTRACE | 1u << CAP_SYS_ADMIN;
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &head, caps) == 0) {
-		caps[0].effective &= keep;
-		caps[0].permitted &= keep;
-		caps[0].inheritable = 0;
-		memset(&caps[1], 0, sizeof caps[1]);
-		(void)syscall(SYS_capset, &head, caps);
-	}
-	/* Without seccomp it goes on as it is. */
-	(void)confine(allowed_calls, sizeof allowed_calls /
-	    sizeof *allowed_calls);
-}
-
 static const char usage[] =
     "usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"
     "       psock -h | -V\n";
@@ -3219,9 +3343,12 @@ main(int argc, char *argv[])
 		table_mask = (1u << NTABLES) - 1;
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
 	open_proc();
+	if (want_ownerless)
+		list_processes();
+	start_helper();
 	confine_psock();
+	index_entries(0);
 	read_processes();
-	index_entries(nholders + nholders / 4);
 	if (root == NULL)
 		add_linked_netns();
 	read_namespaces();

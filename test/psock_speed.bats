@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 #
-# What the kernel says is empty is not walked, and nothing is lost by that.
+# What makes psock fast: what the kernel says is empty is not walked, and a
+# helper reads most of the processes.  No row is lost by either.
 
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 
@@ -68,4 +69,55 @@ c = socket.create_connection(('127.0.0.1', v6.getsockname()[1]))" \
 		$'10\t::\tLISTEN' \
 		$'10\t::ffff:127.0.0.1\tESTABLISHED' \
 		$'2\t127.0.0.1\tESTABLISHED')"
+}
+
+# Enough processes for a helper.  They end with the namespace.
+many="$listen4; $listen6
+import os, signal, threading, time
+for i in range(150):
+    if os.fork() == 0:
+        own = socket.socket(socket.AF_UNIX); own.bind('\\0own%d' % i)
+        if i == 140:  # what the helper leaves to its parent
+            threading.Thread(target=time.sleep, args=(1e5,)).start()
+            ns = open('/proc/self/ns/net')
+        signal.pause()
+while open('/proc/net/unix').read().count('@own') < 150:
+    time.sleep(0.01)"
+
+# helped COMMAND...: the rows of psock run by COMMAND are those of psock with
+# a column of processes, which reads all of them itself.
+helped() {
+	# shellcheck disable=SC2016 # they are the inner shell's
+	within "$many" sh -c 'set -e; rows=$0; "$@" -H >"$rows.helped"
+		for psock; do :; done; "$psock" -H -o +comm >"$rows.alone"
+		cut -f 1-12 "$rows.alone" | diff - "$rows.helped" >&2
+		wc -l <"$rows.helped"' "$BATS_TEST_TMPDIR/rows" "$@"
+	is "$status" 0
+	[ "$output" -ge 450 ]
+}
+
+# inject CALLS...: what strace does to the helper.
+inject() {
+	command -v strace >/dev/null || skip 'no strace'
+	ASAN_OPTIONS=detect_leaks=0 helped strace -f -qq -o \
+		"$BATS_TEST_TMPDIR/trace" "$@" "$psock"
+}
+
+@test "a helper reads most of the processes, and the rows are the same" {
+	helped "$psock"
+	inject -e trace=fork,clone,vfork,clone3
+	grep -q . "$BATS_TEST_TMPDIR/trace"
+}
+
+@test "where there is no helper the rows are the same" {
+	inject -e trace=fork,clone -e inject=fork,clone:error=EAGAIN
+	grep -q INJECTED "$BATS_TEST_TMPDIR/trace"
+}
+
+@test "a helper that ends early costs no row" {
+	# Of the parent's writes none is the third.
+	inject -e trace=write -e inject=write:error=EIO:when=3
+	grep -q INJECTED "$BATS_TEST_TMPDIR/trace"
+	inject -e trace=write -e inject=write:signal=KILL:when=30
+	grep -q SIGKILL "$BATS_TEST_TMPDIR/trace"
 }
