@@ -13,7 +13,8 @@
  * a child that is silent for long is killed and never waited for.
  *
  * From top to bottom: entries and columns, lines of a file, the parsers, the
- * formats and places, opening files, the child, the parent, users, main.
+ * formats and places, the memory of shells, opening files, the child,
+ * processes, the parent, users, main.
  */
 
 #define _GNU_SOURCE
@@ -25,7 +26,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
@@ -47,6 +47,11 @@
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
+#ifndef SYS_setresuid32	/* on machines that never had ids of 16 bits */
+#define SYS_setgroups32 SYS_setgroups
+#define SYS_setresgid32 SYS_setresgid
+#define SYS_setresuid32 SYS_setresuid
+#endif
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
@@ -64,6 +69,7 @@ enum {
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
 	PIPE_BYTES = 1 << 20,
+	REFUSED = 3,		/* exit status: memory may not be read */
 	NDEFAULT = 4,
 };
 
@@ -112,7 +118,7 @@ struct wanted {
 	int number, seen;
 };
 
-static int aflag;
+static int aflag, mflag;
 static const struct format *fflag;
 static int rootfd = -1;		/* with -r, where it cannot be our root */
 static int procfd = -1;		/* /proc */
@@ -151,6 +157,7 @@ static struct wanted *wanted;
 static size_t nwanted;
 static int passwdfd = -1;	/* with -p */
 static struct buffer users;	/* all of them, as send_user writes them */
+static size_t nusers;		/* bytes of it that -m takes names from */
 
 static void
 print_uid(void)
@@ -1080,6 +1087,527 @@ parse_source(const struct source *s)
 }
 
 /*
+ * What running shells hold in memory, for -m.
+ *
+ * Names and symbols decide nothing, for the executable is its user's: it may
+ * be static, stripped, deleted, renamed.  The form of the data decides.
+ * - GNU readline, which bash contains, has a static pointer to an array of
+ *   pointers to entries, a null one at its end.  An entry begins with two
+ *   strings: the command, and a stamp of one character (# in bash, NUL in
+ *   most other programs) and the digits of its time.
+ * - zsh has a static pointer into a ring of numbered entries, linked both
+ *   ways.
+ * So each word of static data is followed as if it were such a pointer, in
+ * nothing but memory that is private and writable, where a read can do no
+ * harm.
+ *
+ * The process runs on.  Pages are kept once read, so that what is tried is
+ * of one time; a list is believed when two reads of it agree, and an entry
+ * when it is still what it was after its strings were read.
+ */
+enum {
+	PAGE = 4096,
+	NPAGES = 512,		/* kept at once */
+	MAX_ENTRIES = 1000000,
+	MAX_TYPED = 1 << 20,	/* bytes of a command */
+	MAX_READ = 1 << 30,	/* bytes of a process */
+	MAX_LISTS = 16,
+	STAMP = 24,
+	PATIENCE = 100,		/* tries to read a list that changes */
+};
+
+struct mapping {
+	uint64_t start, end;
+	int data;		/* static data of an object in memory */
+};
+
+/* A form in which histories are held. */
+struct shape {
+	/* Whether there seems to be a history at p. */
+	int (*fits)(uint64_t p);
+	/* Sets entries to those at p, and end_of_list to what identifies it. */
+	size_t (*read_list)(uint64_t p);
+	/* Makes entry and text those at p; -1 where there is no entry. */
+	int (*read_entry)(uint64_t p);
+};
+
+/* A history that was found. */
+struct list {
+	const struct shape *shape;
+	uint64_t start, end;
+};
+
+static int memfd = -1, mapsfd = -1;	/* of the process that is read */
+static size_t wordsize;		/* of its pointers */
+static uint64_t bytes_read;
+static int told_limit;
+
+static struct mapping *mappings;	/* private and writable, sorted */
+static size_t nmappings, mappings_size;
+
+static char pages[NPAGES][PAGE];
+static uint64_t page_address[NPAGES];
+
+static uint64_t *entries;	/* the list that was read last */
+static size_t nentries, entries_size;
+static uint64_t end_of_list;
+
+static void
+tell_limit(const char *what)
+{
+	if (!told_limit)
+		warning("%s: more than %s", path_now, what);
+	told_limit = 1;
+}
+
+/* The byte at an address and those that follow in its page, or null. */
+static const char *
+page_at(uint64_t address)
+{
+	uint64_t start = address - address % PAGE;
+	size_t i = start / PAGE % NPAGES;
+
+	if (start == 0)
+		return NULL;
+	if (page_address[i] != start) {
+		page_address[i] = 0;
+		if (bytes_read >= MAX_READ) {
+			tell_limit("1 GiB to be read");
+			return NULL;
+		}
+		bytes_read += PAGE;
+		if (pread(memfd, pages[i], PAGE, (off_t)start) != PAGE)
+			return NULL;
+		page_address[i] = start;
+	}
+	return pages[i] + address % PAGE;
+}
+
+/* From now on memory is as it is now. */
+static void
+forget_pages(void)
+{
+	memset(page_address, 0, sizeof page_address);
+}
+
+static int
+peek(void *dst, uint64_t address, size_t n)
+{
+	char *to = dst;
+	const char *from;
+	size_t part;
+
+	for (; n > 0; n -= part) {
+		from = page_at(address);
+		if (from == NULL)
+			return -1;
+		part = PAGE - address % PAGE;
+		if (part > n)
+			part = n;
+		memcpy(to, from, part);
+		to += part;
+		address += part;
+	}
+	return 0;
+}
+
+/* The word of the process at an address, 0 where there is none. */
+static uint64_t
+word_at(uint64_t address)
+{
+	uint32_t narrow;
+	uint64_t wide;
+
+	if (wordsize == sizeof narrow)
+		return peek(&narrow, address, wordsize) == 0 ? narrow : 0;
+	return peek(&wide, address, wordsize) == 0 ? wide : 0;
+}
+
+/* Whether there are data of the process at an address. */
+static int
+is_mapped(uint64_t address)
+{
+	size_t low = 0, high = nmappings, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (address < mappings[middle].start)
+			high = middle;
+		else if (address >= mappings[middle].end)
+			low = middle + 1;
+		else
+			return 1;
+	}
+	return 0;
+}
+
+static int
+is_pointer(uint64_t p)
+{
+	return p % wordsize == 0 && is_mapped(p);
+}
+
+/* Puts the string at an address into text; -1 where it has no end. */
+static int
+read_string(uint64_t address)
+{
+	const char *s;
+	size_t n, len;
+
+	text.n = 0;
+	do {
+		s = is_mapped(address) ? page_at(address) : NULL;
+		if (s == NULL)
+			return -1;
+		n = PAGE - address % PAGE;
+		len = strnlen(s, n);
+		if (len > MAX_TYPED - text.n) {
+			len = MAX_TYPED - text.n;
+			if (!told_cut)
+				warning("%s: entry %lu: command longer than "
+				    "1 MiB is cut", path_now,
+				    (unsigned long)entry.line);
+			told_cut = 1;
+		}
+		add(s, len);
+		address += len;
+	} while (len == n);
+	bytes_read += text.n;
+	return 0;
+}
+
+/* Whether the n bytes at an address are still what we took them for. */
+static int
+is_unchanged(uint64_t address, size_t n)
+{
+	char before[128], now[128];
+
+	return peek(before, address, n) == 0 &&
+	    pread(memfd, now, n, (off_t)address) == (ssize_t)n &&
+	    memcmp(before, now, n) == 0;
+}
+
+/* Reads the beginning of a stamp; returns the number of its digits. */
+static size_t
+read_stamp(uint64_t address, char stamp[STAMP])
+{
+	const char *s;
+	size_t i;
+
+	memset(stamp, 0, STAMP);
+	for (i = 0; i < STAMP - 1; i++) {
+		s = is_mapped(address + i) ? page_at(address + i) : NULL;
+		if (s == NULL)
+			return 0;
+		stamp[i] = *s;
+		if (i > 0 && *s == '\0')
+			break;
+	}
+	if (*stamp == '\0' && !aflag)
+		return 0;
+	return digits(stamp + 1, STAMP - 1);
+}
+
+/*
+ * Whether p is an array of entries of readline.  Only a stamp of today's
+ * length and nothing behind it convinces; stamps that were read from a file
+ * may be any digits, and more.
+ */
+static int
+fits_readline(uint64_t p)
+{
+	char stamp[STAMP];
+	uint64_t e;
+	size_t n;
+
+	for (;; p += wordsize) {
+		e = word_at(p);
+		if (!is_pointer(e) || !is_mapped(word_at(e)))
+			return 0;
+		n = read_stamp(word_at(e + wordsize), stamp);
+		if (n == 0)
+			return 0;
+		if (n >= 9 && n <= 11 && stamp[1 + n] == '\0')
+			return 1;
+	}
+}
+
+static void
+add_entry(uint64_t e)
+{
+	entries = grow(entries, &entries_size, nentries + 1, sizeof *entries);
+	entries[nentries++] = e;
+}
+
+static size_t
+read_array(uint64_t p)
+{
+	uint64_t e;
+
+	for (nentries = 0; (e = word_at(p)) != 0; p += wordsize) {
+		if (!is_pointer(e))
+			return 0;
+		if (nentries == MAX_ENTRIES) {
+			tell_limit("a million entries");
+			break;
+		}
+		add_entry(e);
+	}
+	end_of_list = p;
+	return nentries;
+}
+
+static int
+read_readline(uint64_t p)
+{
+	char stamp[STAMP];
+	size_t n;
+
+	n = read_stamp(word_at(p + wordsize), stamp);
+	if (n == 0 || read_string(word_at(p)) == -1 ||
+	    !is_unchanged(p, 2 * wordsize))
+		return -1;
+	set_time(stamp + 1, n);
+	entry.format = *stamp == '\0' ? "readline" : "bash";
+	return 0;
+}
+
+/* The fields of zsh's struct histent, in words of the process. */
+enum { NAME = 1, UP = 3, DOWN, STARTED = 6, ENDED, WORDS, NWORDS, NUMBER };
+
+static uint64_t
+zsh_field(uint64_t e, unsigned field)
+{
+	uint64_t number = 0;
+
+	if (field != NUMBER)
+		return word_at(e + field * wordsize);
+	(void)peek(&number, e + field * wordsize, sizeof number);
+	return number;
+}
+
+/* The line that is being typed is in the ring, without time and words. */
+static int
+is_typed(uint64_t e)
+{
+	return is_mapped(zsh_field(e, NAME)) && zsh_field(e, NUMBER) > 0 &&
+	    ((uint32_t)zsh_field(e, NWORDS) > 0 || zsh_field(e, STARTED) > 0);
+}
+
+static int
+fits_zsh(uint64_t p)
+{
+	uint64_t up = zsh_field(p, UP);
+	uint16_t bounds[2];
+
+	return is_pointer(up) && zsh_field(up, DOWN) == p && is_typed(up) &&
+	    peek(bounds, zsh_field(up, WORDS), sizeof bounds) == 0 &&
+	    bounds[0] < bounds[1];
+}
+
+/* Numbers grow along the ring, so that no way along it is endless. */
+static size_t
+read_ring(uint64_t p)
+{
+	uint64_t up, next = 0;
+	size_t n;
+
+	for (n = 0; n < MAX_ENTRIES; n++) {
+		up = zsh_field(p, UP);
+		if (zsh_field(up, NUMBER) >= zsh_field(p, NUMBER))
+			break;
+		p = up;
+	}
+	end_of_list = p;
+	for (nentries = 0; nentries < MAX_ENTRIES; p = next) {
+		add_entry(p);
+		next = zsh_field(p, DOWN);
+		if (!is_pointer(next) || zsh_field(next, UP) != p)
+			return 0;
+		if (zsh_field(next, NUMBER) <= zsh_field(p, NUMBER))
+			return next == end_of_list ? nentries : 0;
+	}
+	tell_limit("a million entries");
+	return nentries;
+}
+
+static int
+read_zsh(uint64_t e)
+{
+	uint64_t started = zsh_field(e, STARTED), ended = zsh_field(e, ENDED);
+
+	if (!is_typed(e) || read_string(zsh_field(e, NAME)) == -1 ||
+	    !is_unchanged(e, (NUMBER + 1) * wordsize))
+		return -1;
+	text.n = unmetafy(text.s, text.n);
+	entry.time_length = format(entry.time, sizeof entry.time, "%lu",
+	    (unsigned long)started);
+	if (ended >= started)
+		entry.duration_length = format(entry.duration,
+		    sizeof entry.duration, "%lu",
+		    (unsigned long)(ended - started));
+	entry.format = "zsh";
+	return 0;
+}
+
+static const struct shape shapes[] = {
+	{ fits_readline, read_array, read_readline },
+	{ fits_zsh, read_ring, read_zsh },
+	{ NULL, NULL, NULL },
+};
+
+/* Reads a list until two reads of it agree. */
+static size_t
+settle_list(const struct shape *s, uint64_t p)
+{
+	uint64_t sum, last = 0;
+	size_t i, n, tries;
+
+	for (tries = 0; tries < PATIENCE; tries++) {
+		forget_pages();
+		n = s->read_list(p);
+		sum = n;
+		for (i = 0; i < n; i++)
+			sum = sum * 31 + entries[i];
+		if (tries > 0 && sum == last)
+			return n;
+		last = sum;
+	}
+	warning("%s: changes too fast", path_now);
+	return n;
+}
+
+static void
+print_list(const struct list *l)
+{
+	size_t i, n;
+
+	n = settle_list(l->shape, l->start);
+	for (i = 0; i < n; i++) {
+		entry.line = i + 1;
+		if (l->shape->read_entry(entries[i]) == 0)
+			emit(text.s, text.n);
+	}
+}
+
+/*
+ * Adds a list to those found.  Where two end at the same place, one is the
+ * array as it was before the shell dropped its first entries.
+ */
+static void
+add_list(struct list *lists, const struct shape *s, uint64_t p)
+{
+	struct list *l;
+
+	if (s->read_list(p) == 0)
+		return;
+	for (l = lists; l->shape != NULL; l++)
+		if (l->shape == s && l->end == end_of_list) {
+			if (p > l->start)
+				l->start = p;
+			return;
+		}
+	if (l == lists + MAX_LISTS)
+		tell_limit("16 histories");
+	else
+		*l = (struct list){ s, p, end_of_list };
+}
+
+static void
+search_mapping(struct list *lists, const struct mapping *m)
+{
+	const struct shape *s;
+	uint64_t address, p;
+
+	for (address = m->start; address < m->end; address += wordsize) {
+		p = word_at(address);
+		if (!is_pointer(p))
+			continue;
+		for (s = shapes; s->fits != NULL; s++)
+			if (s->fits(p))
+				add_list(lists, s, p);
+	}
+}
+
+/*
+ * Takes a line of maps.  The static data that no file has is adjacent to
+ * those that one has, or to code (of programs that unpack themselves).
+ */
+static void
+parse_mapping(const char *line, size_t n)
+{
+	static uint64_t last;
+	static int object;
+	const char *dash, *blank;
+	struct mapping m;
+
+	dash = memchr(line, '-', n);
+	blank = memchr(line, ' ', n);
+	if (dash == NULL || blank == NULL || blank < dash ||
+	    (size_t)(blank - line) + 5 > n ||
+	    parse_number(line, (size_t)(dash - line), 16, UINT64_MAX,
+	    &m.start) == -1 ||
+	    parse_number(dash + 1, (size_t)(blank - dash) - 1, 16, UINT64_MAX,
+	    &m.end) == -1)
+		return;
+	if (m.end > UINT32_MAX)
+		wordsize = sizeof(uint64_t);
+	object = memchr(blank, '/', n - (size_t)(blank - line)) != NULL ||
+	    blank[3] == 'x' || (object && m.start == last);
+	last = blank[1] == '-' ? 0 : m.end;
+	m.data = object;
+	if (memcmp(blank + 1, "rw", 2) == 0 && blank[4] == 'p') {
+		mappings = grow(mappings, &mappings_size, nmappings + 1,
+		    sizeof m);
+		mappings[nmappings++] = m;
+	}
+}
+
+static void
+parse_memory(struct reader *r)
+{
+	struct list lists[MAX_LISTS + 1] = { { NULL, 0, 0 } };
+	struct reader lines = { .fd = mapsfd, .max = 2 * PATH_MAX };
+	const struct list *l;
+	ptrdiff_t n;
+	size_t i;
+	char *line;
+
+	memfd = r->fd;
+	wordsize = sizeof(uint32_t);
+	while ((n = read_line(&lines, '\n', &line)) != -1)
+		parse_mapping(line, (size_t)n);
+	r->error = lines.error;
+	reader_free(&lines);
+	for (i = 0; i < nmappings; i++)
+		if (mappings[i].data)
+			search_mapping(lists, &mappings[i]);
+	for (l = lists; l->shape != NULL; l++)
+		print_list(l);
+}
+
+/* ksh93 and mksh hold the file of their history open. */
+static void
+parse_removed(struct reader *r)
+{
+	const char *name;
+
+	read_head(r);
+	name = content_format(r->buf, r->end);
+	if (strcmp(name, "ksh") != 0 && strcmp(name, "mksh") != 0)
+		return;
+	entry.format = name;
+	format_now = find_format(name);
+	format_now->parse(r);
+}
+
+static const struct format memory = {
+	"memory", parse_memory, NULL, '\0', NULL
+}, removed_file = {
+	"removed", parse_removed, NULL, '\0', NULL
+};
+
+/*
  * No way back: no capability, no privilege by execve, no core, nobody but
  * root may look into the process, and it ends with its parent.
  */
@@ -1094,7 +1622,7 @@ drop_capabilities(void)
 
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	(void)setrlimit(RLIMIT_CORE, &zero);
+	(void)prlimit(0, RLIMIT_CORE, &zero, NULL);
 	if (syscall(SYS_capset, &header, none) == -1)
 		fatal("capset: %s", strerror(errno));
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -1103,7 +1631,7 @@ drop_capabilities(void)
 
 /* All that a parser may ask of the kernel: its files, its rows, memory. */
 static const int allowed[] = {
-	SYS_read, SYS_write, SYS_close, SYS_exit_group,
+	SYS_read, SYS_pread64, SYS_write, SYS_close, SYS_exit_group,
 	SYS_brk, SYS_munmap, SYS_mremap,
 	SYS_madvise, SYS_mprotect,	/* musl's free and malloc */
 #ifdef SYS_mmap
@@ -1364,11 +1892,24 @@ warn_unopened(const char *path, const struct stat *st)
 		warning("%s: %s", path, strerror(errno));
 }
 
+static void
+keep_source(int fd, const char *path, uint64_t uid, const struct stat *st)
+{
+	struct source *s = &sources[nsources++];
+
+	s->fd = fd;
+	s->format = format_next;
+	s->sparse = st->st_blocks < st->st_size / 512;
+	s->uid = uid;
+	s->path = strdup(path);
+	if (s->path == NULL)
+		fatal("%s", strerror(ENOMEM));
+}
+
 /* Opens a file to be parsed; an operand must be there. */
 static void
 add_source(const char *path)
 {
-	struct source *s;
 	struct identity id;
 	struct stat st;
 	int fd;
@@ -1393,14 +1934,7 @@ add_source(const char *path)
 	}
 	if (reading != NULL)
 		identities[nidentities++] = id;
-	s = &sources[nsources++];
-	s->fd = fd;
-	s->format = format_next;
-	s->sparse = st.st_blocks < st.st_size / 512;
-	s->uid = reading != NULL ? reading->uid : st.st_uid;
-	s->path = strdup(path);
-	if (s->path == NULL)
-		fatal("%s", strerror(ENOMEM));
+	keep_source(fd, path, reading != NULL ? reading->uid : st.st_uid, &st);
 }
 
 static int
@@ -1516,16 +2050,19 @@ add_place(const struct place *p)
 	}
 }
 
-/* Becomes the user for good; whoever is not root stays what he is. */
+/*
+ * Becomes the user for good; whoever is not root stays what he is.  We have
+ * no threads, for which libc's own calls bring 3 KB along.
+ */
 static void
 become(const struct user *u)
 {
 	gid_t gid = (gid_t)u->gid;
 	uid_t uid = (uid_t)u->uid;
 
-	if (geteuid() == 0 && (setgroups(1, &gid) == -1 ||
-	    setresgid(gid, gid, gid) == -1 ||
-	    setresuid(uid, uid, uid) == -1)) {
+	if (geteuid() == 0 && (syscall(SYS_setgroups32, 1, &gid) == -1 ||
+	    syscall(SYS_setresgid32, gid, gid, gid) == -1 ||
+	    syscall(SYS_setresuid32, uid, uid, uid) == -1)) {
 		warning("%s: cannot become uid %lu: %s", u->home,
 		    (unsigned long)u->uid, strerror(errno));
 		_exit(1);
@@ -1611,6 +2148,133 @@ read_operands(char **files)
 			    name_format(*files);
 			add_source(*files);
 		}
+	parse_sources();
+}
+
+/* The first number of a line of four ids; returns 1 where it is there. */
+static int
+read_id(const char *line, size_t n, uint64_t *id)
+{
+	const size_t key = sizeof "Uid:\t" - 1;
+
+	return parse_number(line + key, digits(line + key, n - key), 10,
+	    UINT32_MAX, id) == 0;
+}
+
+/*
+ * Sets the real ids of a process; -1 where it is gone or has no memory of
+ * its own, as kernel threads.
+ */
+static int
+read_owner(int proc, struct user *u)
+{
+	struct reader r = { .max = 4096 };
+	int ids = 0, has_memory = 0;
+	ptrdiff_t n;
+	char *line;
+
+	r.fd = openat(proc, "status", O_RDONLY | O_CLOEXEC);
+	if (r.fd == -1)
+		return -1;
+	while ((n = read_line(&r, '\n', &line)) != -1)
+		if (starts(line, (size_t)n, "Uid:\t"))
+			ids += read_id(line, (size_t)n, &u->uid);
+		else if (starts(line, (size_t)n, "Gid:\t"))
+			ids += read_id(line, (size_t)n, &u->gid);
+		else if (starts(line, (size_t)n, "VmSize:"))
+			has_memory = 1;
+	close(r.fd);
+	reader_free(&r);
+	return ids == 2 && has_memory ? 0 : -1;
+}
+
+/* Whether a descriptor is of a file that was removed, not told before. */
+static int
+is_removed(const char *path, struct stat *st)
+{
+	static const char mark[] = " (deleted)";
+	const ssize_t len = sizeof mark - 1;
+	char link[PATH_MAX];
+	ssize_t n;
+
+	n = readlink(path, link, sizeof link);
+	return n > len && memcmp(link + n - len, mark, (size_t)len) == 0 &&
+	    stat(path, st) == 0 && S_ISREG(st->st_mode) &&
+	    !already_told((struct identity){ st->st_dev, st->st_ino });
+}
+
+/* Finds a file that a process holds after it was removed. */
+static void
+find_removed(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	show_life(SIGN_OF_LIFE / 64);
+	if (!is_removed(path, &st))
+		return;
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd != -1 && nsources < BATCH - 1) {
+		keep_source(fd, path, reading->uid, &st);
+	} else if (fd != -1 || errno != ENOENT) {
+		warning("%s: %s", path, strerror(EMFILE));
+		close_if_open(&fd);
+	}
+}
+
+/* Opens them as their user: what he may not read is no history of his. */
+static void
+open_removed(void)
+{
+	struct source *s, *to = sources;
+	struct stat st;
+	int fd;
+
+	for (s = sources; s < sources + nsources; s++) {
+		fd = reopen(s->fd, s->path);
+		close(s->fd);
+		if (fd == -1 || fstat(fd, &st) == -1)
+			continue;
+		identities[nidentities++] =
+		    (struct identity){ st.st_dev, st.st_ino };
+		s->fd = fd;
+		*to++ = *s;
+	}
+	nsources = (size_t)(to - sources);
+}
+
+/* Reads what a process holds; it is opened while we have the right to. */
+static _Noreturn void
+read_process(const struct user *u)
+{
+	struct stat st = { .st_size = 0 };
+	struct user owner;
+	char path[PATH_MAX];
+	int proc, mem;
+
+	(void)setpgid(0, 0);
+	reading = u;
+	proc = open(u->home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (read_owner(proc, &owner) == -1 || owner.uid != u->uid)
+		_exit(status);	/* it has ended */
+	mapsfd = openat(proc, "maps", O_RDONLY | O_CLOEXEC);
+	mem = openat(proc, "mem", O_RDONLY | O_CLOEXEC);
+	if (mapsfd == -1 || mem == -1) {
+		if (errno == EACCES || errno == EPERM)
+			_exit(REFUSED);
+		if (errno != ENOENT && errno != ESRCH)
+			warning("%s: %s", u->home, strerror(errno));
+		_exit(status);
+	}
+	format_next = &removed_file;
+	(void)format(path, sizeof path, "%s/fd", u->home);
+	for_each_match(path, "*", find_removed);
+	become(u);
+	open_removed();
+	format_next = &memory;
+	(void)format(path, sizeof path, "%s/mem", u->home);
+	keep_source(mem, path, u->uid, &st);
+	set_escaped(&entry.user, u->name, strlen(u->name));
 	parse_sources();
 }
 
@@ -1791,6 +2455,10 @@ reap_child(void)
 		    errno == EAGAIN)
 			return silent;
 	child.pid = -1;
+	if (pid != -1 && WIFEXITED(result) && WEXITSTATUS(result) == REFUSED) {
+		count_warning("process", "memory", strerror(EACCES));
+		return NULL;
+	}
 	if (pid == -1 || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
 		return "died";
 	status |= WEXITSTATUS(result);
@@ -1871,9 +2539,13 @@ finish_child(const char *who, const char *kind, int input)
 static void
 print_user_history(const struct user *u)
 {
-	if (fork_child(put_raw, row_tabs, 0))
+	if (fork_child(put_raw, row_tabs, 0)) {
+		if (mflag)
+			read_process(u);
 		read_user(u);
-	finish_child(*u->name != '\0' ? u->name : u->home, "history", 0);
+	}
+	finish_child(*u->name != '\0' && !mflag ? u->name : u->home,
+	    "history", 0);
 }
 
 static void
@@ -2092,6 +2764,52 @@ list_orphans(void)
 	_exit(finish());
 }
 
+/* Sends a process as if it were a user whose home is /proc/PID. */
+static void
+send_process(const char *pid, const struct user *owners, size_t n)
+{
+	static char none[] = "";
+	const struct user *o;
+	struct user u = { .name = none };
+	char path[64];
+	int proc;
+
+	show_life(SIGN_OF_LIFE / 64);
+	(void)format(path, sizeof path, "/proc/%s", pid);
+	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (read_owner(proc, &u) == 0) {
+		for (o = owners; o < owners + n; o++)
+			if (o->uid == u.uid &&
+			    (u.name == none || is_wanted(o)))
+				u.name = o->name;
+		send_user(&u, path);
+	}
+	close_if_open(&proc);
+}
+
+/* In a child: the processes, in the order of their numbers. */
+static _Noreturn void
+list_processes(void)
+{
+	struct user *owners = NULL;
+	size_t room = 0, at = 0, n;
+	struct dirent *d;
+	DIR *dir;
+
+	for (n = 0; owners = grow(owners, &room, n, sizeof *owners),
+	    next_user(&at, &owners[n]); n++)
+		;
+	dir = open_directory("/proc");
+	if (dir == NULL)
+		fatal("/proc: %s", strerror(ENOENT));
+	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0)
+		if (is_digit(*d->d_name))
+			send_process(d->d_name, owners, n);
+	if (errno != 0)
+		warning("/proc: %s", strerror(errno));
+	_exit(finish());
+}
+
 static void
 keep_users(const char *s, size_t n)
 {
@@ -2108,9 +2826,14 @@ list_users(void)
 	if (fork_child(keep_users, 3, input))
 		list_passwd();
 	finish_child("passwd", "list", input);
-	if (fork_child(keep_users, 3, 0))
+	if (mflag)
+		nusers = users.n;
+	if (fork_child(keep_users, 3, 0)) {
+		if (mflag)
+			list_processes();
 		list_orphans();
-	finish_child("/home", "list", 0);
+	}
+	finish_child(mflag ? "/proc" : "/home", "list", 0);
 	if (users.n == 0)
 		fatal("no passwd list and no homes");
 }
@@ -2123,7 +2846,7 @@ print_users(void)
 	size_t at = 0;
 
 	while (next_user(&at, &u))
-		if (is_wanted(&u))
+		if (is_wanted(&u) && at > nusers)
 			print_user_history(&u);
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
@@ -2163,7 +2886,7 @@ choose_format(const char *name)
 }
 
 static const char usage[] =
-    "usage: shhist [-aHq] [-f format] [-o columns] [-p passwd] [-r root] "
+    "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root] "
     "[-u user,...]\n"
     "              [file ...]\n";
 
@@ -2245,13 +2968,16 @@ main(int argc, char **argv)
 	int c, Hflag = 0;
 
 	start("shhist");
-	while ((c = getopt(argc, argv, "aHqf:o:p:r:u:hV")) != -1)
+	while ((c = getopt(argc, argv, "aHmqf:o:p:r:u:hV")) != -1)
 		switch (c) {
 		case 'a':
 			aflag = 1;
 			break;
 		case 'H':
 			Hflag = 1;
+			break;
+		case 'm':
+			mflag = 1;
 			break;
 		case 'q':
 			quiet = 1;
@@ -2280,6 +3006,8 @@ main(int argc, char **argv)
 		default:
 			usage_error(usage);
 		}
+	if (mflag && (rootfd != -1 || fflag != NULL || optind < argc))
+		usage_error(usage);
 	(void)choose_columns(columns, NDEFAULT, oflag);
 	row_tabs = count_tabs(oflag);
 	prepare();
