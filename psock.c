@@ -56,7 +56,9 @@ enum {
 	TEXT_MAX = 131072,	/* longest cmdline, path or cgroup kept */
 	MAX_FIELDS = 32,
 	PASSES = 3,		/* reads of a table, at most */
-	FORGED = 255,		/* entry.table of a row that is dropped */
+	/* entry.table of a socket that is in none, of a row that is dropped */
+	UNLISTED = 254,
+	FORGED = 255,
 	NONE = -1,
 };
 
@@ -191,6 +193,9 @@ static struct entry *entries;
 static size_t nentries, entries_room;
 static char *texts;
 static size_t texts_used, texts_room;
+
+static const struct holder **unlisted;	/* of sockets that are in no table */
+static size_t nunlisted, unlisted_room;
 
 /* Hash tables of index + 1 by inode. */
 static uint32_t *holder_buckets, *entry_buckets;
@@ -1521,7 +1526,9 @@ start_helper(void)
 	if (root != NULL || (needs & NEED_PROCESS) != 0 ||
 	    processes.count < WORTH_IT || pipe2(ends, O_CLOEXEC) == -1)
 		return;
-	(void)fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
+	/* So that it need not wait for us; root may have more. */
+	if (fcntl(ends[0], F_SETPIPE_SZ, 16 << 20) == -1)
+		(void)fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
 	pid = _Fork();
 	if (pid == 0) {
 		confine_psock();
@@ -1651,12 +1658,14 @@ same_facts(const struct entry *a, const struct entry *b)
 
 /*
  * Whether a is told already by b.  icmp6 lists IPv4 ping sockets as well
- * (seen on Linux 6.18).  In another read of the table a socket may have
- * got another address or state meanwhile.
+ * (seen on Linux 6.18).  In another read of the table, or since it was asked,
+ * a socket may have got another address or state.
  */
 static int
 is_told(const struct entry *a, const struct entry *b)
 {
+	if (a->inode != 0 && a->inode == b->inode && b->table == UNLISTED)
+		return 1;
 	if (a->inode != b->inode || a->netns != b->netns)
 		return 0;
 	if (a->inode == 0)
@@ -2938,7 +2947,7 @@ ask_socket(uint64_t inode, struct entry *e)
 	int fd, result = GONE;
 
 	*e = (struct entry){ .inode = inode, .netns = UINT32_MAX,
-	    .table = NTABLES };
+	    .table = UNLISTED };
 	for (h = first_holder(inode); h != NULL && root == NULL;
 	    h = next_holder(h->next, inode)) {
 		fd = borrow_socket(h);
@@ -2955,59 +2964,83 @@ ask_socket(uint64_t inode, struct entry *e)
 	return root != NULL ? REFUSED : result;
 }
 
-/* Whether this is the first holder of a socket that is in no table. */
-static int
-is_unlisted(const struct holder *h)
+/* Lists the sockets that are held but in no table, by their first holder. */
+static void
+find_unlisted(void)
 {
-	return find_entry(h->inode) == NULL && first_holder(h->inode) == h;
+	const struct holder *h;
+
+	for (h = holders; h < holders + nholders; h++) {
+		if (find_entry(h->inode) != NULL || first_holder(h->inode) != h)
+			continue;
+		unlisted = grow(unlisted, &unlisted_room, nunlisted,
+		    sizeof *unlisted);
+		unlisted[nunlisted++] = h;
+	}
 }
 
 /*
- * Marks for another read the tables that should have told of a socket that
- * is held.  Returns how many marks there are.
+ * Asks the unlisted.  One that no table should tell has its row by that; a
+ * table that should have told one is marked for another read.  Returns how
+ * many namespaces have marks.
  */
 static int
-mark_lost(void)
+ask_unlisted(void)
 {
 	const struct holder *h;
 	struct entry e;
-	uint32_t ns, i;
+	size_t i, lost = 0;
+	uint32_t ns;
+	unsigned bit;
 	int asked, marked = 0;
 
 	for (i = 0; i < nnamespaces; i++)
 		namespaces[i].want = namespaces[i].doubtful;
-	for (h = holders; h < holders + nholders; h++) {
-		if (!is_unlisted(h))
+	for (i = 0; i < nunlisted; i++) {
+		h = unlisted[i];
+		if (find_entry(h->inode) != NULL ||
+		    (asked = ask_socket(h->inode, &e)) == GONE)
 			continue;
-		asked = ask_socket(h->inode, &e);
+		bit = table_of(&e, asked == ASKED);
 		ns = asked == ASKED ? e.netns : tasks[h->task].netns;
-		if (asked != GONE && ns != UINT32_MAX)
-			namespaces[ns].want |= table_of(&e, asked == ASKED);
+		if (bit != 0 && ns != UINT32_MAX)
+			namespaces[ns].want |= bit;
+		if (bit != 0)
+			unlisted[lost++] = h;
+		else if (!some_tables)
+			add_entry(&e);
 	}
+	nunlisted = lost;
 	for (i = 0; i < nnamespaces; i++)
 		marked += namespaces[i].want != 0;
 	return marked;
 }
 
+/* Reads the namespaces that have marks; returns 0 where none was read. */
+static int
+read_marked(int pass)
+{
+	uint32_t i;
+	int found = 0;
+
+	for (i = 0; i < nnamespaces; i++)
+		if (namespaces[i].want == 0 || read_netns(i, pass))
+			found = 1;
+	return found;
+}
+
 static void
 read_namespaces(void)
 {
-	uint32_t i;
-	int pass, found = 0;
+	int pass;
 
 	if (!want_ownerless && nholders == 0)
 		return;
-	for (pass = 0; pass < PASSES; pass++) {
-		for (i = 0; i < nnamespaces; i++)
-			if (namespaces[i].want == 0 || read_netns(i, pass))
-				found = 1;
-		if (found == 0) {
-			read_only_netns();
-			return;
-		}
-		if (root != NULL || (pass + 1 < PASSES && !mark_lost()))
-			break;
-	}
+	if (!read_marked(0))
+		read_only_netns();
+	find_unlisted();
+	for (pass = 1; root == NULL && pass < PASSES && ask_unlisted(); pass++)
+		(void)read_marked(pass);
 }
 
 /* Tells of the tables that still disagree with net/protocols. */
@@ -3036,16 +3069,18 @@ add_unlisted(void)
 	const struct holder *h;
 	struct entry e;
 	unsigned bit;
+	size_t i;
 	int told;
 
-	for (h = holders; h < holders + nholders; h++) {
-		if (!is_unlisted(h))
+	for (i = 0; i < nunlisted; i++) {
+		h = unlisted[i];
+		if (find_entry(h->inode) != NULL)
 			continue;
 		told = ask_socket(h->inode, &e);
 		bit = told == ASKED ? table_of(&e, 1) : 0;
 		if (bit != 0 && e.netns != UINT32_MAX)
-			while (bit != 1u << e.table)
-				e.table--;
+			for (e.table = 0; bit != 1u << e.table; e.table++)
+				;
 		if (told != GONE && (bit != 0 || !some_tables))
 			add_entry(&e);
 	}
