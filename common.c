@@ -766,17 +766,26 @@ static const uint32_t architecture = AUDIT_ARCH_RISCV64;
 static const uint32_t architecture;
 #endif
 
-int
-confine(const int *calls, size_t n)
+/* Where the lower half of an argument is. */
+static uint32_t
+argument_at(int i)
 {
-	struct sock_filter code[MAX_CALLS + 6], *p = code;
+	return (uint32_t)(offsetof(struct seccomp_data, args) + 8u *
+	    (unsigned)i + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0));
+}
+
+int
+confine(const int *calls, size_t n, const struct condition *c, size_t m)
+{
+	struct sock_filter code[MAX_CALLS + 6], *p = code, *end;
 	struct sock_fprog program;
 	size_t i;
 
-	if (architecture == 0 || n > MAX_CALLS) {
+	if (architecture == 0 || n + 5 * m > MAX_CALLS) {
 		errno = ENOSYS;
 		return -1;
 	}
+	end = code + n + 5 * m + 5;	/* what allows */
 	*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, arch));
 	*p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
@@ -784,9 +793,22 @@ confine(const int *calls, size_t n)
 	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL);
 	*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, nr));
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++, p++)
+		*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		    (uint32_t)calls[i], (uint8_t)(end - p - 1), 0);
+	for (i = 0; i < m; i++, c++) {
+		*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr));
 		*p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    (uint32_t)calls[i], (uint8_t)(n - i), 0);
+		    (uint32_t)c->call, 0, 3);
+		*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    argument_at(c->argument));
+		*p++ = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K,
+		    c->mask);
+		*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
+		    c->value, (uint8_t)(end - p - 1), 0);
+		p++;
+	}
 	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL);
 	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
 	    SECCOMP_RET_ALLOW);

@@ -169,10 +169,16 @@ void reader_free(struct reader *);
  */
 void *grow(void *array, size_t *room, size_t count, size_t size);
 
+/* A system call that is allowed where (argument & mask) == value. */
+struct condition {
+	int call, argument;
+	uint32_t mask, value;
+};
+
 /*
  * confine: from now on the process can make only the n system calls listed
- * (numbers of this architecture); any other kills it.  Returns 0, or -1
- * with errno where the kernel has no seccomp or the architecture is not one
- * that the filter knows.
+ * (numbers of this architecture) and those that meet one of m conditions;
+ * any other kills it.  Returns 0, or -1 with errno where the kernel has no
+ * seccomp or the architecture is not one that the filter knows.
  */
-int confine(const int *calls, size_t n);
+int confine(const int *calls, size_t n, const struct condition *, size_t m);

@@ -25,6 +25,7 @@
 #include <linux/capability.h>
 #include <linux/if_packet.h>
 #include <linux/magic.h>
+#include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
@@ -34,7 +35,9 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -59,6 +62,7 @@ enum {
 	/* entry.table of a socket that is in none, of a row that is dropped */
 	UNLISTED = 254,
 	FORGED = 255,
+	GET_NETNS = 0x894C,	/* SIOCGSKNS, Linux 4.10 */
 	NONE = -1,
 };
 
@@ -538,47 +542,66 @@ static const struct column columns[] = {
 /* Privileges */
 
 /*
- * What psock asks of the kernel from here on; anything else kills it.  It
- * never writes but to its output, connects, signals, traces or executes.
+ * All that psock asks of the kernel once /proc is open and the helper runs;
+ * mounting a procfs and forking would make this list no sandbox.  Copies of
+ * others' sockets come into its hands, so what it is allowed is to look: it
+ * opens for reading alone, and writes to standard output and error alone.
  */
 static const int allowed_calls[] = {
-	SYS_read, SYS_write, SYS_close, SYS_openat, SYS_readlinkat,
-	SYS_getdents64, SYS_fcntl, SYS_ioctl, SYS_lseek, SYS_getxattr,
-	SYS_wait4, SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
-	SYS_getsockopt, SYS_getsockname, SYS_getpeername, SYS_fstat,
+	SYS_read, SYS_close, SYS_readlinkat, SYS_getdents64, SYS_fstat,
 	SYS_statx, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
-	SYS_mprotect,	/* musl's malloc, where brk fails */
-	SYS_exit, SYS_exit_group, SYS_rt_sigreturn,
+	SYS_exit_group, SYS_wait4,
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
-	/* What the libraries of a sanitizer's build need. */
-	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid,
-	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sched_yield,
-#ifdef SYS_open
-	SYS_open, SYS_readlink,
+#ifdef SYS_getrandom	/* and its malloc for a key */
+	SYS_getrandom,
 #endif
-#ifdef SYS_mmap
-	SYS_mmap,
-#endif
+	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd, SYS_getxattr,
+	SYS_getsockopt, SYS_getsockname, SYS_getpeername,
 #ifdef SYS_newfstatat
 	SYS_newfstatat,
 #endif
 #ifdef SYS_fstatat64	/* 32-bit machines */
-	SYS_fstatat64, SYS_fstat64, SYS_fcntl64, SYS__llseek, SYS_mmap2,
+	SYS_fstatat64, SYS_fstat64,
 #endif
-#ifdef SYS_socketcall
-	SYS_socketcall,
+#ifdef __SANITIZE_ADDRESS__
+	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid, SYS_sched_yield,
+	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_readlink, SYS_open,
+#endif
+};
+
+static const struct condition conditions[] = {
+	{ SYS_write, 0, UINT32_MAX, STDOUT_FILENO },
+	{ SYS_write, 0, UINT32_MAX, STDERR_FILENO },
+	{ SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY },
+	{ SYS_ioctl, 1, UINT32_MAX, GET_NETNS },
+	{ SYS_mprotect, 2, PROT_EXEC, 0 },	/* musl, where brk fails */
+#if defined(SYS_mmap2)
+	{ SYS_mmap2, 2, PROT_EXEC, 0 },
+#elif defined(__s390x__)		/* by a pointer to its arguments */
+	{ SYS_mmap, 0, 0, 0 },
+#else
+	{ SYS_mmap, 2, PROT_EXEC, 0 },
+#endif
+#ifdef SYS_socketcall	/* before Linux 4.3 */
+	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKOPT },
+	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKNAME },
+	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETPEERNAME },
 #endif
 };
 
 /*
- * Gives up the capabilities that reading /proc, entering namespaces and
- * copying descriptors do not need, and all other system calls.
+ * Gives up what it does not need: of root's capabilities it keeps those
+ * that let it open and list any /proc/PID (DAC_READ_SEARCH), follow its
+ * links and copy its descriptors (SYS_PTRACE), enter a network namespace
+ * (SYS_ADMIN), and ask a socket for its own (NET_ADMIN).  Not dumpable, its
+ * memory and its copies of sockets are for nobody else.
  */
 static void
 confine_psock(void)
 {
-	const uint32_t keep = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_NET_ADMIN |
-	    1u << CAP_SYS_PTRACE | 1u << CAP_SYS_ADMIN;
+	const uint32_t keep = root != NULL ? 1u << CAP_DAC_READ_SEARCH :
+	    1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE |
+	    1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN;
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2];
@@ -590,9 +613,11 @@ confine_psock(void)
 		memset(&caps[1], 0, sizeof caps[1]);
 		(void)syscall(SYS_capset, &head, caps);
 	}
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	/* Without seccomp it goes on as it is. */
 	(void)confine(allowed_calls, sizeof allowed_calls /
-	    sizeof *allowed_calls);
+	    sizeof *allowed_calls, conditions, sizeof conditions /
+	    sizeof *conditions);
 }
 
 /* Reading below /proc */
@@ -1498,9 +1523,10 @@ struct report {
 };
 
 static void
-send_report(int to, int pid)
+send_report(int pid)
 {
 	struct report r = { 0, 0, 0 };
+	ssize_t size;
 
 	ntasks = nholders = nrings = nnamespaces = nns_links = 0;
 	status = 0;
@@ -1508,8 +1534,10 @@ send_report(int to, int pid)
 	    nrings + nns_links == 0 && nnamespaces == 1 &&
 	    namespaces->inode != 0)
 		r = (struct report){ namespaces->inode, nholders, 1 };
-	if (write(to, &r, sizeof r) != sizeof r || (r.nholders > 0 &&
-	    write(to, holders, nholders * sizeof *holders) == -1))
+	/* A stop and SIGCONT make a write come back short. */
+	size = (ssize_t)(r.nholders * sizeof *holders);
+	if (write(STDOUT_FILENO, &r, sizeof r) != sizeof r ||
+	    (size > 0 && write(STDOUT_FILENO, holders, (size_t)size) != size))
 		_exit(1);
 }
 
@@ -1531,9 +1559,13 @@ start_helper(void)
 		(void)fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
 	pid = _Fork();
 	if (pid == 0) {
+		if (dup2(ends[1], STDOUT_FILENO) == -1)
+			_exit(1);
+		close(ends[0]);
+		close(ends[1]);
 		confine_psock();
 		for (i = processes.count / 4; i < processes.count; i++)
-			send_report(ends[1], processes.n[i]);
+			send_report(processes.n[i]);
 		_exit(0);
 	}
 	close(ends[1]);
@@ -2532,7 +2564,8 @@ add_linked_netns(void)
 		if (find_netns(l->inode) != UINT32_MAX)
 			continue;
 		if (l->path != NULL) {
-			fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+			fd = openat(AT_FDCWD, l->path,
+			    O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 		} else {
 			descriptor_path(path, sizeof path, &tasks[l->task],
 			    l->fd);
@@ -2608,7 +2641,8 @@ look_at_mount(char *line, size_t len)
 	if (field_is(&f[dash + 1], "nsfs") && want_ownerless &&
 	    parse_link(f[3].s, (ssize_t)f[3].len, "net:[", &inode) == 0)
 		add_ns_link(inode, 0, NONE, path);
-	if (strcmp(path, "/proc") == 0 && geteuid() != 0 && dash + 3 < n &&
+	if (strcmp(path, "/proc") == 0 && getauxval(AT_EUID) != 0 &&
+	    dash + 3 < n &&
 	    memmem(f[dash + 3].s, f[dash + 3].len, "hidepid=", 8) != NULL &&
 	    memmem(f[dash + 3].s, f[dash + 3].len, "hidepid=0", 9) == NULL)
 		warning("/proc: mounted with hidepid: processes of other "
@@ -2682,13 +2716,15 @@ read_mounts(void)
 		use_own_proc("something else is mounted over it", 1);
 	if (open_lines(&r, proc, "self/mountinfo") == -1) {
 		count_refusal("file", "mountinfo");
-		return;
+	} else {
+		while ((len = read_line(&r, '\n', &line)) != -1)
+			hidden += look_at_mount(line, (size_t)len);
+		close_lines(&r, "mountinfo");
 	}
-	while ((len = read_line(&r, '\n', &line)) != -1)
-		hidden += look_at_mount(line, (size_t)len);
-	close_lines(&r, "mountinfo");
 	if (hidden != 0)
 		use_own_proc("something is hidden by mounts below it", 0);
+	/* For getxattr(2), which takes no directory. */
+	(void)fchdir(proc);
 }
 
 /* Joining */
@@ -2773,7 +2809,6 @@ ask_state(int fd, struct entry *e, int connected)
 static uint32_t
 ask_netns(int fd)
 {
-	enum { GET_NETNS = 0x894C };	/* SIOCGSKNS, Linux 4.10 */
 	struct stat st;
 	int ns;
 
@@ -2786,7 +2821,6 @@ ask_netns(int fd)
 		close(ns);
 		return UINT32_MAX;
 	}
-	fcntl(ns, F_SETFD, FD_CLOEXEC);
 	return keep_netns(ns, st.st_ino);
 }
 
@@ -3329,11 +3363,8 @@ open_proc(void)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
 	close(dir);
-	if (root == NULL) {
+	if (root == NULL)
 		read_mounts();
-		/* For getxattr(2), which takes no directory. */
-		(void)fchdir(proc);
-	}
 }
 
 int

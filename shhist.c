@@ -1684,7 +1684,7 @@ confine_parser(void)
 	close_if_open(&procfd);
 	close_if_open(&idpipe);
 	close_if_open(&rootfd);
-	if (confine(allowed, sizeof allowed / sizeof *allowed) == -1 &&
+	if (confine(allowed, sizeof allowed / sizeof *allowed, NULL, 0) == -1 &&
 	    errno != ENOSYS && errno != EINVAL)
 		fatal("seccomp: %s", strerror(errno));
 }

@@ -28,6 +28,8 @@ static const struct {
 	{ "openat2", SYS_openat2 },
 	{ "statx", SYS_statx },
 	{ "setns", SYS_setns },
+	{ "prctl", SYS_prctl },
+	{ "capset", SYS_capset },
 };
 
 int

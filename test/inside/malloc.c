@@ -56,10 +56,3 @@ realloc(void *old, size_t n)
 	room -= 16;
 	return memcpy(p, old, room < n ? room : n);
 }
-
-/* Keeps "make helpers", which links each file of test/ alone, happy. */
-__attribute__((weak)) int
-main(void)
-{
-	return 2;
-}
