@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: ISC
 """Types the lines of a file into shells that run in a pty each, one line
-after each prompt, then writes the shells' pids to a file and keeps them
-until its own end; with -t it goes on typing the lines again and again.
-usage: shhist_hold.py [-c COUNT] [-t] LINES PIDS COMMAND..."""
+after each prompt, then prints the shells' pids and keeps them until its own
+end; with -t it goes on typing the lines again and again.
+usage: shhist_hold.py [-c COUNT] [-t] LINES COMMAND..."""
 import getopt
 import os
 import pty
@@ -33,15 +33,12 @@ shells = []
 for i in range(int(options.get('-c', 1))):
     pid, fd = pty.fork()
     if pid == 0:
-        os.execvp(arguments[2], arguments[2:])
+        os.execvp(arguments[1], arguments[1:])
     shells.append((pid, fd))
 for pid, fd in shells:
     until_prompt(fd)
     type_lines(fd, lines)
-with open(arguments[1] + '.new', 'w') as f:
-    for pid, fd in shells:
-        print(pid, file=f)
-os.rename(arguments[1] + '.new', arguments[1])
+print(*(pid for pid, fd in shells), flush=True)
 while '-t' in options:
     for line in lines:
         for pid, fd in shells:

@@ -19,10 +19,9 @@ setup() {
 }
 
 teardown() {
-	local pid
-
-	for pid in $(cat "$BATS_TEST_TMPDIR"/*.holder 2>/dev/null); do
-		kill "$pid" 2>/dev/null || :
+	for holder in "${holders[@]}"; do
+		kill "$holder" || :
+		wait "$holder" || :
 	done
 }
 
@@ -42,40 +41,35 @@ may_look() {
 		[ "$(cat "$scope")" -eq 0 ] || skip 'ptrace_scope forbids it'
 }
 
-# hold NAME [-c COUNT] [-t] LINES COMMAND...: types into the shell and keeps
-# it; its pid is in $pid, those of several are in NAME.
+# hold [-c COUNT] [-t] LINES COMMAND...: types into the shell and keeps it;
+# its pid is in $pid, those of several are in the array pids.
 hold() {
-	local name=$1 flags=()
+	local flags=() out
 
-	shift
 	while [[ $1 == -* ]]; do
 		flags+=("$1")
 		[ "$1" = -t ] || { flags+=("$2"); shift; }
 		shift
 	done
-	rm -f "$name"
-	python3 "$BATS_TEST_DIRNAME/shhist_hold.py" "${flags[@]}" "$1" \
-		"$name" env PS1='@@>#' PS2='@@>' "${@:2}" \
-		3>&- 2>"$name.errors" &
-	echo $! >"$name.holder"
-	until [ -e "$name" ]; do
-		kill -0 "$(cat "$name.holder")" || {
-			cat "$name.errors"
-			return 1
-		}
-		read -rt 0.05 <> <(:) || :
-	done
-	pid=$(head -n 1 "$name")
+	exec {out}< <(exec python3 "$BATS_TEST_DIRNAME/shhist_hold.py" \
+		"${flags[@]}" "$1" env PS1='@@>#' PS2='@@>' "${@:2}" \
+		3>&- 2>errors)
+	holders+=($!)
+	read -ra pids -u "$out" || {
+		cat errors
+		return 1
+	}
+	pid=${pids[0]}
 }
 
 bash_with() {
-	hold shell typed env "$@" bash --norc --noprofile
+	hold typed env "$@" bash --norc --noprofile
 }
 
-# held [PID]: the rows of this shell, in $output; command alone, as typed.
+# held: what $pid holds, in the file rows; backslashes are as they were typed.
 held() {
 	"$shhist" -qHm -o history_file,command >all || [ $? -eq 1 ]
-	sed -n "s/^\\/proc\\/${1-$pid}\\/[^\t]*\t//p" all |
+	sed -n "s/^\\/proc\\/$pid\\/[^\t]*\t//p" all |
 		sed 's/\\\\/\\/g' >rows
 }
 
@@ -113,10 +107,10 @@ held() {
 		for (j = int(rand() * rand() * 200); j > 0; j--)
 			s = s " " int(rand() * 1000)
 		print s } }' >typed
-	hold shell typed bash --norc --noediting
+	hold typed bash --norc --noediting
 	held
 	same "$(cat rows)" "$(tail -n 500 typed)"
-	hold shell typed env HISTSIZE=3000 bash --norc --noediting
+	hold typed env HISTSIZE=3000 bash --norc --noediting
 	held
 	same "$(cat rows)" "$(cat typed)"
 }
@@ -133,7 +127,7 @@ held() {
 	printf '%s\n' 'for i in 1 2' 'do echo ü € 😀' 'done' \
 		"echo 'a" "b'" $'echo \001\002\033[31m' $'echo \xff\xc3' \
 		'cat <<\END' 'text \' 'END' >typed
-	hold shell typed bash --norc --noediting
+	hold typed bash --norc --noediting
 	held
 	same "$(cat rows)" "$(printf '%s\n' \
 		'for i in 1 2; do echo ü € 😀; done' "echo 'a\\nb'" \
@@ -156,12 +150,12 @@ held() {
 	awk 'NR <= 200' typed >want
 	printf '%s\n' 'for i in 1 2\ndo echo ü € 😀\ndone' \
 		'echo \x83\xa2\xff' 'echo \\n more' >>want
-	hold shell typed env HISTSIZE=1000 zsh -f +Z
+	hold typed env HISTSIZE=1000 zsh -f +Z
 	held
 	same "$(cat rows)" "$(cat want)"
 	sed 's/hist_ring/hist_rang/g' "$(command -v zsh)" >other
 	chmod +x other
-	hold shell typed env HISTSIZE=1000 ./other -f +Z
+	hold typed env HISTSIZE=1000 ./other -f +Z
 	rm other
 	held
 	same "$(cat rows)" "$(cat want)"
@@ -170,13 +164,12 @@ held() {
 @test "ksh and mksh: a file that was removed" {
 	for shell in ksh mksh; do
 		need $shell
-		hold shell typed env HISTFILE="$HOME/file" HISTSIZE=500 $shell
+		hold typed env HISTFILE="$HOME/file" HISTSIZE=500 $shell
 		held
 		same "$(cat rows)" ''
 		rm file
 		held
 		same "$(cat rows)" "$(cat typed)"
-		kill "$(cat shell.holder)"
 	done
 }
 
