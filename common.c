@@ -21,7 +21,7 @@
 #include "common.h"
 
 enum {
-	OUTPUT_SIZE = 65536,
+	OUTPUT_SIZE = 262144,
 	READ_SIZE = 65536,
 	MESSAGE_SIZE = 1024,	/* a longer message is cut, marked "..." */
 	MAX_KINDS = 64,
@@ -106,25 +106,24 @@ steers(const char *str, size_t len)
 	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
 }
 
-/* The number of bytes at s that stand for themselves, eight at a time. */
+/*
+ * Copies the bytes at s that stand for themselves, up to the first that does
+ * not, and returns their number.  Up to n bytes at dst may be written.
+ */
 static size_t
-plain_length(const char *s, size_t n)
+copy_plain(char *dst, const char *s, size_t n)
 {
-	const uint64_t ones = UINT64_MAX / 0xff, highs = ones * 0x80;
-	uint64_t w, slash, del;
+	uint64_t marks;
 	size_t i;
 
-	for (i = 0; n - i >= sizeof w; i += sizeof w) {
-		memcpy(&w, s + i, sizeof w);
-		slash = w ^ ones * '\\';
-		del = w ^ ones * 0x7f;
-		/* A byte with a borrow or a high bit is looked at below. */
-		if (((w | (w - ones * 0x20) | (slash - ones) | (del - ones)) &
-		    highs) != 0)
-			break;
+	for (i = 0; n - i >= 8; i += 8) {
+		memcpy(dst + i, s + i, 8);
+		marks = mark_unplain(load_word(s + i));
+		if (marks != 0)
+			return i + first_marked(marks);
 	}
-	while (i < n && is_plain((unsigned char)s[i]))
-		i++;
+	for (; i < n && is_plain((unsigned char)s[i]); i++)
+		dst[i] = s[i];
 	return i;
 }
 
@@ -154,41 +153,21 @@ escape(char *dst, const char *s, size_t n)
 	char *out = dst;
 	size_t len;
 
-	while (n > 0) {
-		len = plain_length(s, n);
-		if (len == 0 && (unsigned char)*s >= 0x80) {
-			len = utf8_length(s, n);
-			if (steers(s, len))
-				len = 0;
-		}
-		if (len > 0) {
+	for (; n > 0; s += len, n -= len) {
+		len = copy_plain(out, s, n);
+		out += len;
+		if (len > 0)
+			continue;
+		len = utf8_length(s, n);
+		if (len > 1 && !steers(s, len)) {
 			memcpy(out, s, len);
 			out += len;
 		} else {
 			out += escape_byte(out, (unsigned char)*s);
 			len = 1;
 		}
-		s += len;
-		n -= len;
 	}
 	return (size_t)(out - dst);
-}
-
-int
-is_safe(const char *s, size_t n)
-{
-	size_t len;
-
-	for (; n > 0; s += len, n -= len) {
-		len = plain_length(s, n);
-		if (len > 0)
-			continue;
-		len = utf8_length(s, n);
-		if (len == 0 || steers(s, len) || (len == 1 && *s != '\\' &&
-		    *s != '\t' && *s != '\n'))
-			return 0;
-	}
-	return 1;
 }
 
 /* Writes all of s to fd.  Returns 0, or -1 with errno. */
@@ -209,40 +188,57 @@ write_all(int fd, const char *s, size_t n)
 	return 0;
 }
 
+static void
+write_out(const char *s, size_t n)
+{
+	if (write_all(STDOUT_FILENO, s, n) == -1)
+		fatal("standard output: %s", strerror(errno));
+}
+
 void
 flush_output(void)
 {
 	size_t n = output_used;
 
 	output_used = 0;
-	if (write_all(STDOUT_FILENO, output, n) == -1)
-		fatal("standard output: %s", strerror(errno));
+	write_out(output, n);
 }
 
+/* memcpy(3) for few bytes, where that of musl takes long to begin. */
+static void
+copy(char *dst, const char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; n - i >= 8; i += 8)
+		memcpy(dst + i, s + i, 8);
+	if (n >= 8)
+		memcpy(dst + n - 8, s + n - 8, 8);
+	else
+		for (; i < n; i++)
+			dst[i] = s[i];
+}
+
+/* The buffer is never left full, so that put_char need not look first. */
 void
 put_raw(const char *s, size_t n)
 {
-	size_t part;
-
-	while (n > 0) {
-		if (output_used == sizeof output)
-			flush_output();
-		part = sizeof output - output_used;
-		if (part > n)
-			part = n;
-		memcpy(output + output_used, s, part);
-		output_used += part;
-		s += part;
-		n -= part;
+	if (n >= sizeof output - output_used)
+		flush_output();
+	if (n >= sizeof output) {
+		write_out(s, n);
+		return;
 	}
+	copy(output + output_used, s, n);
+	output_used += n;
 }
 
 void
 put_char(char c)
 {
+	output[output_used++] = c;
 	if (output_used == sizeof output)
 		flush_output();
-	output[output_used++] = c;
 }
 
 void
@@ -298,7 +294,7 @@ put_field(const char *s, size_t n)
 			if (i < 4)
 				part = most - i;
 		}
-		if (sizeof output - output_used < 4 * part)
+		if (sizeof output - output_used <= 4 * part)
 			flush_output();
 		output_used += escape(output + output_used, s, part);
 		s += part;
@@ -632,6 +628,24 @@ grow(void *array, size_t *room, size_t count, size_t size)
 	return array;
 }
 
+/* memchr(3) for short lines, over which that of musl is slow. */
+static char *
+find(char *s, int c, size_t n)
+{
+	uint64_t w, marks;
+
+	for (; n >= 8; s += 8, n -= 8) {
+		w = load_word(s) ^ ONES * (unsigned char)c;
+		marks = (w - ONES) & ~w & HIGHS;
+		if (marks != 0)
+			return s + first_marked(marks);
+	}
+	for (; n > 0; s++, n--)
+		if (*s == (char)c)
+			return s;
+	return NULL;
+}
+
 /*
  * Moves fd past a hole of its file; returns how much to read at once, up to
  * the next hole.
@@ -693,7 +707,7 @@ skip_line(struct reader *r, int delim)
 	char *p;
 
 	do {
-		p = memchr(r->buf + r->start, delim, r->end - r->start);
+		p = find(r->buf + r->start, delim, r->end - r->start);
 		if (p != NULL) {
 			r->start = (size_t)(p - r->buf) + 1;
 			return;
@@ -702,35 +716,45 @@ skip_line(struct reader *r, int delim)
 	} while (fill(r));
 }
 
-ptrdiff_t
-read_line(struct reader *r, int delim, char **line)
+/* read_line for what is not whole in the buffer, too long or behind that. */
+static ptrdiff_t
+read_far_line(struct reader *r, int delim, char **line)
 {
 	size_t seen = 0, len;
 	char *p;
 
 	if (r->cut)
 		skip_line(r, delim);
-	r->cut = r->ended = 0;
-	for (;;) {
-		p = r->start + seen < r->end ? memchr(r->buf + r->start + seen,
-		    delim, r->end - r->start - seen) : NULL;
-		len = p != NULL ? (size_t)(p - r->buf) - r->start :
-		    r->end - r->start;
-		if (p != NULL || len > r->max)
-			break;
+	do {
+		len = r->end - r->start;
+		p = find(r->buf + r->start + seen, delim, len - seen);
 		seen = len;
-		if (!fill(r))
-			break;
-	}
+	} while (p == NULL && len <= r->max && fill(r));
 	if (p == NULL && len == 0)
 		return -1;
 	*line = r->buf + r->start;
-	r->cut = len > r->max;
+	if (p != NULL)
+		len = (size_t)(p - *line);
 	r->ended = p != NULL;
+	r->cut = len > r->max;
 	if (r->cut)
 		len = r->max;
-	r->start += len + (!r->cut && p != NULL);
+	r->start += len + (p != NULL && !r->cut);
 	return (ptrdiff_t)len;
+}
+
+ptrdiff_t
+read_line(struct reader *r, int delim, char **line)
+{
+	char *s = r->buf + r->start, *p;
+
+	p = find(s, delim, r->end - r->start);
+	if (p == NULL || r->cut || (size_t)(p - s) > r->max)
+		return read_far_line(r, delim, line);
+	r->start += (size_t)(p - s) + 1;
+	r->ended = 1;
+	*line = s;
+	return p - s;
 }
 
 size_t

@@ -5,9 +5,11 @@
  * and the exit status, strict numbers, lines of bounded length.
  */
 
+#include <endian.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * One column of the output.  print writes its field of the current row
@@ -116,10 +118,36 @@ void put_field(const char *, size_t n);
 size_t escape(char *dst, const char *src, size_t n);
 
 /*
- * is_safe: whether the n bytes at s are such as put_field and the ends of
- * rows and fields leave: nothing in them drives a terminal.
+ * Eight bytes at once, as a number whose lowest byte is the first of them.
+ * Where some are sought, the high bit of each of these is set and all others
+ * are not, up to the first; what is above it may be marked too.
  */
-int is_safe(const char *s, size_t n);
+#define ONES (UINT64_MAX / 0xff)
+#define HIGHS (ONES * 0x80)
+
+static inline uint64_t
+load_word(const char *s)
+{
+	uint64_t w;
+
+	memcpy(&w, s, sizeof w);
+	return le64toh(w);
+}
+
+/* first_marked: the number of the first byte that is marked. */
+static inline size_t
+first_marked(uint64_t marks)
+{
+	return (size_t)__builtin_ctzll(marks) / 8;
+}
+
+/* mark_unplain: marks all but printable ASCII, and the backslash. */
+static inline uint64_t
+mark_unplain(uint64_t w)
+{
+	return (w | (w - ONES * 0x20) | (w + ONES) |
+	    ((w ^ ONES * '\\') - ONES)) & HIGHS;
+}
 
 /*
  * utf8_length: length in bytes (1 to 4) of the well-formed UTF-8 character

@@ -237,10 +237,18 @@ is_digit(char c)
 static size_t
 digits(const char *s, size_t n)
 {
+	uint64_t w, marks;
 	size_t i;
 
-	for (i = 0; i < n && is_digit(s[i]); i++)
-		;
+	for (i = 0; n - i >= 8; i += 8) {
+		w = load_word(s + i);
+		marks = (w | (w - ONES * '0') |
+		    (w + ONES * (0x7f - '9'))) & HIGHS;
+		if (marks != 0)
+			return i + first_marked(marks);
+	}
+	while (i < n && is_digit(s[i]))
+		i++;
 	return i;
 }
 
@@ -397,13 +405,10 @@ starts(const char *s, size_t n, const char *prefix)
 static int
 is_stamp(const char *s, size_t n, const char *prefix)
 {
-	size_t len;
-
-	if (n == 0 || *s != *prefix)	/* nearly all lines, at once */
-		return 0;
-	len = strlen(prefix);
-	return n > len && is_digit(s[len]) && starts(s, n, prefix) &&
-	    digits(s + len, n - len) == n - len;
+	for (; *prefix != '\0'; prefix++, s++, n--)
+		if (n == 0 || *s != *prefix)
+			return 0;
+	return n > 0 && digits(s, n) == n;
 }
 
 /*
@@ -2285,7 +2290,8 @@ static struct {
 	void (*take)(const char *, size_t);	/* its whole rows */
 	size_t width;		/* TABs in each of them */
 	struct buffer row;	/* what is not a whole row yet */
-	size_t used, tabs;	/* of row, checked so far; in that */
+	size_t from, line;	/* of row: what take has not, a line begins */
+	size_t used, tabs;	/* of row, checked so far; in that line */
 } child;
 
 /*
@@ -2304,69 +2310,94 @@ row_character(const char *s, size_t n)
 	return len > 0 && escape(copy, s, len) == len ? len : 0;
 }
 
-/* The number of bytes at s that are neither controls nor above 0x7e. */
-static size_t
-harmless(const char *s, size_t n)
+/* At the end of a line: a message, or a row that is whole now. */
+static int
+end_line(size_t at)
 {
-	const uint64_t ones = UINT64_MAX / 0xff;
-	uint64_t w;
-	size_t i;
+	const char *s = child.row.s;
+	int message = s[child.line] == '\0';
 
-	for (i = 0; n - i >= sizeof w; i += sizeof w) {
-		memcpy(&w, s + i, sizeof w);
-		if (((w | (w - ones * 0x20) | ((w ^ ones * 0x7f) - ones)) &
-		    ones * 0x80) != 0)
-			break;
+	if (child.tabs != (message ? 0 : child.width))
+		return -1;
+	if (message) {
+		child.take(s + child.from, child.line - child.from);
+		if (at - child.line > 1)
+			send_message(s + child.line + 1, at - child.line);
+		child.from = at + 1;
 	}
-	while (i < n && s[i] >= 0x20 && s[i] < 0x7f)
-		i++;
-	return i;
+	child.line = at + 1;
+	child.tabs = 0;
+	return 1;
+}
+
+/*
+ * Looks at the character at; returns its length, 0 where the rest of it is
+ * to come, -1 where no line can hold it.
+ */
+static int
+look_at(size_t at)
+{
+	const char *s = child.row.s + at;
+	size_t left = child.row.n - at, len;
+
+	switch (*s) {
+	case '\t':
+		child.tabs++;
+		return 1;
+	case '\n':
+		return end_line(at);
+	case '\0':
+		return at == child.line ? 1 : -1;
+	}
+	len = row_character(s, left);
+	if (len == 0 && (left >= 4 || (unsigned char)*s < 0x80))
+		return -1;
+	return (int)len;
+}
+
+/* Looks at all that has come since; -1 where no line can hold it. */
+static int
+check_rows(void)
+{
+	const struct buffer *b = &child.row;
+	size_t i, at;
+	uint64_t marks;
+	int len;
+
+	for (i = child.used; i < b->n; i += 8) {
+		marks = b->n - i < 8 ? HIGHS >> 8 * (8 - (b->n - i)) :
+		    mark_unplain(load_word(b->s + i));
+		for (; marks != 0; marks &= marks - 1) {
+			at = i + first_marked(marks);
+			if (at < child.used)	/* inside a character */
+				continue;
+			len = look_at(at);
+			if (len < 1)
+				return len;
+			child.used = at + (size_t)len;
+		}
+	}
+	child.used = b->n;
+	return 0;
 }
 
 /*
  * Takes the lines that are whole and keeps what is left; -1 where the child
  * sent what no line can hold.  One that begins with a NUL is a message, an
- * empty message just a sign of life.  child.used is how far we looked.
+ * empty message just a sign of life.
  */
 static int
 forward_rows(void)
 {
 	struct buffer *b = &child.row;
-	size_t i = child.used, from = 0, line = 0, len;
-	int message;
 
-	for (;; i += len) {
-		i += harmless(b->s + i, b->n - i);
-		if (i == b->n)
-			break;
-		len = 1;
-		if (b->s[i] == '\t') {
-			child.tabs++;
-		} else if (b->s[i] == '\n') {
-			message = b->s[line] == '\0';
-			if (child.tabs != (message ? 0 : child.width))
-				return -1;
-			if (message) {
-				child.take(b->s + from, line - from);
-				if (i - line > 1)
-					send_message(b->s + line + 1, i - line);
-				from = i + 1;
-			}
-			line = i + 1;
-			child.tabs = 0;
-		} else if (b->s[i] != '\0' || i != line) {
-			len = row_character(b->s + i, b->n - i);
-			if (len == 0 && (b->n - i >= 4 ||
-			    (unsigned char)b->s[i] < 0x80))
-				return -1;
-			if (len == 0)	/* the rest of it is to come */
-				break;
-		}
-	}
-	child.take(b->s + from, line - from);
-	b->n -= line;
-	child.used = i - line;
-	memmove(b->s, b->s + line, b->n);
+	child.from = child.line = 0;
+	if (check_rows() == -1)
+		return -1;
+	child.take(b->s + child.from, child.line - child.from);
+	b->n -= child.line;
+	child.used -= child.line;
+	memmove(b->s, b->s + child.line, b->n);
 	return 0;
 }
 
