@@ -495,6 +495,36 @@ parse_bash(struct reader *r)
 	emit(text.s, text.n);
 }
 
+/*
+ * Tcsh writes a newline in a command behind a backslash, whatever is before
+ * that, and a stamp before every entry: so a line that ends in a backslash
+ * goes on unless a stamp follows.
+ */
+static void
+parse_tcsh(struct reader *r)
+{
+	char *line;
+	ptrdiff_t got;
+
+	while ((got = next_line(r, '\n', &line)) != -1) {
+		if (is_stamp(line, (size_t)got, "#+")) {
+			if (text.n > 0)
+				emit(text.s, text.n);
+			set_time(line + 2, (size_t)got - 2);
+			continue;
+		}
+		if (text.n > 0 && text.s[text.n - 1] == '\\') {
+			add("\n", 1);
+		} else {
+			if (text.n > 0)
+				emit(text.s, text.n);
+			entry.line = line_number;
+		}
+		add(line, (size_t)got);
+	}
+	emit(text.s, text.n);
+}
+
 static int
 is_utf8(const char *s, size_t n)
 {
@@ -941,7 +971,7 @@ static const struct format formats[] = {
 	{ "bash",	parse_bash,	NULL,	'\0',	NULL },
 	{ "zsh",	parse_zsh,	NULL,	'\0',	NULL },
 	{ "fish",	parse_fish,	NULL,	'\0',	NULL },
-	{ "tcsh",	parse_lines,	"#+",	'\0',	NULL },
+	{ "tcsh",	parse_tcsh,	NULL,	'\0',	NULL },
 	{ "ksh",	parse_ksh,	NULL,	'\0',	NULL },
 	{ "mksh",	parse_mksh,	NULL,	'\0',	NULL },
 	{ "plain",	parse_lines,	NULL,	'\0',	NULL },

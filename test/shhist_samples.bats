@@ -11,24 +11,19 @@ setup() {
 	load shhist_helper
 }
 
-# Each case of a format, with -f and as its name and content tell.
+# check FORMAT COUNT: each case of the format, with -f and as its name and
+# content tell.  A case is a file beside its note and its rows.
 check() {
-	local dir file count=0
+	local dir files count=0
 
-	for dir in "$samples/$1"/*/; do
-		for file in "$dir".[a-zA-Z]*_history "$dir".history \
-		    "$dir".Rhistory "$dir"*_history; do
-			[ -f "$file" ] || continue
-			"$shhist" -H -o time,command -f "$1" "$file" \
-				>"$BATS_TEST_TMPDIR/named"
-			diff "$dir/rows" "$BATS_TEST_TMPDIR/named"
-			"$shhist" -H -o time,command "$file" \
-				>"$BATS_TEST_TMPDIR/told"
-			diff "$dir/rows" "$BATS_TEST_TMPDIR/told"
-			count=$((count + 1))
-		done
+	for dir in "$samples/$1"/*; do
+		mapfile -t files < <(find "$dir" -type f ! -name note ! -name rows)
+		[ "${#files[@]}" -eq 1 ]
+		diff "$dir/rows" <("$shhist" -H -o time,command -f "$1" "${files[0]}")
+		diff "$dir/rows" <("$shhist" -H -o time,command "${files[0]}")
+		count=$((count + 1))
 	done
-	[ "$count" -ge "$2" ]
+	[ "$count" -eq "$2" ]
 }
 
 # format FORMAT TEXT ROWS...: the text, as for printf, in that format.
@@ -74,6 +69,11 @@ format() {
 	check psql 1
 }
 
+@test "the samples are of these formats and no other" {
+	same "$(cd "$samples" && printf '%s\n' *)" \
+		"$(printf '%s\n' bash fish ksh mksh plain psql tcsh zsh)"
+}
+
 @test "bash: only digits make a stamp" {
 	format bash '#1\na\n#2x\n#3\n' $'1\ta\\n#2x'
 }
@@ -84,6 +84,11 @@ format() {
 
 @test "zsh: what metafied bytes stand for" {
 	format zsh 'a\203\240\n\303\203\n' $'0\ta\\x80' $'0\t\303\203'
+}
+
+@test "tcsh: a backslash goes on where no stamp follows" {
+	format tcsh '#+7\n: "a\\\\\n\\\nb"\n#+8\n: a\\\\\n#+9\nc\nd\n' \
+		$'7\t: "a\\\\\\\\\\n\\\\\\nb"' $'8\t: a\\\\\\\\' $'9\tc' $'0\td'
 }
 
 @test "mksh: a number that comes again replaces its entry" {
