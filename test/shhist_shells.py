@@ -1,37 +1,419 @@
 # SPDX-License-Identifier: ISC
-"""Types lines from a file into a shell that runs in a pty, one after each
-prompt, and waits for its end.  usage: shhist_shells.py FILE COMMAND..."""
+"""Holds shhist to what a shell itself shows: types more than 200 commands
+into the real shell through a pty, lets it write its history, and compares the
+rows of that file with what a new shell shows that has read it.  Works in the
+current directory, which becomes HOME.  usage: shhist_shells.py SHHIST MODE"""
+import calendar
+import difflib
+import fcntl
+import itertools
 import os
 import pty
+import random
+import re
 import select
+import shutil
+import struct
+import subprocess
 import sys
+import termios
+import time
 
-PROMPT = b'@@>'
+# What is typed
+
+LINES = [
+    b'echo one', b'echo twice', b'echo twice',
+    b"echo 'quo\"tes'", b'echo "quo\'tes"', b'echo "a b"   c',
+    b'echo a\\\\', b'echo a\\\\\\\\', b"echo 'a\\'", b'echo "a\\\\"',
+    b'echo a \\  ', b'echo a\\\\ ', b'echo  a  \\\\  ', b'echo a  ',
+    b' echo blank', b'   echo blanks',
+    b'#123 comment', b'# comment', b'# 123', b'#123x', b'#+', b'#+1 x',
+    b': 1:2;x', b': 1700000000:0;ls', b': 1700000000:0; ls', b':;x',
+    b'- cmd: x', b'  when: 5', b'_HiStOrY_V2_', b'p123', b'1:5 x',
+    b'echo a\\040b', b'echo a\\nb', b'echo a\\tb', b'echo a\\x41b',
+    b'echo "<\\n>"', b'echo \\<\\\\n\\>', b'echo `:`', b'#$# yash history',
+    'echo ü € 😀 \u200b \u00a0'.encode(), 'echo \u202e \u2028'.encode(),
+    b'echo [a-z]*', b'echo {a,b}', b'echo ~', b'echo a=b',
+]
+CONTROLS = [
+    b": 'a\tb'", b'\t: leading', b': trailing\t', b": '\x1b[31mred\x1b[0m'",
+    b": '\x01 \x07 \x0b \x7f'", b": '\x1b]0;title\x07'", b": 'a\rb'",
+]
+# What is not UTF-8, or what zsh writes in another way.
+BYTES = [
+    b": '\xe9t\xe9'", b": '\xc3'", b": '\xfe\xf5 \xed\xa0\x80 \xc0\xaf'",
+    b": '\x80\x83\x84\x9f\xa0\xa1\xa2\xa3'", b": '\x83 '", b": '\x81\x82'",
+    b": '\xab\xcd\xff'", b": '\xc2\x83\xe9'",
+]
+BLOCKS = [
+    b'for i in 1 2\ndo\n\t: $i\ndone', b'for i in 1 2; do\n:\ndone',
+    b'if :; then\n:\nelse\n:\nfi', b'case x in\nx) : ;;\nesac',
+    b'cat <<END >/dev/null\na  b\n\ttab\\\nq\\\\\n#12 x\n\'\n$HOME\nEND',
+    b'cat <<"END" >/dev/null\n#17\nEND', b'f() {\n\n: body\n}',
+    b'echo a \\\nb', b'echo a \\\\\\\nb', b'echo "two\nlines"',
+    b"echo 'a\\\n\\\\\nb'", b"echo 'two\n\n\nlines'", b'{\n:\n}',
+    b'echo a &&\necho b', b'echo a |\ncat', b'(\n: 1:2;x\n)',
+]
+CSH_BLOCKS = [
+    b'foreach i (1 2)\n: $i\nend', b'if (1) then\n:\nendif',
+    b': one \\\ntwo', b": 'a\\\nb'", b": 'a\\\\\nb' c", b': "a\\\nb\\\nc"',
+    b'cat <<END >/dev/null\na\\\n#12 x\nEND',
+]
+FISH_BLOCKS = [
+    b'for i in 1 2\n    : $i\nend', b'if true\n:\nelse\n\n:\nend',
+    b'echo "two\nlines"', b"echo 'a\\\\\n\\\\\\\\\nb'", b'echo a \\\nb',
+    b'begin\n: - cmd\nend', b'echo a |\ncat', b"echo 'two\n\n\nlines'",
+    b"echo '- cmd: x\n  when: 7\n- cmd: y'",
+]
+LONG = b': ' + b'x' * 100000
 
 
-def until_prompt(fd):
-    seen = b''
-    while PROMPT not in seen:
-        if not select.select([fd], [], [], 20)[0]:
-            sys.exit('no prompt, but: %r' % seen[-200:])
-        part = os.read(fd, 65536)
-        if not part:
-            sys.exit('the shell ended')
-        seen += part
+def mixed(pieces):
+    """Commands of the pieces in many orders, the same at each run."""
+    chance = random.Random(5)
+    made = []
+    while len(made) < 190:
+        chosen = chance.choices(pieces, k=chance.randint(2, 9))
+        if sum(piece.endswith(b'"') for piece in chosen) % 2 == 0:
+            made.append(b': ' + chance.choice([b' ', b'']).join(chosen))
+    return made
 
 
-lines = open(sys.argv[1], 'rb').read().splitlines()
-pid, fd = pty.fork()
-if pid == 0:
-    os.execvp(sys.argv[2], sys.argv[2:])
-for line in lines:
-    until_prompt(fd)
-    os.write(fd, line + b'\n')
-until_prompt(fd)
-os.write(fd, b'exit\n')
-try:
-    while os.read(fd, 65536):
-        pass
-except OSError:
-    pass
-os.waitpid(pid, 0)
+PIECES = [b'\\\\', b"\\'", b'ab', b'\\ ', b'  ', b'\\n', b'\\\\n', b'\\x41',
+          'ü'.encode(), '€'.encode(), '😀'.encode(), b';:', b'#5', b'\\:',
+          b'1:0;', b'- cmd', b'="', b'"']
+MIXED = mixed(PIECES + [b"'\\'"])
+POSIX = LINES + CONTROLS + BYTES + BLOCKS + MIXED + [LONG]
+# A line editor takes a pasted CR as the end of the line.
+PASTED = [command for command in POSIX if b'\r' not in command]
+# In fish that quote is open, outer blanks go, what is told again moves.
+FISH = list({command.lstrip(): 0 for command in
+             LINES + FISH_BLOCKS + mixed(PIECES)
+             if command != b"echo 'a\\'" and command[-1:] != b' '})
+
+# How it is typed
+
+
+def canonical(command):
+    """For a terminal that itself edits lines of at most 4,095 bytes: ^V
+    before what steers it, ^D to hand over a part."""
+    keys = b''
+    for line in command.split(b'\n'):
+        for at in range(0, len(line), 4000):
+            keys += b'\x04' if at else b''
+            keys += re.sub(rb'[\0-\x08\x0a-\x1f\x7f]', b'\x16\\g<0>',
+                           line[at:at + 4000])
+        keys += b'\n'
+    return [keys]
+
+
+def lines(command):
+    return [line + b'\r' for line in command.split(b'\n')]
+
+
+def pasted_lines(command):
+    return [b'\x1b[200~' + line + b'\x1b[201~\r'
+            for line in command.split(b'\n')]
+
+
+def pasted(command):
+    return [b'\x1b[200~' + command + b'\x1b[201~\r']
+
+
+class Terminal:
+    """A program in a pty of its own."""
+
+    def __init__(self, argv, echo):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            mode = termios.tcgetattr(0)
+            if not echo:
+                mode[3] &= ~termios.ECHO
+            termios.tcsetattr(0, termios.TCSANOW, mode)
+            os.execvp(argv[0], argv)
+        size = struct.pack('HHHH', 50, 200, 0, 0)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, size)
+        os.set_blocking(self.fd, False)
+
+    def type(self, keys, mark):
+        """Types the keys, and reads up to the mark or the end."""
+        seen = b''
+        while keys or mark not in seen:
+            ready = select.select([self.fd], [self.fd] if keys else [], [],
+                                  20)
+            if ready[1]:
+                keys = keys[os.write(self.fd, keys[:1024]):]
+            elif not ready[0]:
+                sys.exit('silent after %r' % seen[-300:])
+            if ready[0]:
+                try:
+                    seen += os.read(self.fd, 65536)
+                except OSError:     # its last process has closed it
+                    return
+
+
+def type_all(mode, commands):
+    """Types each command, or each of its lines, when the shell asks."""
+    mark = b'\x1b[?2004h' if mode['keys'] in (pasted, pasted_lines) else b'@#>'
+    terminal = Terminal(mode['argv'], mode['keys'] is not canonical)
+    terminal.type(b'', mark)
+    for command in commands:
+        for keys in mode['keys'](command):
+            terminal.type(keys, mark)
+    terminal.type(b'exit\r', b'nothing but the end')
+    if os.waitpid(terminal.pid, 0)[1] & 0xff:
+        sys.exit('killed')
+
+# What a new shell shows: times (0 where it has none) and commands
+
+
+def output(argv, **env):
+    """Standard output of a command without a terminal."""
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, check=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          env=dict(os.environ, **env)).stdout
+
+
+def known(when, started):
+    """Entries without a time are as old as their reading to some shells."""
+    return int(when) if MODE['stamped'] or int(when) < started else 0
+
+
+def show_bash(file):
+    started = int(time.time())
+    text = output(['bash', '--norc', '-c', 'unset HISTFILE; set -o history; HISTSIZE=9999;'
+                   "HISTTIMEFORMAT=$'\\x1e%s\\x1f';"
+                   'history -r "$0"; history', file])
+    parts = re.split(rb'(?m)^ *\d+[* ] \x1e(\d+)\x1f', text)[1:]
+    return [(known(when, started), command[:-1])
+            for when, command in zip(parts[::2], parts[1::2])]
+
+
+def show_zsh(file):
+    """$history is as it was typed; fc -l has the times."""
+    started = int(time.time())
+    text = output(['zsh', '-f', '-i', '-c', 'zmodload zsh/parameter;'
+                   'HISTSIZE=9999; fc -R "$0"; print -s last;'
+                   'for n in ${(kn)history}; do print -rN -- "$history[$n]";'
+                   'done; fc -lnt %s 1', file])
+    commands = text.split(b'\0')
+    times = [known(line.split()[0], started)
+             for line in commands.pop().split(b'\n')[:-2]]
+    assert len(times) == len(commands)
+    return list(zip(times, commands))
+
+
+def show_fish(_):
+    text = output(['fish', '-c', 'history search --null --reverse '
+                   '--show-time="%s "'])
+    parts = (entry.split(b' ', 1) for entry in text.split(b'\0')[:-1])
+    return [(int(when), command) for when, command in parts]
+
+
+def show_ksh(file):
+    """In what fc -l shows, lines that go on are indented."""
+    shutil.copy(file, 'copy')   # these shells write to it
+    text = output([MODE['argv'][0], '-i', '-c', 'print -s last; fc -l 1'],
+                  HISTFILE='copy')
+    commands = re.split(rb'(?m)^ *\d+\t', text)[1:]
+    if commands[-1].endswith(b'fc -l 1\n'):
+        commands.pop()
+    return [(0, c[:-1].replace(b'\n\t', b'\n')) for c in commands]
+
+
+def show_tcsh(file):
+    text = output(['tcsh', '-f', '-c', 'set history=9999; history -L %s;'
+                   'history -hT' % file])
+    parts = re.split(rb'(?m)^#\+(\d+)\n', text)[1:]
+    return [(int(when), command[:-1])
+            for when, command in zip(parts[::2], parts[1::2])]
+
+
+def show_ash(file):
+    """It reads its file for a terminal alone."""
+    shutil.copy(file, 'copy')
+    os.environ['HISTFILE'] = 'copy'
+    type_all(MODE, [b'history >shown'])
+    with open('shown', 'rb') as shown:
+        return [(0, re.sub(rb'^ *\d+ ', b'', line[:-1])) for line in shown][:-1]
+
+
+def show_yash(file):
+    shutil.copy(file, 'copy')
+    text = output(['yash', '--norcfile', '-i', '-c', 'fc -lv 1'],
+                  HISTFILE='copy', TZ='UTC')
+    entries = (line.split(b'\t', 2)[1:] for line in text[:-1].split(b'\n'))
+    return [(calendar.timegm(time.strptime(when.decode())), command)
+            for when, command in entries]
+
+# The differences there may be: what each shell would make of shhist's rows
+
+
+def same(rows):
+    return rows
+
+
+def bash_shows(rows):
+    """A line that merely begins as a stamp does is one to bash."""
+    shown, pending = [], 0
+    for when, command in rows:
+        first, *rest = re.split(rb'(?m)^#(\d+).*\n?', command)
+        parts = [(when or pending, first)]
+        parts += zip(map(int, rest[::2]), rest[1::2])
+        shown += [(when, re.sub(rb'\n\Z', b'', part))
+                  for when, part in parts if part]
+        pending = 0 if parts[-1][1] else parts[-1][0]
+    return shown
+
+
+def fish_shows(rows):
+    """It takes a command "- cmd: x" for an old fault, and removes that."""
+    return [(when, no_cmd(command)) for when, command in rows]
+
+
+def no_cmd(command):
+    return re.sub(rb'\A(- cmd: )+', b'', command)
+
+
+def ash_shows(rows):
+    """What is longer than its line editor can hold is cut."""
+    return [(when, command[:1023]) for when, command in rows]
+
+
+def ksh93_shows(rows):
+    """The line of 100 KB was undone."""
+    return [row for row in rows if row[1] != LONG]
+
+
+def tcsh_shows(rows):
+    """It reads no comments."""
+    return [row for row in rows if not row[1].startswith(b'#')]
+
+# What each shell keeps of a line that is typed
+
+
+def squeeze(command):
+    return b''.join(command.split())
+
+
+def no_blank(command):
+    return command if command[0] not in b' \t' else None
+
+
+# The shells.  Keys of a mode: how to start it (with LC_ALL, HOME, PS1, PS2,
+# HISTFILE), file: what it writes, commands: what is typed, keys: and how,
+# append: what is added to the file since it cannot be typed, show: what a new
+# shell shows, differs: how this may differ from shhist's rows, kept: what it
+# makes of a typed line.
+
+BASH = dict(argv=['bash', '--norc', '--noediting'], file='.bash_history',
+            env=dict(HISTCONTROL=''), show=show_bash, differs=bash_shows)
+ZSH = dict(argv=['zsh', '-di', '-o', 'nozle'], file='.zsh_history',
+           env=dict(SAVEHIST='5000'), rc=('.zshrc', '\n'), show=show_zsh)
+KSH = dict(argv=['ksh93', '+o', 'vi', '+o', 'emacs'], file='.sh_history',
+           show=show_ksh, differs=ksh93_shows, kept=bytes.rstrip)
+MKSH = dict(argv=['mksh', '+o', 'vi', '+o', 'emacs'], file='.mksh_history',
+            show=show_ksh, kept=no_blank)
+STAMPS = dict(BASH, stamped=True,
+              env=dict(BASH['env'], HISTTIMEFORMAT='%s '))
+EXTENDED = dict(ZSH, stamped=True,
+                argv=ZSH['argv'] + ['-o', 'extendedhistory'])
+MODES = {
+    'bash': BASH,
+    'bash-stamps': STAMPS,
+    'bash-lines': dict(BASH, argv=BASH['argv'] + ['+O', 'cmdhist']),
+    'bash-pasted': dict(
+        STAMPS, argv=['bash', '--norc', '-O', 'lithist'],
+        env=dict(STAMPS['env'], PS2='@#>', TERM='vt100'),
+        keys=pasted_lines, commands=PASTED),
+    'zsh': ZSH,
+    'zsh-extended': EXTENDED,
+    'zsh-share': dict(
+        EXTENDED, argv=EXTENDED['argv'] + ['-o', 'sharehistory']),
+    'zsh-append': dict(ZSH, argv=ZSH['argv'] + ['-o', 'incappendhistory']),
+    'zsh-append-time': dict(
+        EXTENDED, argv=EXTENDED['argv'] + ['-o', 'incappendhistorytime']),
+    'zsh-pasted': dict(
+        ZSH, argv=['zsh', '-di'],
+        env=dict(ZSH['env'], PS2='@#>', TERM='vt100'),
+        keys=pasted_lines, commands=PASTED),
+    'fish': dict(
+        argv=['fish'], file='.local/share/fish/fish_history', show=show_fish,
+        rc=('.config/fish/config.fish', 'set -g fish_greeting\n'
+            'function fish_prompt; echo -n "@#>"; end\n'),
+        keys=pasted, commands=FISH, differs=fish_shows, kept=no_cmd,
+        append=b''.join(b'- cmd: %s\n  when: 1700000000\n' % c
+                        for c in CONTROLS + BYTES + [LONG])),
+    'ksh93': KSH,
+    'mksh': MKSH,
+    'tcsh': dict(
+        argv=['tcsh'], file='.history', show=show_tcsh, differs=tcsh_shows,
+        rc=('.tcshrc', 'set history=5000 savehist=5000 noglob\n'
+            "unset edit autologout\nset prompt='@#>' prompt2='> '\n"),
+        commands=LINES + CONTROLS + CSH_BLOCKS + MIXED + [LONG], kept=squeeze,
+        append=b''.join(b'#+1700000000\n%s\n' % c for c in BYTES)),
+    'busybox-ash': dict(
+        argv=['busybox', 'ash'], file='.ash_history', env=dict(PS2='@#>'),
+        show=show_ash, differs=ash_shows,
+        commands=LINES + BLOCKS + MIXED, keys=lines,
+        append=b''.join(c + b'\n' for c in CONTROLS + BYTES + [LONG])),
+    'yash': dict(
+        argv=['yash', '+o', 'vi', '+o', 'emacs'], file='.yash_history',
+        rc=('.yashrc', "PS1='@#>' PS2='> '\n"), show=show_yash,
+        commands=[c for c in POSIX if c not in BYTES + [LONG]]),
+}
+MODE = dict(dict(env={}, rc=('.rc', ''), stamped=False, commands=POSIX, keys=canonical,
+                 append=b'', differs=same, kept=same), **MODES[sys.argv[2]])
+
+# The comparison
+
+
+def unescape(field):
+    names = {b't': b'\t', b'n': b'\n', b'r': b'\r', b'\\': b'\\'}
+    return re.sub(rb'\\(x..|.)', lambda match: names.get(match[1]) or
+                  bytes([int(match[1][1:], 16)]), field)
+
+
+def read_rows(file):
+    rows = output([sys.argv[1], '-H', '-o', 'time,command', file])
+    return [(int(when), unescape(command)) for when, command in
+            (row.split(b'\t') for row in rows.splitlines())]
+
+
+def fail_unless_same(one, other, names):
+    diff = [line[:200] for line in difflib.unified_diff(
+        *([repr(x) for x in side] for side in (one, other)), *names, n=0)]
+    if diff:
+        sys.exit('\n'.join(diff[:40]))
+
+
+def fail_if_missing(rows):
+    """Holds the rows to the commands typed on one line."""
+    typed = [c for c, _ in itertools.groupby(MODE['commands'])
+             if b'\n' not in c and MODE['kept'](c)]
+    kept = iter([MODE['kept'](command) for _, command in rows])
+    missing = [c for c in typed if MODE['kept'](c) not in kept]
+    if missing:
+        sys.exit('typed, but not in its place: %r' % missing[0][:200])
+
+
+def main():
+    os.environ.update(HOME=os.getcwd(), TERM='dumb', LC_ALL='C.UTF-8', ENV='',
+                      PS1='@#>', PS2='> ', HISTSIZE='5000',
+                      HISTFILE=MODE['file'])
+    os.environ.update(MODE['env'])
+    name, text = MODE['rc']
+    os.makedirs(os.path.dirname(name) or '.', exist_ok=True)
+    with open(name, 'w') as file:
+        file.write(text)
+    assert len(MODE['commands']) >= 200
+    type_all(MODE, MODE['commands'])
+    with open(MODE['file'], 'ab') as file:
+        file.write(MODE['append'])
+    rows = read_rows(MODE['file'])
+    fail_unless_same(MODE['differs'](rows), MODE['show'](MODE['file']),
+                     ('shhist', 'shown'))
+    fail_if_missing(rows)
+
+
+main()
