@@ -1669,6 +1669,9 @@ static const int allowed[] = {
 	SYS_read, SYS_pread64, SYS_write, SYS_close, SYS_exit_group,
 	SYS_brk, SYS_munmap, SYS_mremap,
 	SYS_madvise, SYS_mprotect,	/* musl's free and malloc */
+#ifdef SYS_getrandom	/* glibc's first malloc */
+	SYS_getrandom,
+#endif
 #ifdef SYS_mmap
 	SYS_mmap,
 #endif
@@ -1682,7 +1685,7 @@ static const int allowed[] = {
 	SYS__llseek,
 #endif
 #ifdef __SANITIZE_ADDRESS__
-	SYS_futex, SYS_getpid, SYS_getrandom, SYS_gettid,
+	SYS_futex, SYS_getpid, SYS_gettid,
 	SYS_rt_sigprocmask, SYS_sched_yield, SYS_sigaltstack, SYS_writev,
 #endif
 };
@@ -2420,15 +2423,15 @@ static int
 forward_rows(void)
 {
 	struct buffer *b = &child.row;
+	int wrong;
 
 	child.from = child.line = 0;
-	if (check_rows() == -1)
-		return -1;
+	wrong = check_rows();
 	child.take(b->s + child.from, child.line - child.from);
 	b->n -= child.line;
 	child.used -= child.line;
 	memmove(b->s, b->s + child.line, b->n);
-	return 0;
+	return wrong;
 }
 
 /* Takes what the child has to say; -1 where it says what it may not. */
