@@ -1,120 +1,812 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Fuzzes what psock parses of /proc.  The first byte of the input chooses
- * the table, or stat, status, cgroup, mountinfo, a link, the columns; the
- * rest is the file.  Whatever it holds, the rows that come of it must have
- * their columns and no byte that drives a terminal.
+ * Fuzzes what psock parses of /proc: each table, stat, status, cgroup,
+ * cmdline, links, mountinfo, net/protocols, net/sockstat, the files that name
+ * interfaces; and the lists of -o, -p and -t, escapes and addresses.
+ *
+ * What is checked on every input: reads of any size give the same rows; a
+ * row has all its fields and drives no terminal; it names no inode but one of
+ * the input or one that is held; the entries, written as the kernel writes
+ * them, give the same rows again.
  */
 
-#define main psock_main
-#include "../../psock.c"
-#undef main
+#include "harness.h"
+_Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 &&
+    LINE_MAX_BYTES == 400 && TEXT_MAX == 192, "test/fuzz/build");
 
-#include "rows.h"
+enum { WIDTH = DEFAULT_COLUMNS + 5 };
+
+/* What this process holds, so that rows are joined. */
+static const uint64_t held_inodes[] = { 1569, 1573, 77 };
+static struct bytes first, kernels;
 
 static void
-fuzz_table(size_t table, size_t width)
+put_format(struct bytes *b, const char *fmt, ...)
 {
-	const struct nettable *t = &nettables[table];
-	const struct entry blank = { .family = t->family,
-	    .protocol = t->protocol, .type = t->type,
-	    .table = (uint8_t)table };
-	struct reader r = { .fd = memory, .max = LINE_MAX_BYTES };
-	struct tally tally = { 0 };
-	int place[MAX_WANTED];
+	char line[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	put(b, line, (size_t)n);
+}
+
+/* The file name as psock looks for it: one directory after the other. */
+static const char *
+last_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash != NULL ? slash + 1 : file;
+}
+
+static void
+choose_all(void)
+{
+	needs = choose_columns(columns, DEFAULT_COLUMNS,
+	    "+type,owner,rx_queue,tx_queue,interface");
+}
+
+static void
+show_table(const char *s, size_t n, size_t table, int unlisted)
+{
+	struct tally tally;
+
+	begin();
+	serve(last_name(nettables[table].file), s, n);
+	nentries = texts_used = 0;
+	memset(entry_buckets, 0, (entry_mask + 1) * sizeof *entry_buckets);
+	read_table(DIRECTORY, table, 0, 0, &tally);
+	settle_forgeries();
+	if (unlisted)
+		add_unlisted();
+	print_entries();
+	end();
+}
+
+static void
+put_hex_address(struct bytes *b, const struct entry *e,
+    const unsigned char *address, uint32_t port)
+{
+	uint32_t word;
+	size_t i;
+
+	for (i = 0; i < (e->family == AF_INET ? 4 : 16); i += 4) {
+		memcpy(&word, address + i, 4);
+		put_format(b, "%08X", word);
+	}
+	put_format(b, ":%04X ", port);
+}
+
+static void
+put_inet(struct bytes *b, const struct entry *e)
+{
+	put_format(b, "%4u: ", e->number);
+	put_hex_address(b, e, e->local, e->local_port);
+	put_hex_address(b, e, e->remote, e->remote_port);
+	put_format(b, "%02X %08X:%08X 00:00000000 00000000 %5u        0 %lu "
+	    "1 0000000000000000 0\n", e->state, e->tx_queue, e->rx_queue,
+	    e->owner, e->inode);
+}
+
+static void
+put_unix(struct bytes *b, const struct entry *e)
+{
+	int listens = e->state == STATE_UNIX + 5;
+
+	put_format(b, "%016x: %08X %08X %08X %04X %02X %5lu", 0, 2, 0,
+	    listens ? 0x10000 : 0, e->type,
+	    listens ? 1 : e->state - STATE_UNIX, e->inode);
+	if (e->text_len > 0)
+		put_text(b, " ");
+	put(b, text_of(e), e->text_len);
+	put_text(b, "\n");
+}
+
+static void
+put_packet(struct bytes *b, const struct entry *e)
+{
+	put_format(b, "%016x 3      %-4d %04x   %-5.*s 1 %-6u %-6u %-6lu\n",
+	    0, e->type, e->protocol, e->text_len > 0 ? e->text_len : 1,
+	    e->text_len > 0 ? text_of(e) : "0", e->rx_queue, e->owner,
+	    e->inode);
+}
+
+static void
+put_netlink(struct bytes *b, const struct entry *e)
+{
+	put_format(b, "%016x %-3d %-10u %08x %-8u %-8d %-5d %-8d %-8d %-8lu\n",
+	    0, e->protocol, 0, 0, e->rx_queue, 0, 0, 2, 0, e->inode);
+}
+
+static void
+put_address(struct bytes *b, const struct entry *e,
+    const unsigned char *address)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	must(inet_ntop(e->family, address, text, sizeof text) != NULL,
+	    "an address");
+	put_format(b, "*%s ", text);
+}
+
+static void
+put_endpoint(struct bytes *b, const struct entry *e)
+{
+	put_format(b, "%8x %8x %-3d %-3d %-4d %-5u %5u %5lu ", 0, 0,
+	    e->type == SOCK_STREAM ? 2 : 0, e->state == STATE_SCTP + 8 ? 10 :
+	    e->state == STATE_SCTP + 3 ? 1 : 0, 1, e->local_port, e->owner,
+	    e->inode);
+	put_address(b, e, e->local);
+	put_text(b, "\n");
+}
+
+static void
+put_association(struct bytes *b, const struct entry *e)
+{
+	put_format(b, "%8x %8x %-3d %-3d %-2d %-4d %4d %8d %8d %7u %5lu "
+	    "%-5u %5u ", 0, 0, e->type == SOCK_STREAM ? 2 : 0, 1,
+	    e->state - STATE_SCTP, 0, 3, 0, 0, e->owner, e->inode,
+	    e->local_port, e->remote_port);
+	put_address(b, e, e->local);
+	put_text(b, "<-> ");
+	put_address(b, e, e->remote);
+	put_format(b, "\t%8u %5d %5d\n", 30000, 10, 10);
+}
+
+/* How the kernel writes a table of each parser. */
+static const struct {
+	int (*parse)(const struct nettable *, struct entry *,
+	    const struct field *, size_t, const int *);
+	const char *file;	/* null: any */
+	const char *header;
+	void (*put)(struct bytes *, const struct entry *);
+} writers[] = {
+	{ parse_inet, NULL, "  sl  local_address rem_address   st tx_queue "
+	    "rx_queue tr tm->when retrnsmt   uid  timeout inode ref\n",
+	    put_inet },
+	{ parse_unix, NULL, "Num       RefCount Protocol Flags    Type St "
+	    "Inode Path\n", put_unix },
+	{ parse_packet, NULL, "sk               RefCnt Type Proto  Iface R "
+	    "Rmem   User   Inode\n", put_packet },
+	{ parse_netlink, NULL, "sk               Eth Pid        Groups   Rmem"
+	    "     Wmem     Dump  Locks    Drops    Inode\n", put_netlink },
+	{ parse_sctp, "sctp/eps", " ENDPT     SOCK   STY SST HBKT LPORT   UID "
+	    "INODE LADDRS\n", put_endpoint },
+	{ parse_sctp, "sctp/assocs", " ASSOC     SOCK   STY SST ST HBKT "
+	    "ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> "
+	    "RADDRS HBINT INS OUTS\n", put_association },
+};
+
+/* Writes what was read as the kernel would. */
+static void
+write_table(const struct nettable *t)
+{
+	const struct entry *e;
+	size_t i = 0;
+
+	while (writers[i].parse != t->parse || (writers[i].file != NULL &&
+	    strcmp(writers[i].file, t->file) != 0))
+		i++;
+	kernels.n = 0;
+	put_text(&kernels, writers[i].header);
+	for (e = entries; e < entries + nentries; e++)
+		if (e->table < NTABLES)
+			writers[i].put(&kernels, e);
+}
+
+/* The third field of each row is in the input, or held, or 0. */
+static void
+check_inodes(const char *s, size_t n)
+{
+	const char *row_at = out.s, *lf, *p;
+	size_t i, len;
+
+	for (; row_at < out.s + out.n; row_at = lf + 1) {
+		lf = memchr(row_at, '\n', (size_t)(out.s + out.n - row_at));
+		p = strchr(strchr(row_at, '\t') + 1, '\t') + 1;
+		len = strcspn(p, "\t");
+		for (i = 0; i < 3; i++)
+			if (strtoull(p, NULL, 10) == held_inodes[i])
+				break;
+		must(i < 3 || *p == '0' || memmem(s, n, p, len) != NULL,
+		    "an inode that the input names");
+	}
+}
+
+/* A table that is cut has the first rows of the whole one, no other. */
+static void
+check_cut(const char *s, size_t n, int table)
+{
+	show_table(s, n, (size_t)table, 0);
+	first.n = 0;
+	put(&first, out.s, out.n);
+	show_table(s, n * 2654435761u % (n + 1), (size_t)table, 0);
+	must(out.n <= first.n && memcmp(out.s, first.s, out.n) == 0,
+	    "the first rows");
+}
+
+static void
+fuzz_table(const char *s, size_t n, int table)
+{
+	chunks = 0;
+	show_table(s, n, (size_t)table, 1);
+	check_rows(&out, WIDTH);
+	check_inodes(s, n);
+	first.n = 0;
+	put(&first, out.s, out.n);
+	chunks = (uint32_t)n + 1;
+	show_table(s, n, (size_t)table, 1);
+	must(same(&first, &out), "the same rows whatever the reads");
+	write_table(&nettables[table]);
+	show_table(kernels.s, kernels.n, (size_t)table, 1);
+	must(same(&first, &out), "the same rows as the kernel writes them");
+	if (n % 4 == 0 && nettables[table].family != AF_UNIX)
+		check_cut(s, n, table);
+}
+
+/*
+ * An input as the names of unix sockets, parted by its first byte.  A name
+ * with a line that looks like a row cannot come back.
+ */
+static void
+check_names(const char *s, size_t n, int table)
+{
+	const char *end = s + n, *next;
+	char row_text[64];
+	size_t len, i;
+
+	kernels.n = first.n = 0;
+	put_text(&kernels, "Num RefCount Protocol Flags Type St Inode Path\n");
+	for (i = 1000; n > 0 && s < end; s = next, i++) {
+		next = memchr(s + 1, *(end - n), (size_t)(end - s - 1));
+		if (next == NULL)
+			next = end;
+		len = (size_t)(next - s) - 1;
+		if (len > UNIX_NAME_MAX || memchr(s + 1, ':', len) != NULL)
+			continue;
+		put_format(&kernels, "%016x: %08X %08X %08X %04X %02X %5zu%s",
+		    0, 2, 0, 0x10000, 1, 1, i, len > 0 ? " " : "");
+		put(&kernels, s + 1, len);
+		put_text(&kernels, "\n");
+		snprintf(row_text, sizeof row_text, "%zu\t", i);
+		put_text(&first, row_text);
+		put_escaped(&first, s + 1, len);
+		put_text(&first, "\n");
+	}
+	(void)choose_columns(columns, DEFAULT_COLUMNS, "socket,path");
+	show_table(kernels.s, kernels.n, (size_t)table, 0);
+	choose_all();
+	must(same(&first, &out), "the names come back");
+}
+
+static void
+fuzz_unix(const char *s, size_t n, int table)
+{
+	fuzz_table(s, n, table);
+	check_names(s, n, table);
+}
+
+/* What the columns of a process show. */
+static struct details
+show_details(const char *file, const char *s, size_t n, unsigned need)
+{
+	struct details *d, copy;
+	struct text *texts_of[5], *t;
+	size_t i;
+
+	begin();
+	serve(file, s, n);
+	needs = need;
+	d = read_details(DIRECTORY, DIRECTORY);
+	copy = *d;
+	tasks[0].details = d;
+	row = &(struct entry){ 0 };
+	row_task = tasks;
+	row_holder = holders;
+	(void)choose_columns(columns, DEFAULT_COLUMNS,
+	    "comm,exe,cwd,cmdline,uid,ppid,start_time,cgroup");
+	print_row();
+	end();
+	texts_of[0] = &copy.comm;
+	texts_of[1] = &copy.exe;
+	texts_of[2] = &copy.cwd;
+	texts_of[3] = &copy.cmdline;
+	texts_of[4] = &copy.cgroup;
+	for (i = 0; i < 5; i++) {
+		t = texts_of[i];
+		must(t->len <= TEXT_MAX, "a text that is bounded");
+		free(t->s);
+	}
+	free(d);
+	tasks[0].details = NULL;
+	return copy;
+}
+
+static void
+both_reads(const char *file, const char *s, size_t n, unsigned need)
+{
+	chunks = 0;
+	(void)show_details(file, s, n, need);
+	check_rows(&out, 8);
+	first.n = 0;
+	put(&first, out.s, out.n);
+	chunks = (uint32_t)n + 1;
+	(void)show_details(file, s, n, need);
+	must(same(&first, &out), "the same row whatever the reads");
+}
+
+/* The row is these fields, the text escaped. */
+static void
+must_show(const char *before, const char *s, size_t n, const char *behind)
+{
+	first.n = 0;
+	put_text(&first, before);
+	put_escaped(&first, s, n);
+	put_text(&first, behind);
+	must(same(&first, &out), "what the kernel was told comes back");
+}
+
+/* Any name comes back, whatever is in it. */
+static void
+fuzz_stat(const char *s, size_t n, int unused)
+{
+	(void)unused;
+	both_reads("stat", s, n, NEED_STAT | NEED_COMM);
+	if (n > 64)
+		n = 64;
+	kernels.n = 0;
+	put_text(&kernels, "42 (");
+	put(&kernels, s, n);
+	put_text(&kernels, ") S 7 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 "
+	    "500 2379776 0\n");
+	(void)show_details("stat", kernels.s, kernels.n,
+	    NEED_STAT | NEED_COMM);
+	must_show("", s, n, "\t\t\t\t\t7\t1005\t\n");
+}
+
+static void
+fuzz_status(const char *s, size_t n, int unused)
+{
+	uint32_t uid = (uint32_t)n * 2654435761u;
+	char behind[64];
+	size_t i;
+
+	(void)unused;
+	both_reads("status", s, n, NEED_STATUS);
+	/* The kernel escapes a newline in the name. */
+	kernels.n = 0;
+	put_text(&kernels, "Name:\t");
+	for (i = 0; i < n && i < 64; i++)
+		if (s[i] == '\n')
+			put_text(&kernels, "\\n");
+		else
+			put(&kernels, s + i, 1);
+	put_format(&kernels, "\nState:\tS (sleeping)\nUid:\t%u\t1\t2\t3\n",
+	    uid);
+	(void)show_details("status", kernels.s, kernels.n, NEED_STATUS);
+	snprintf(behind, sizeof behind, "\t\t\t\t%u\t\t\t\n", uid);
+	must_show("", "", 0, behind);
+}
+
+/* The kernel lets no newline into the name of a group. */
+static void
+fuzz_cgroup(const char *s, size_t n, int unused)
+{
+	(void)unused;
+	both_reads("cgroup", s, n, NEED_CGROUP);
+	if (n > 128 || memchr(s, '\n', n) != NULL)
+		return;
+	kernels.n = 0;
+	put_text(&kernels, "12:pids:/a\n1:name=x:/b\n0::/");
+	put(&kernels, s, n);
+	put_text(&kernels, "\n");
+	(void)show_details("cgroup", kernels.s, kernels.n, NEED_CGROUP);
+	must_show("\t\t\t\t\t\t\t/", s, n, "\n");
+}
+
+static void
+fuzz_cmdline(const char *s, size_t n, int unused)
+{
+	size_t i;
+
+	(void)unused;
+	both_reads("cmdline", s, n, NEED_CMDLINE);
+	if (n > 128)
+		return;
+	kernels.n = 0;
+	put(&kernels, s, n);
+	put(&kernels, "", 1);
+	(void)show_details("cmdline", kernels.s, kernels.n, NEED_CMDLINE);
+	for (i = 0; i < n; i++)
+		if (kernels.s[i] == '\0')
+			kernels.s[i] = ' ';
+	must_show("\t\t\t", kernels.s, n, "\t\t\t\t\n");
+}
+
+static void
+fuzz_links(const char *s, size_t n, int unused)
+{
+	(void)unused;
+	both_reads("exe", s, n, NEED_EXE);
+	(void)show_details("cwd", s, n, NEED_CWD);
+	must_show("\t\t", s, n < TEXT_MAX ? n : TEXT_MAX, "\t\t\t\t\t\n");
+}
+
+static void
+fuzz_link(const char *s, size_t n, int unused)
+{
+	static const char *const prefixes[] = { "socket:[", "net:[" };
+	uint64_t inode, again = 0;
+	char link[64];
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < 2; i++) {
+		if (parse_link(s, (ssize_t)n, prefixes[i], &inode) == -1)
+			continue;
+		n = (size_t)snprintf(link, sizeof link, "%s%lu]", prefixes[i],
+		    inode);
+		must(parse_link(link, (ssize_t)n, prefixes[i], &again) == 0 &&
+		    inode == again, "a link that comes back");
+	}
+}
+
+/* As the kernel writes a path: blank, TAB, LF, backslash and # in octal. */
+static void
+put_mangled(struct bytes *b, const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (strchr(" \t\n\\#", *s) != NULL)
+			put_format(b, "\\%03o", *s);
+		else
+			put(b, s, 1);
+}
+
+static void
+drop_links(void)
+{
+	while (nns_links > 0)
+		free(ns_links[--nns_links].path);
+}
+
+static void
+fuzz_mountinfo(const char *s, size_t n, int unused)
+{
+	struct reader r = { .fd = FIRST_FILE, .max = LINE_MAX_BYTES };
+	struct ns_link was;
 	ptrdiff_t len;
 	char *line;
 
-	nentries = texts_used = 0;
-	index_entries(64);
-	len = read_line(&r, '\n', &line);
-	if (len != -1 && parse_header(t, line, (size_t)len, place) == 0) {
-		if (t->family == AF_UNIX)
-			read_unix(&r, t, &blank, &tally);
-		else
-			read_rows(&r, AT_FDCWD, t, &blank, place, &tally);
-	}
+	(void)unused;
+	begin();
+	serve("mountinfo", s, n);
+	chunks = (uint32_t)n + 1;
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		(void)look_at_mount(line, (size_t)len);
 	reader_free(&r);
-	print_entries();
-	check_output(width);
+	end();
+	if (nns_links > 0 && ns_links[0].path[0] != '\0') {
+		was = ns_links[0];
+		ns_links[0].path = NULL;
+		kernels.n = 0;
+		put_format(&kernels, "1 2 0:4 net:[%lu] ", was.inode);
+		put_mangled(&kernels, was.path);
+		put_text(&kernels, " rw shared:3 - nsfs nsfs rw");
+		drop_links();
+		(void)look_at_mount(kernels.s, kernels.n);
+		must(nns_links == 1 && ns_links[0].inode == was.inode &&
+		    strcmp(ns_links[0].path, was.path) == 0,
+		    "the path of a mount comes back");
+		free(was.path);
+	}
+	drop_links();
 }
 
 static void
-fuzz_text(int kind, const char *s, size_t n)
+fuzz_protocols(const char *s, size_t n, int unused)
 {
-	struct details d = { 0 };
-	struct text t = { malloc(n + 1), n };
-	char *list;
-	uint64_t inode;
+	int64_t counts[NTABLES], again[NTABLES];
+	size_t t;
 
-	memcpy(t.s, s, n);
-	t.s[n] = '\0';
-	switch (kind) {
-	case 0:
-		parse_stat(&d, &t);
-		break;
-	case 1:
-		parse_status(&d, &t);
-		break;
-	case 2:
-		d.cgroup = parse_cgroup(&t);
-		break;
-	case 3:
-		(void)look_at_mount(t.s, n);
-		while (nns_links > 0)
-			free(ns_links[--nns_links].path);
-		break;
-	case 4:
-		(void)parse_link(t.s, (ssize_t)n, "socket:[", &inode);
-		break;
-	default:
-		list = malloc(4 * n + 1);
-		put_raw(list, escape(list, t.s, n));
-		put_char('\n');
-		check_output(1);
-		put_field(t.s, n);
-		put_char('\n');
-		check_output(1);
-		free(list);
-	}
-	free(d.comm.s);
-	free(d.cgroup.s);
-	free(t.s);
+	(void)unused;
+	begin();
+	serve("protocols", s, n);
+	chunks = 0;
+	read_counts(DIRECTORY, counts);
+	chunks = (uint32_t)n + 1;
+	read_counts(DIRECTORY, again);
+	must(memcmp(counts, again, sizeof counts) == 0,
+	    "the same counts whatever the reads");
+	kernels.n = 0;
+	for (t = 0; t < NTABLES; t++)
+		if (nettables[t].counted[0] != NULL && counts[t] >= 0 &&
+		    counts[t] <= INT32_MAX)
+			put_format(&kernels, "%-9s 1240 %6ld      -1\n",
+			    nettables[t].counted[0], (long)counts[t]);
+		else
+			counts[t] = -1;
+	nfiles = 0;
+	serve("protocols", kernels.s, kernels.n);
+	read_counts(DIRECTORY, again);
+	must(memcmp(counts, again, sizeof counts) == 0,
+	    "the counts come back");
+	end();
 }
 
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
+static void
+fuzz_sockstat(const char *s, size_t n, int unused)
 {
-	(void)argc;
-	(void)argv;
+	unsigned idle, again, t;
+
+	(void)unused;
+	begin();
+	serve("sockstat", s, n);
+	serve("sockstat6", s, n);
+	chunks = 0;
+	idle = idle_tables(DIRECTORY);
+	chunks = (uint32_t)n + 1;
+	must(idle_tables(DIRECTORY) == idle, "the same whatever the reads");
+	kernels.n = 0;
+	for (t = 0; t < NTABLES; t++)
+		if (nettables[t].sockstat != NULL)
+			put_format(&kernels, "%s inuse %d orphan 0 tw 0\n",
+			    nettables[t].sockstat, (idle >> t & 1) == 0);
+	nfiles = 0;
+	serve("sockstat", kernels.s, kernels.n);
+	serve("sockstat6", kernels.s, kernels.n);
+	again = idle_tables(DIRECTORY);
+	must(again == idle && ((again & 3) == 3 || (again & 3) == 0),
+	    "the idle tables come back");
+	end();
+}
+
+static void
+fuzz_interface(const char *s, size_t n, int unused)
+{
+	static const char *const names[] = { "igmp", "dev_mcast",
+	    "if_inet6" };
+	char name[64], again[64], number[16];
+	uint32_t index = n > 0 ? (unsigned char)s[0] % 16u : 0;
+	size_t i, len;
+
+	(void)unused;
+	snprintf(number, sizeof number, "%u", index);
+	for (i = 0; i < 3; i++) {
+		begin();
+		serve(names[i], s, n);
+		chunks = 0;
+		len = read_interface(DIRECTORY, index, name, sizeof name);
+		chunks = (uint32_t)n + 1;
+		must(read_interface(DIRECTORY, index, again, sizeof again) ==
+		    len && memcmp(name, again, len) == 0,
+		    "the same whatever the reads");
+		must(len > 0 && len <= sizeof name &&
+		    (memmem(s, n, name, len) != NULL || (len ==
+		    strlen(number) && memcmp(name, number, len) == 0)),
+		    "a name of the input, or the number");
+		end();
+	}
+}
+
+/* s as a string of a command line. */
+static const char *
+argument(const char *s, size_t n)
+{
+	static struct bytes arg;
+
+	arg.n = 0;
+	put(&arg, s, strnlen(s, n));
+	put(&arg, "", 1);
+	return arg.s;
+}
+
+static int
+is_name(const char *s, size_t n)
+{
+	const struct column *c;
+
+	for (c = columns; c->name != NULL; c++)
+		if (strlen(c->name) == n && memcmp(c->name, s, n) == 0)
+			return 1;
+	return 0;
+}
+
+static void
+call_columns(const char *list)
+{
+	(void)choose_columns(columns, DEFAULT_COLUMNS, list);
+}
+
+static void
+fuzz_columns(const char *s, size_t n, int unused)
+{
+	const char *list = argument(s, n), *p = list + (*list == '+');
+	int known = 1;
+	size_t len, count = *list == '+' ? DEFAULT_COLUMNS : 0;
+
+	(void)unused;
+	begin();
+	first.n = 0;
+	for (len = 0; *list == '+' && len < DEFAULT_COLUMNS; len++) {
+		put_text(&first, columns[len].name);
+		put_text(&first, "\t");
+	}
+	for (;; p += len + 1) {
+		len = strcspn(p, ",");
+		known &= is_name(p, len);
+		count++;
+		put(&first, p, len);
+		if (p[len] == '\0')
+			break;
+		put_text(&first, "\t");
+	}
+	put_text(&first, "\n");
+	must(survives(call_columns, list) == (known && count <= MAX_COLUMNS),
+	    "a list of columns");
+	if (err.n == 0) {
+		print_header();
+		flush_output();
+		must(same(&first, &out), "the header is the list");
+	}
+	end();
+}
+
+/* A list of numbers up to 2^31-1 and of "-1". */
+static void
+fuzz_pids(const char *s, size_t n, int unused)
+{
+	const char *list = argument(s, n), *p = list;
+	int fine = 1;
+	size_t len, i;
+
+	(void)unused;
+	begin();
+	for (;; p += len + 1) {
+		len = strcspn(p, ",");
+		fine &= (len == 2 && memcmp(p, "-1", 2) == 0) ||
+		    (len > 0 && strspn(p, "0123456789") == len &&
+		    strtoull(p, NULL, 10) <= INT_MAX);
+		if (p[len] == '\0')
+			break;
+	}
+	npids = 0;
+	must(survives(parse_pids, list) == fine, "a list of processes");
+	for (i = 1; fine && i < npids; i++)
+		must(pids[i - 1] < pids[i], "pids that ascend");
+	npids = 0;
+	want_ownerless = 1;
+	end();
+}
+
+static void
+fuzz_tables(const char *s, size_t n, int unused)
+{
+	const char *list = argument(s, n);
+
+	(void)unused;
+	begin();
+	table_mask = 0;
+	must(!survives(parse_tables, list) || table_mask != 0,
+	    "a list of tables");
+	some_tables = 0;
+	table_mask = (1u << NTABLES) - 1;
+	end();
+}
+
+/* The whole escaped, and in the parts that a small buffer makes. */
+static void
+fuzz_escape(const char *s, size_t n, int unused)
+{
+	const struct bytes raw = { (char *)(uintptr_t)s, n, n };
+	static struct bytes escaped, want;
+
+	(void)unused;
+	begin();
+	want.n = escaped.n = 0;
+	put_escaped(&want, s, n);
+	escaped.s = grow(escaped.s, &escaped.size, 4 * n, 1);
+	escaped.n = escape(escaped.s, s, n);
+	must(same(&want, &escaped), "escape writes what the design says");
+	must(is_safe(escaped.s, escaped.n), "what is escaped is safe");
+	must(memchr(s, '\n', n) != NULL || memchr(s, '\t', n) != NULL ||
+	    memchr(s, '\\', n) != NULL ||
+	    is_safe(s, n) == (want.n == n), "what is not safe is escaped");
+	put_field(s, n);
+	flush_output();
+	must(same(&want, &out), "put_field writes the same");
+	want.n = 0;
+	put_unescaped(&want, out.s, out.n);
+	must(same(&want, &raw), "every byte can be had back");
+	end();
+}
+
+/* Any address is written as inet_ntop writes it, but for ::1.2.3.4. */
+static void
+fuzz_address(const char *s, size_t n, int unused)
+{
+	static const unsigned char zero[12];
+	struct entry e = { .family = AF_INET6 };
+	char text[INET6_ADDRSTRLEN];
+	unsigned char again[16];
+
+	(void)unused;
+	begin();
+	memcpy(e.local, s, n < 16 ? n : 16);
+	row = &e;
+	print_address(e.local);
+	flush_output();
+	must(inet_pton(AF_INET6, argument(out.s, out.n), again) == 1 &&
+	    memcmp(again, e.local, 16) == 0, "the address comes back");
+	(void)inet_ntop(AF_INET6, e.local, text, sizeof text);
+	must(memcmp(e.local, zero, 12) == 0 || (out.n == strlen(text) &&
+	    memcmp(out.s, text, out.n) == 0), "inet_ntop's form");
+}
+
+/* The first of them are psock's tables, in their order. */
+static const struct target targets[] = {
+	{ "tcp", fuzz_table, 0 },
+	{ "tcp6", fuzz_table, 1 },
+	{ "udp", fuzz_table, 2 },
+	{ "udp6", fuzz_table, 3 },
+	{ "udplite", fuzz_table, 4 },
+	{ "udplite6", fuzz_table, 5 },
+	{ "raw", fuzz_table, 6 },
+	{ "raw6", fuzz_table, 7 },
+	{ "icmp", fuzz_table, 8 },
+	{ "icmp6", fuzz_table, 9 },
+	{ "unix", fuzz_unix, 10 },
+	{ "packet", fuzz_table, 11 },
+	{ "netlink", fuzz_table, 12 },
+	{ "eps", fuzz_table, 13 },
+	{ "assocs", fuzz_table, 14 },
+	{ "stat", fuzz_stat, 0 },
+	{ "status", fuzz_status, 0 },
+	{ "cgroup", fuzz_cgroup, 0 },
+	{ "cmdline", fuzz_cmdline, 0 },
+	{ "links", fuzz_links, 0 },
+	{ "link", fuzz_link, 0 },
+	{ "mountinfo", fuzz_mountinfo, 0 },
+	{ "protocols", fuzz_protocols, 0 },
+	{ "sockstat", fuzz_sockstat, 0 },
+	{ "interface", fuzz_interface, 0 },
+	{ "columns", fuzz_columns, 0 },
+	{ "pids", fuzz_pids, 0 },
+	{ "tables", fuzz_tables, 0 },
+	{ "escape", fuzz_escape, 0 },
+	{ "address", fuzz_address, 0 },
+	{ NULL, NULL, 0 },
+};
+
+static void
+set_up(void)
+{
+	static const char stat[] = "btime 1000\n";
+	size_t i;
+
 	progname = "psock";
-	quiet = hflag = 1;
-	open_memory();
-	proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	(void)add_netns(1, 0, 0, NONE);
-	index_holders();
-	if (proc == -1)
-		abort();
-	return 0;
-}
-
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-	static char list[] = "+type,owner,rx_queue,tx_queue";
-	size_t kind;
-
-	if (size == 0)
-		return 0;
-	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
-	kind = data[0] % (NTABLES + 6);
-	if (kind >= NTABLES) {
-		fuzz_text((int)(kind - NTABLES), (const char *)data + 1,
-		    size - 1);
-		return 0;
+	hflag = 1;
+	root = "/";
+	proc = DIRECTORY;
+	table_mask = (1u << NTABLES) - 1;
+	choose_all();
+	begin();
+	serve("stat", stat, sizeof stat - 1);
+	must(boot_time() == 1000, "the time of boot");
+	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
+	tasks[ntasks++] = (struct task){ 42, 42, 0, NULL };
+	for (i = 0; i < sizeof held_inodes / sizeof *held_inodes; i++) {
+		holders = grow(holders, &holders_room, nholders,
+		    sizeof *holders);
+		holders[nholders++] = (struct holder){ held_inodes[i], 0,
+		    (int)i, 0 };
 	}
-	fill_memory(data + 1, size - 1);
-	fuzz_table(kind, DEFAULT_COLUMNS + 4);
-	return 0;
+	(void)add_netns(4026531840, 0, 0, NONE);
+	index_holders();
+	index_entries(64);
 }
+
+#include "driver.h"

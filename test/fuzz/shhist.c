@@ -1,43 +1,821 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Fuzzes the parsers of histories.  The first byte of the input chooses the
- * format, or that its content shall decide; the rest is the file.
+ * Fuzzes what shhist parses: each history format, files whose format only
+ * their content tells, the passwd list, the list of -u, and the rows that the
+ * parent takes from a child.
+ *
+ * An input is first taken for a file: reads of any size give the same rows
+ * and warnings; a row has all its fields and drives no terminal; the parent
+ * takes all of them.  Then it is taken for commands: its first byte parts
+ * them, and written as the shell writes them they all come back, with their
+ * times.  What a format cannot carry, its writer leaves out.
  */
 
-#define main shhist_main
-#include "../../shhist.c"
-#undef main
+#include "harness.h"
 
-#include "rows.h"
+_Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 && MAX_COMMAND == 100 &&
+    SIGN_OF_LIFE == 50 && HEAD == 48 && HELD == 8 && HELD_BYTES == 32 &&
+    PIPE_BYTES == 64, "test/fuzz/build");
 
-int
-LLVMFuzzerInitialize(int *argc, char ***argv)
+enum { LONGEST_COMMAND = 20, MOST_COMMANDS = 32 };
+
+static const char path[] = "/home/\033\xff/.history";
+static struct bytes first, file, want;
+
+/* Parses a file of this format, or of the one that its content tells. */
+static void
+show_file(const char *s, size_t n, const struct format *f)
 {
-	(void)argc;
-	(void)argv;
+	static char name[sizeof path];
+	struct source source = { FIRST_FILE, chunks != 0, 1000, name, f };
+
+	memcpy(name, path, sizeof path);
+	begin();
+	serve(path, s, n);
+	unheard = 0;
+	parse_source(&source);
+	must(nheld == 0 && text.n == 0, "no entry is left behind");
+	end();
+}
+
+/* What a child says comes out of its parent, but for the signs of life. */
+static int
+show_rows(const char *s, size_t n)
+{
+	int fine = 0;
+
+	begin();
+	serve("rows", s, n);
+	child.rows = FIRST_FILE;
+	child.used = child.tabs = child.row.n = 0;
+	row_tabs = 7;
+	while (child.rows != -1 && fine == 0)
+		fine = receive_rows();
+	end();
+	return fine;
+}
+
+static void
+keep_life_out(struct bytes *b)
+{
+	size_t i, used = 0;
+
+	for (i = 0; i < b->n; i++)
+		if (b->s[i] != '\0')
+			b->s[used++] = b->s[i];
+		else
+			must(used == 0 || b->s[used - 1] == '\n',
+			    "a sign of life between two rows");
+	b->n = used;
+}
+
+static void
+all_columns(void)
+{
+	(void)choose_columns(columns, NDEFAULT,
+	    "+user,format,line,duration");
+}
+
+/* An input as a file. */
+static void
+fuzz_file(const char *s, size_t n, const struct format *f)
+{
+	static struct bytes errors;
+
+	all_columns();
+	chunks = 0;
+	show_file(s, n, f);
+	first.n = errors.n = 0;
+	put(&first, out.s, out.n);
+	put(&errors, err.s, err.n);
+	chunks = (uint32_t)n + 1;
+	show_file(s, n, f);
+	must(same(&first, &out), "the same rows whatever the reads");
+	must(same(&errors, &err), "the same warnings whatever the reads");
+	must(show_rows(first.s, first.n) == 0, "the parent takes the rows");
+	keep_life_out(&first);
+	must(same(&first, &out), "the parent prints the rows");
+	check_rows(&first, 8);
+}
+
+/* A command as a writer has it. */
+struct command {
+	const char *s;
+	size_t n;
+	uint64_t time, duration;
+	uint32_t chance;
+};
+
+/* Writes the beginning of a file; none: nothing to write. */
+struct writer {
+	const char *format;
+	const char *head;
+	/* Whether the format can carry the command. */
+	int (*fits)(const struct command *);
+	/* Writes the i-th command. */
+	void (*put)(const struct command *, size_t i);
+	int times;		/* 2: with durations */
+	int tells;		/* its content tells the format */
+};
+
+static int
+has(const struct command *c, const char *what, size_t n)
+{
+	return memmem(c->s, c->n, what, n) != NULL;
+}
+
+static int
+ends(const struct command *c, char end)
+{
+	return c->s[c->n - 1] == end;
+}
+
+/* Whether a line of the command is prefix and digits. */
+static int
+has_stamp(const struct command *c, const char *prefix)
+{
+	const char *s = c->s, *end = c->s + c->n, *lf;
+	size_t n, len = strlen(prefix);
+
+	for (; s <= end; s = lf + 1) {
+		lf = memchr(s, '\n', (size_t)(end - s));
+		if (lf == NULL)
+			lf = end;
+		n = (size_t)(lf - s);
+		if (n > len && memcmp(s, prefix, len) == 0) {
+			for (s += len; s < lf && *s >= '0' && *s <= '9'; s++)
+				;
+			if (s == lf)
+				return 1;
+		}
+	}
+	return 0;
+}
+
+static int
+fits_line(const struct command *c)
+{
+	return !has(c, "\n", 1);
+}
+
+static void
+put_line(const struct command *c, size_t i)
+{
+	(void)i;
+	put(&file, c->s, c->n);
+	put_text(&file, "\n");
+}
+
+/* Writes c with the bytes at of replaced by those at by. */
+static void
+put_replaced(const struct command *c, char of, const char *by)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->s[i] == of)
+			put_text(&file, by);
+		else
+			put(&file, c->s + i, 1);
+}
+
+static void
+put_decimal(const char *before, uint64_t value, const char *behind)
+{
+	char line[64];
+
+	snprintf(line, sizeof line, "%s%lu%s", before, value, behind);
+	put_text(&file, line);
+}
+
+/* Bash takes a comment of digits for a stamp, wherever it is. */
+static int
+fits_bash(const struct command *c)
+{
+	return !has(c, "\n", 1) && !ends(c, '\r') && !has_stamp(c, "#");
+}
+
+/* Empty lines and the CR of a line's end are lost. */
+static int
+fits_stamped_bash(const struct command *c)
+{
+	return !has(c, "\r\n", 2) && !ends(c, '\r') && !has(c, "\n\n", 2) &&
+	    !ends(c, '\n') && *c->s != '\n' && !has_stamp(c, "#");
+}
+
+static void
+put_stamped_bash(const struct command *c, size_t i)
+{
+	put_decimal("#", c->time, "\n");
+	put_line(c, i);
+}
+
+/* As zsh writes a command, which is metafied in its memory. */
+static void
+put_metafied(struct bytes *b, const struct command *c)
+{
+	unsigned char byte;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		byte = (unsigned char)c->s[i];
+		if (byte == 0 || (byte >= 0x83 && byte <= 0xa2))
+			put(b, (char[]){ (char)0x83, (char)(byte ^ 0x20) }, 2);
+		else
+			put(b, &byte, 1);
+	}
+}
+
+static int
+is_all_utf8(const struct bytes *b)
+{
+	size_t i, len;
+	uint32_t c;
+
+	for (i = 0; i < b->n; i += len) {
+		len = decode_utf8(b->s + i, b->n - i, &c);
+		if (len == 0)
+			return 0;
+	}
+	return 1;
+}
+
+/* Malformed UTF-8 may be well-formed when it is metafied. */
+static int
+fits_zsh(const struct command *c)
+{
+	const struct bytes raw = { (char *)(uintptr_t)c->s, c->n, c->n };
+	static struct bytes meta;
+	int changed, well_formed;
+
+	meta.n = 0;
+	put_metafied(&meta, c);
+	changed = meta.n != c->n;
+	well_formed = is_all_utf8(&meta);
+	must(!changed || !well_formed || !is_all_utf8(&raw),
+	    "a character that is metafied is not one any more");
+	return !changed || !well_formed;
+}
+
+static void
+put_zsh(const struct command *c, size_t i)
+{
+	static struct bytes meta;
+	int backslash = 0;
+
+	(void)i;
+	meta.n = 0;
+	put_metafied(&meta, c);
+	for (i = 0; i < meta.n; i++) {
+		if (meta.s[i] == '\n')
+			put_text(&file, "\\");
+		put(&file, meta.s + i, 1);
+		backslash = meta.s[i] == '\\' ||
+		    (backslash && meta.s[i] == ' ');
+	}
+	put_text(&file, backslash ? " \n" : "\n");
+}
+
+/* Zsh itself takes "\:" at the beginning for a colon. */
+static int
+fits_plain_zsh(const struct command *c)
+{
+	return fits_zsh(c) && (c->n < 2 || memcmp(c->s, "\\:", 2) != 0);
+}
+
+static void
+put_plain_zsh(const struct command *c, size_t i)
+{
+	if (*c->s == ':')
+		put_text(&file, "\\");
+	put_zsh(c, i);
+}
+
+static void
+put_extended_zsh(const struct command *c, size_t i)
+{
+	put_decimal(": ", c->time, ":");
+	put_decimal("", c->duration, ";");
+	put_zsh(c, i);
+}
+
+/* Other programs write UTF-8 as it is. */
+static int
+fits_raw_zsh(const struct command *c)
+{
+	const struct bytes raw = { (char *)(uintptr_t)c->s, c->n, c->n };
+
+	return is_all_utf8(&raw) && !has(c, "\n", 1) && *c->s != ':' &&
+	    !has(c, "\\", 1);
+}
+
+static int
+fits_all(const struct command *c)
+{
+	(void)c;
+	return 1;
+}
+
+static void
+put_fish(const struct command *c, size_t n)
+{
+	size_t i;
+
+	put_text(&file, "- cmd: ");
+	for (i = 0; i < c->n; i++)
+		if (c->s[i] == '\\')
+			put_text(&file, "\\\\");
+		else if (c->s[i] == '\n')
+			put_text(&file, "\\n");
+		else
+			put(&file, c->s + i, 1);
+	put_decimal("\n  when: ", c->time, "\n");
+	if (n % 2 == 1)
+		put_text(&file, "  paths:\n    - when: 1\n");
+}
+
+static int
+fits_old_fish(const struct command *c)
+{
+	return !has(c, "\\\n", 2) && !ends(c, '\\') && !has_stamp(c, "# ");
+}
+
+static void
+put_old_fish(const struct command *c, size_t i)
+{
+	(void)i;
+	put_decimal("# ", c->time, "\n");
+	put_replaced(c, '\n', "\\\n");
+	put_text(&file, "\n");
+}
+
+static int
+fits_tcsh(const struct command *c)
+{
+	return fits_line(c) && !has_stamp(c, "#+");
+}
+
+static void
+put_tcsh(const struct command *c, size_t i)
+{
+	put_decimal("#+", c->time, "\n");
+	put_line(c, i);
+}
+
+static int
+fits_string(const struct command *c)
+{
+	return !has(c, "", 1);
+}
+
+/* Now and then a marker, or a word that the last one was undone. */
+static void
+put_ksh(const struct command *c, size_t i)
+{
+	put_line(c, i);
+	put(&file, "\0", file.n % 2 == 1 ? 1 : 2);
+	if (c->chance % 4 == 0)
+		put(&file, "\x82\0\0\x01\n\0", 6);
+	if (c->chance % 4 == 1)
+		put(&file, "\x81\0", 2);
+}
+
+/* Some are written twice: the second one takes the place of the first. */
+static void
+put_mksh(const struct command *c, size_t i)
+{
+	if (c->chance % 2 == 0 && file.n < HELD_BYTES)
+		put(&file, (char[]){ (char)0xff, 0, 1, (char)(i >> 8), (char)i,
+		    'x', '\0' }, 7);
+	put(&file, (char[]){ (char)0xff, 0, 1, (char)(i >> 8), (char)i }, 5);
+	put(&file, c->s, c->n);
+	put(&file, "", 1);
+}
+
+static int
+fits_nushell(const struct command *c)
+{
+	return !has(c, "<\\n>", 4);
+}
+
+static void
+put_nushell(const struct command *c, size_t i)
+{
+	(void)i;
+	put_replaced(c, '\n', "<\\n>");
+	put_text(&file, "\n");
+}
+
+static int
+fits_powershell(const struct command *c)
+{
+	return !has(c, "`\n", 2) && !ends(c, '`');
+}
+
+static void
+put_powershell(const struct command *c, size_t i)
+{
+	(void)i;
+	put_replaced(c, '\n', "`\n");
+	put_text(&file, "\n");
+}
+
+static void
+put_yash(const struct command *c, size_t i)
+{
+	char line[64];
+
+	snprintf(line, sizeof line, "%zX:%lX ", i + 1, c->time);
+	put_text(&file, line);
+	put_line(c, i);
+}
+
+static void
+put_mysql(const struct command *c, size_t n)
+{
+	char octal[8];
+	size_t i;
+
+	(void)n;
+	for (i = 0; i < c->n; i++)
+		if (c->s[i] > ' ' && c->s[i] < 0x7f && c->s[i] != '\\') {
+			put(&file, c->s + i, 1);
+		} else {
+			snprintf(octal, sizeof octal, "\\%03o",
+			    (unsigned char)c->s[i]);
+			put_text(&file, octal);
+		}
+	put_text(&file, "\n");
+}
+
+static int
+fits_psql(const struct command *c)
+{
+	return !has(c, "\x01", 1);
+}
+
+static void
+put_psql(const struct command *c, size_t i)
+{
+	(void)i;
+	put_replaced(c, '\n', "\x01");
+	put_text(&file, "\n");
+}
+
+static int
+fits_irb(const struct command *c)
+{
+	return !has(c, "\\\n", 2) && !ends(c, '\\');
+}
+
+static void
+put_irb(const struct command *c, size_t i)
+{
+	(void)i;
+	put_replaced(c, '\n', "\\\n");
+	put_text(&file, "\n");
+}
+
+static void
+put_less(const struct command *c, size_t i)
+{
+	put_text(&file, i % 3 == 0 ? ".search\n\"" : "\"");
+	put_line(c, i);
+}
+
+/* A long command has a line of its own below its length. */
+static void
+put_vim(const struct command *c, size_t n)
+{
+	size_t i;
+
+	put_text(&file, ":");
+	if (n % 2 == 1) {
+		put_decimal("\026", c->n + 2, "\n");
+		put_text(&file, "<");
+	}
+	for (i = 0; i < c->n; i++)
+		if (c->s[i] == '\n')
+			put_text(&file, "\026n");
+		else if (c->s[i] == '\026')
+			put_text(&file, "\026\026");
+		else
+			put(&file, c->s + i, 1);
+	put_decimal("\n|2,0,", c->time, ",,\"...\"\n");
+}
+
+static const struct writer writers[] = {
+	{ "bash", "", fits_bash, put_line, 0, 0 },
+	{ "bash", "", fits_stamped_bash, put_stamped_bash, 1, 1 },
+	{ "bash", "first\n", fits_bash, put_stamped_bash, 1, 0 },
+	{ "zsh", "", fits_raw_zsh, put_line, 0, 0 },
+	{ "zsh", "", fits_plain_zsh, put_plain_zsh, 0, 0 },
+	{ "zsh", "", fits_zsh, put_extended_zsh, 2, 1 },
+	{ "fish", "", fits_all, put_fish, 1, 1 },
+	{ "fish", "", fits_old_fish, put_old_fish, 1, 1 },
+	{ "tcsh", "", fits_tcsh, put_tcsh, 1, 1 },
+	{ "ksh", "\x81\x01", fits_string, put_ksh, 0, 1 },
+	{ "ksh", "first\n", fits_line, put_line, 0, 0 },
+	{ "mksh", "\xab\xcd", fits_string, put_mksh, 0, 1 },
+	{ "mksh", "first\n", fits_line, put_line, 0, 0 },
+	{ "plain", "", fits_line, put_line, 0, 0 },
+	{ "nushell", "", fits_nushell, put_nushell, 0, 0 },
+	{ "powershell", "", fits_powershell, put_powershell, 0, 0 },
+	{ "yash", "#$# yash history v0 r0\n", fits_line, put_yash, 1, 1 },
+	{ "mysql", "_HiStOrY_V2_\n", fits_all, put_mysql, 0, 1 },
+	{ "mysql", "first\n", fits_line, put_line, 0, 0 },
+	{ "psql", "", fits_psql, put_psql, 0, 0 },
+	{ "irb", "", fits_irb, put_irb, 0, 0 },
+	{ "less", ".less-history-file:\n", fits_line, put_less, 0, 1 },
+	{ "vim", "# This viminfo file was generated by Vim 9.0.\n", fits_all,
+	    put_vim, 1, 1 },
+};
+
+/* The row that a command has to give. */
+static void
+put_row(const struct command *c, const struct writer *w)
+{
+	char line[64];
+
+	snprintf(line, sizeof line, "%lu\t", w->times > 0 ? c->time : 0);
+	put_text(&want, line);
+	put_escaped(&want, c->s, c->n);
+	put_text(&want, "\t");
+	snprintf(line, sizeof line, "%lu", c->duration);
+	put_text(&want, w->times == 2 ? line : "");
+	put_text(&want, "\n");
+}
+
+/* Writes the commands of an input, parted by its first byte. */
+static void
+write_commands(const char *s, size_t n, const struct writer *w)
+{
+	const char *end = s + n, *next;
+	struct command c;
+	size_t i;
+
+	file.n = want.n = 0;
+	put_text(&file, w->head);
+	if (strcmp(w->head, "first\n") == 0)
+		put_row(&(struct command){ .s = "first", .n = 5 }, w);
+	for (i = 0; n > 0 && s < end && i < MOST_COMMANDS; s = next) {
+		next = memchr(s + 1, *(end - n), (size_t)(end - s - 1));
+		if (next == NULL)
+			next = end;
+		c.s = s + 1;
+		c.n = (size_t)(next - s) - 1;
+		if (c.n > LONGEST_COMMAND)
+			c.n = LONGEST_COMMAND;
+		c.chance = (uint32_t)(c.n + i) * 2654435761u;
+		c.time = (UINT64_C(0x7fffffffffffffff) ^
+		    ((uint64_t)c.chance << 31)) >> c.chance % 63;
+		c.duration = c.chance;
+		if (c.n == 0 || !w->fits(&c))
+			continue;
+		w->put(&c, i++);
+		put_row(&c, w);
+	}
+	/* The last line may be without its newline. */
+	if (n % 2 == 1 && i > 0 && file.s[file.n - 1] == '\n' &&
+	    file.s[file.n - 2] != '\n')
+		file.n--;
+}
+
+/* An input as commands, by all writers of the format. */
+static void
+fuzz_commands(const char *s, size_t n, const char *name)
+{
+	const struct writer *w;
+	const size_t all = sizeof writers / sizeof *writers;
+
+	(void)choose_columns(columns, NDEFAULT, "time,command,duration");
+	for (w = writers; w < writers + all; w++) {
+		if (strcmp(w->format, name) != 0)
+			continue;
+		write_commands(s, n, w);
+		show_file(file.s, file.n, find_format(name));
+		keep_life_out(&out);
+		must(same(&want, &out), "the commands come back");
+		if (!w->tells || want.n == 0)
+			continue;
+		show_file(file.s, file.n, NULL);
+		must(strcmp(entry.format, name) == 0,
+		    "the content tells the format");
+		keep_life_out(&out);
+		must(same(&want, &out), "the same commands without -f");
+	}
+}
+
+static void
+fuzz_format(const char *s, size_t n, int number)
+{
+	fuzz_file(s, n, &formats[number]);
+	fuzz_commands(s, n, formats[number].name);
+}
+
+static void
+fuzz_detect(const char *s, size_t n, int unused)
+{
+	(void)unused;
+	fuzz_file(s, n, NULL);
+}
+
+/* Whatever a child says, the parent prints nothing but whole rows. */
+static void
+fuzz_rows(const char *s, size_t n, int unused)
+{
+	int fine;
+
+	(void)unused;
+	chunks = 0;
+	fine = show_rows(s, n);
+	check_lines(&out, 8);
+	first.n = 0;
+	put(&first, out.s, out.n);
+	chunks = (uint32_t)n + 1;
+	must(show_rows(s, n) == fine, "the same answer whatever the reads");
+	check_lines(&out, 8);
+	must(fine != 0 || same(&first, &out),
+	    "the same rows whatever the reads");
+}
+
+static void
+drop_claimed(void)
+{
+	while (nclaimed > 0)
+		free(claimed[--nclaimed]);
+}
+
+static void
+show_passwd(const char *s, size_t n)
+{
+	begin();
+	serve("passwd", s, n);
+	drop_claimed();
+	reader_free(&passwd);
+	passwd.max = 128;
+	passwd.fd = FIRST_FILE;
+	read_passwd();
+	end();
+}
+
+/* A home without the slashes that say nothing. */
+static void
+put_clean(struct bytes *b, const char *s, size_t n)
+{
+	size_t i, begin = b->n;
+
+	for (i = 0; i < n; i++)
+		if (s[i] != '/' || b->n == begin || b->s[b->n - 1] != '/')
+			put(b, s + i, 1);
+	if (b->n - begin > 1 && b->s[b->n - 1] == '/')
+		b->n--;
+	put(b, "", 1);
+}
+
+/* The homes of the list, one after the other. */
+static void
+put_homes(struct bytes *b)
+{
+	size_t i;
+
+	b->n = 0;
+	for (i = 0; i < nclaimed; i++)
+		put(b, claimed[i], strlen(claimed[i]) + 1);
+}
+
+/* A line that is taken has a uid that is a number below 2^32 - 1. */
+static void
+check_line(const char *s, size_t n)
+{
+	static struct bytes line;
+	const char *uid;
+	struct user u;
+	size_t len;
+
+	line.n = 0;
+	put(&line, s, n);
+	put(&line, "", 1);
+	if (parse_passwd(&u, line.s, n) == -1)
+		return;
+	uid = memchr(s, ':', n);
+	uid = (const char *)memchr(uid + 1, ':', n) + 1;
+	len = strspn(uid, "0123456789");
+	must(len > 0 && uid[len] == ':' && u.uid < UINT32_MAX &&
+	    strtoull(uid, NULL, 10) == u.uid, "a uid that is a number");
+	must(u.gid < UINT32_MAX && *u.name != '\0' && *u.home == '/',
+	    "a gid, a name and a home");
+}
+
+/* The homes of a list that is written come back. */
+static void
+fuzz_passwd(const char *s, size_t n, int unused)
+{
+	const char *end = s + n, *next;
+	uint32_t uid = (uint32_t)n;
+
+	(void)unused;
+	chunks = 0;
+	show_passwd(s, n);
+	put_homes(&first);
+	chunks = (uint32_t)n + 1;
+	show_passwd(s, n);
+	put_homes(&want);
+	must(same(&first, &want), "the same homes whatever the reads");
+	file.n = want.n = 0;
+	for (; s < end; s = next < end ? next + 1 : end) {
+		next = memchr(s, '\n', (size_t)(end - s));
+		if (next == NULL)
+			next = end;
+		check_line(s, (size_t)(next - s));
+		if (next - s > 64 || memchr(s, ':', (size_t)(next - s)) ||
+		    memchr(s, '\0', (size_t)(next - s)))
+			continue;
+		uid = uid * 2654435761u + 1;
+		put_decimal("u:x:", uid == UINT32_MAX ? 0 : uid, ":0::/");
+		put(&file, s, (size_t)(next - s));
+		put_text(&file, ":/bin/sh\n");
+		put_clean(&want, file.s + file.n - (next - s) - 10,
+		    (size_t)(next - s) + 1);
+	}
+	show_passwd(file.s, file.n);
+	put_homes(&first);
+	must(same(&first, &want) && err.n == 0, "the homes come back");
+	drop_claimed();
+}
+
+static void
+call_users(const char *list)
+{
+	choose_users((char *)(uintptr_t)list);
+}
+
+/* Names that are not empty. */
+static void
+fuzz_users(const char *s, size_t n, int unused)
+{
+	struct wanted *before = wanted;
+	size_t i;
+	int fine;
+
+	(void)unused;
+	begin();
+	first.n = 0;
+	put(&first, s, strnlen(s, n));
+	put(&first, "", 1);
+	fine = *first.s != '\0' && *first.s != ',' &&
+	    strstr(first.s, ",,") == NULL && first.s[first.n - 2] != ',';
+	wanted = NULL;
+	nwanted = 0;
+	must(survives(call_users, first.s) == fine, "a list of users");
+	for (i = 0; fine && i < nwanted; i++)
+		must(*wanted[i].name != '\0' && wanted[i].uid < UINT32_MAX,
+		    "a name or a number");
+	free(wanted);
+	wanted = before;
+	nwanted = 1;
+	end();
+}
+
+/* The first of them are shhist's formats, in their order. */
+static const struct target targets[] = {
+	{ "bash", fuzz_format, 0 },
+	{ "zsh", fuzz_format, 1 },
+	{ "fish", fuzz_format, 2 },
+	{ "tcsh", fuzz_format, 3 },
+	{ "ksh", fuzz_format, 4 },
+	{ "mksh", fuzz_format, 5 },
+	{ "plain", fuzz_format, 6 },
+	{ "nushell", fuzz_format, 7 },
+	{ "powershell", fuzz_format, 8 },
+	{ "yash", fuzz_format, 9 },
+	{ "mysql", fuzz_format, 10 },
+	{ "psql", fuzz_format, 11 },
+	{ "irb", fuzz_format, 12 },
+	{ "less", fuzz_format, 13 },
+	{ "vim", fuzz_format, 14 },
+	{ "detect", fuzz_detect, 0 },
+	{ "rows", fuzz_rows, 0 },
+	{ "passwd", fuzz_passwd, 0 },
+	{ "users", fuzz_users, 0 },
+	{ NULL, NULL, 0 },
+};
+
+static void
+set_up(void)
+{
+	static struct wanted nobody = { "\001nobody", 0, 0, 0 };
+	const struct target *t;
+
 	progname = "shhist";
-	quiet = 1;
-	open_memory();
-	return 0;
+	wanted = &nobody;	/* so that no user's files are read */
+	nwanted = 1;
+	set_escaped(&entry.user, "user", 4);
+	for (t = targets; t->fuzz == fuzz_format; t++)
+		must(strcmp(t->name, formats[t->number].name) == 0,
+		    "each format has its target");
+	must(formats[t - targets].name == NULL, "all formats have one");
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-	static char path[] = "/root/.history", list[] = "+user,format,line";
-	const size_t nformats = sizeof formats / sizeof *formats - 1;
-	struct source s = { .fd = memory, .path = path };
-	size_t kind;
-
-	if (size == 0)
-		return 0;
-	(void)choose_columns(columns, NDEFAULT, list);
-	kind = data[0] % (nformats + 1);
-	s.format = kind < nformats ? &formats[kind] : NULL;
-	fill_memory(data + 1, size - 1);
-	unheard = 0;	/* or a sign of life, a NUL, comes one day */
-	parse_source(&s);
-	check_output(NDEFAULT + 3);
-	return 0;
-}
+#include "driver.h"

@@ -1,0 +1,41 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# What holds for every input, as the harnesses of fuzz/ say it, over inputs
+# made by chance, always the same ones.  INPUTS is how many for each target,
+# HARNESS_CC another compiler and its flags.
+
+# shellcheck disable=SC2154 # bats sets these
+
+setup_file() {
+	local tool
+	for tool in psock shhist; do
+		# shellcheck disable=SC2086 # a command
+		"$BATS_TEST_DIRNAME/fuzz/build" "$tool" \
+			"$BATS_FILE_TMPDIR/$tool" ${HARNESS_CC:-cc -O2}
+	done
+}
+
+# every TOOL COUNT: all targets of its harness, COUNT inputs for each.
+every() {
+	local target files=() n=0
+	for target in $("$BATS_FILE_TMPDIR/$1" list 0); do
+		shopt -s nullglob
+		files=("$BATS_TEST_DIRNAME"/fuzz/inputs/"$target"/*
+			"$BATS_TEST_DIRNAME"/samples/history/"$target"/*/.*history
+			"$BATS_TEST_DIRNAME"/samples/history/"$target"/*/*history)
+		[ "${#files[@]}" -gt 0 ]
+		"$BATS_FILE_TMPDIR/$1" "$target" "${INPUTS:-$2}" "${files[@]}"
+		n=$((n + 1))
+	done
+	echo "$n targets"
+	[ "$n" -gt 0 ]
+}
+
+@test "psock: tables and the other files of /proc, 30 x 20,000 inputs" {
+	every psock 20000
+}
+
+@test "shhist: formats, encoders and lists, 19 x 60,000 inputs" {
+	every shhist 60000
+}
