@@ -761,7 +761,7 @@ hold(uint32_t number, uint64_t line, const char *command, size_t n)
 			;
 	else
 		highest = number;
-	if (i == 0 || i == nheld || held[i - 1].number != number) {
+	if (i == 0 || held[i - 1].number != number) {
 		i = ++nheld;
 		held[i - 1].number = number;
 		held[i - 1].line = line;

@@ -94,6 +94,7 @@ format() {
 @test "mksh: a number that comes again replaces its entry" {
 	format mksh '\253\315\377\0\0\0\1one\0\377\0\0\0\2two\0\377\0\0\0\1new\0' \
 		$'0\tnew' $'0\ttwo'
+	format mksh '\253\315\377\0\0\0\1one\0\377\0\0\0\1new\0' $'0\tnew'
 }
 
 @test "mksh and ksh: a part of the magic bytes is a line" {
