@@ -2673,10 +2673,10 @@ parse_passwd(struct user *u, char *line, size_t n)
 	if (*field[0] == '\0' || *field[5] != '/' ||
 	    memchr(field[0], '\0', (size_t)(field[1] - field[0] - 1)) ||
 	    memchr(field[5], '\0', (size_t)(field[6] - field[5] - 1)) ||
-	    parse_number(field[2], strlen(field[2]), 10, UINT32_MAX - 1,
-	    &u->uid) == -1 ||
-	    parse_number(field[3], strlen(field[3]), 10, UINT32_MAX - 1,
-	    &u->gid) == -1)
+	    parse_number(field[2], (size_t)(field[3] - field[2] - 1), 10,
+	    UINT32_MAX - 1, &u->uid) == -1 ||
+	    parse_number(field[3], (size_t)(field[4] - field[3] - 1), 10,
+	    UINT32_MAX - 1, &u->gid) == -1)
 		return -1;
 	u->name = field[0];
 	u->home = field[5];

@@ -137,10 +137,11 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	    'e:x:1:0::home/ann:' 'f:x:1:0::/home/ann' ':x:1:0::/home/ann:'; do
 		echo "$line"
 	done >>"$tree/etc/passwd"
+	printf 'nul:x:40\0001:4001::/home/ann:/bin/sh\n' >>"$tree/etc/passwd"
 	printf 'ann:x:4001:4001::/home//ann/:/bin/sh' >>"$tree/etc/passwd"
 	rows -o uid,user,history_file
 	same "$output" $'4001\tann\t/home/ann/.bash_history'
-	same "$warnings" 'shhist: 7 lines: passwd: malformed'
+	same "$warnings" 'shhist: 8 lines: passwd: malformed'
 	[ "$status" -eq 1 ]
 }
 
