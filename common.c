@@ -735,8 +735,8 @@ read_far_line(struct reader *r, int delim, char **line)
 	*line = r->buf + r->start;
 	if (p != NULL)
 		len = (size_t)(p - *line);
-	r->ended = p != NULL;
 	r->cut = len > r->max;
+	r->ended = p != NULL && !r->cut;
 	if (r->cut)
 		len = r->max;
 	r->start += len + (p != NULL && !r->cut);

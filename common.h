@@ -35,7 +35,7 @@ struct reader {
 	int sparse;
 	int error;	/* errno of the read that failed, else 0 */
 	int cut;	/* the line last returned was longer than max */
-	int ended;	/* the line last returned had its delimiter */
+	int ended;	/* it had its delimiter, and is not cut */
 	char *buf;
 	size_t start, end, size;
 	int eof;

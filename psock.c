@@ -2153,7 +2153,7 @@ read_rows(struct reader *r, int netdir, const struct nettable *t,
 	while ((len = read_line(r, '\n', &line)) != -1) {
 		n = split_some(line, (size_t)len, f, wanted);
 		e = *blank;
-		if (!r->ended || r->cut || n <= (size_t)most ||
+		if (!r->ended || n <= (size_t)most ||
 		    t->parse(t, &e, f, n, place) == -1) {
 			count_warning("line", t->name, "malformed");
 			continue;

@@ -188,3 +188,14 @@ END
 	same "$output" $'1\n2'
 	[[ $stderr == *'longer than 16 MiB is cut'* ]]
 }
+
+@test "a backslash where a command is cut does not go on with the next" {
+	# Its newline is read together with the byte that is too much.
+	{
+		head -c 16777215 /dev/zero | tr '\0' x
+		printf '\\yyy\nsecond\n'
+	} >"$BATS_TEST_TMPDIR/file"
+	run -1 --separate-stderr "$shhist" -H -f zsh -o line \
+		"$BATS_TEST_TMPDIR/file"
+	same "$output" $'1\n2'
+}
