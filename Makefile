@@ -64,6 +64,7 @@ sanitize: helpers
 	for p in psock shhist; do $(SANITIZECC) $(FLAGS) $(SANITIZE) \
 		-o .sanitize/$$p $$p.c common.c || exit; done
 	PSOCK=$$PWD/.sanitize/psock SHHIST=$$PWD/.sanitize/shhist \
+	HARNESS_CC="$(SANITIZECC) $(SANITIZE)" INPUTS=5000 \
 	ASAN_OPTIONS=detect_leaks=0:exitcode=99 UBSAN_OPTIONS=exitcode=99 \
 		$(BATS) test
 
@@ -74,7 +75,8 @@ lint:
 		--suppress=shadowFunction --suppress=ctunullpointer \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.1
-	shellcheck .ci/run test/*/run test/cross/fetch test/cross/cc
+	shellcheck .ci/run test/*/run test/fuzz/build test/cross/fetch \
+		test/cross/cc
 	shellcheck -s bats -S warning -e SC2034,SC2154,SC2258 \
 		test/*.bats test/*.bash
 	expand psock.c shhist.c common.c common.h | awk \
@@ -84,7 +86,7 @@ lint:
 			print "function of " NR - start " lines"; bad = 1 } \
 		END { exit bad }'
 
-# ROUNDS and MB for bench, SECONDS_EACH for fuzz.
+# ROUNDS and MB for bench, SECONDS_EACH and JOBS for fuzz.
 bench: all
 	test/bench/run
 
