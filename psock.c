@@ -185,7 +185,8 @@ static struct numbers {
 	size_t count, room;
 } processes;			/* all of them, ascending */
 static size_t own_share;	/* of processes; the rest is the helper's */
-static int helper = NONE;	/* where its reports come from */
+static pid_t helper;
+static char *reports, *reports_end;	/* what is left of them, or of room */
 
 static struct task *tasks;
 static size_t ntasks, tasks_room;
@@ -1512,21 +1513,29 @@ list_processes(void)
 /*
  * The helper.  Of the time that a busy host takes, two thirds go to links of
  * descriptors and one to tables.  So a child reads most of the processes
- * while we read the tables of the first namespace, and reports them through
- * a pipe.  What is not plain (it has threads, it refuses, it vanished, it is
- * the first of its namespace) we read ourselves, as we do if the child ends
- * early: all that a report decides is who makes the system calls.
+ * while we read the tables of the first namespace, and leaves its reports in
+ * memory that we share.  What is not plain (it has threads, it refuses, it
+ * vanished, it is the first of its namespace) we read ourselves, and all of
+ * it if the child fails: a report only decides who makes the system calls.
  */
 struct report {
-	uint64_t netns, nholders;
+	uint64_t netns, nholders;	/* the holders are behind it */
 	int plain;
 };
 
 static void
-send_report(int pid)
+add_report(const void *s, size_t n)
+{
+	if (n > (size_t)(reports_end - reports))
+		_exit(1);
+	memcpy(reports, s, n);
+	reports += n;
+}
+
+static void
+report_process(int pid)
 {
 	struct report r = { 0, 0, 0 };
-	ssize_t size;
 
 	ntasks = nholders = nrings = nnamespaces = nns_links = 0;
 	status = 0;
@@ -1534,11 +1543,9 @@ send_report(int pid)
 	    nrings + nns_links == 0 && nnamespaces == 1 &&
 	    namespaces->inode != 0)
 		r = (struct report){ namespaces->inode, nholders, 1 };
-	/* A stop and SIGCONT make a write come back short. */
-	size = (ssize_t)(r.nholders * sizeof *holders);
-	if (write(STDOUT_FILENO, &r, sizeof r) != sizeof r ||
-	    (size > 0 && write(STDOUT_FILENO, holders, (size_t)size) != size))
-		_exit(1);
+	add_report(&r, sizeof r);
+	if (r.nholders > 0)
+		add_report(holders, nholders * sizeof *holders);
 }
 
 /* Starts the helper where it is worth its while, before confine_psock. */
@@ -1546,74 +1553,61 @@ static void
 start_helper(void)
 {
 	enum { WORTH_IT = 100 };	/* processes */
+	const size_t size = 64 << 20;	/* what is not used is not there */
 	size_t i;
-	int ends[2];
-	pid_t pid;
 
 	own_share = processes.count;
 	if (root != NULL || (needs & NEED_PROCESS) != 0 ||
-	    processes.count < WORTH_IT || pipe2(ends, O_CLOEXEC) == -1)
+	    processes.count < WORTH_IT)
 		return;
-	/* So that it need not wait for us; root may have more. */
-	if (fcntl(ends[0], F_SETPIPE_SZ, 16 << 20) == -1)
-		(void)fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
-	pid = _Fork();
-	if (pid == 0) {
-		if (dup2(ends[1], STDOUT_FILENO) == -1)
-			_exit(1);
-		close(ends[0]);
-		close(ends[1]);
-		confine_psock();
-		for (i = processes.count / 4; i < processes.count; i++)
-			send_report(processes.n[i]);
-		_exit(0);
-	}
-	close(ends[1]);
-	if (pid == -1) {
-		close(ends[0]);
+	reports = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED |
+	    MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reports == MAP_FAILED)
 		return;
-	}
-	helper = ends[0];
+	reports_end = reports + size;
+	helper = _Fork();
+	if (helper == -1)
+		return;
 	own_share = processes.count / 4;
+	if (helper != 0)
+		return;
+	confine_psock();
+	for (i = own_share; i < processes.count; i++)
+		report_process(processes.n[i]);
+	_exit(0);
 }
 
-/* Reads n bytes from the helper; returns -1 where that has ended. */
-static int
-receive(void *to, size_t n)
+/* Waits for the helper; where it failed there are no reports. */
+static void
+await_helper(void)
 {
-	size_t used = 0;
-	ssize_t got;
+	int result;
 
-	while (used < n) {
-		got = read(helper, (char *)to + used, n - used);
-		if (got == -1 && errno == EINTR)
-			continue;
-		if (got <= 0) {
-			close(helper);
-			helper = NONE;
-			return -1;
-		}
-		used += (size_t)got;
-	}
-	return 0;
+	if (waitpid(helper, &result, 0) != helper || result != 0)
+		reports = reports_end;
 }
 
-/* Takes the helper's report of a process; -1 where there is none. */
+/* Takes the next report, that of a process; -1 where we read that. */
 static int
 take_report(int pid)
 {
 	struct report r;
+	const char *from;
 	uint32_t ns;
 
-	if (helper == NONE || receive(&r, sizeof r) == -1 || !r.plain)
+	if ((size_t)(reports_end - reports) < sizeof r)
+		return -1;
+	memcpy(&r, reports, sizeof r);
+	from = reports += sizeof r;
+	if (r.nholders > (size_t)(reports_end - reports) / sizeof *holders)
+		return -1;
+	reports += r.nholders * sizeof *holders;
+	ns = find_netns(r.netns);
+	if (!r.plain || ns == UINT32_MAX)	/* netns_of tells it better */
 		return -1;
 	holders = grow(holders, &holders_room, nholders + r.nholders,
 	    sizeof *holders);
-	if (receive(holders + nholders, r.nholders * sizeof *holders) == -1)
-		return -1;
-	ns = find_netns(r.netns);
-	if (ns == UINT32_MAX)	/* netns_of knows more ways to tell */
-		return -1;
+	memcpy(holders + nholders, from, r.nholders * sizeof *holders);
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	tasks[ntasks] = (struct task){ pid, pid, ns, NULL };
 	for (; r.nholders > 0; r.nholders--)
@@ -2496,14 +2490,15 @@ read_all(void)
 	size_t i;
 
 	for (i = 0; i < processes.count; i++) {
-		if (i == own_share && nnamespaces > 0 && read_netns(0, 0))
-			namespaces[0].want = 0;
+		if (i == own_share) {
+			if (nnamespaces > 0 && read_netns(0, 0))
+				namespaces[0].want = 0;
+			await_helper();
+		}
 		if ((i < own_share || take_report(processes.n[i]) == -1) &&
 		    read_process(processes.n[i]) == -1)
 			count_refusal("process", "directory");
 	}
-	if (own_share < processes.count)
-		(void)wait(NULL);
 }
 
 static void
