@@ -58,6 +58,7 @@ enum {
 	UNIX_NAME_MAX = 108,	/* bytes of sun_path */
 	TEXT_MAX = 131072,	/* longest cmdline, path or cgroup kept */
 	MAX_FIELDS = 32,
+	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
 	/* entry.table of a socket that is in none, of a row that is dropped */
 	UNLISTED = 254,
@@ -130,7 +131,9 @@ struct netns {
 	int fd;			/* to enter it by, NONE: read by a process */
 	unsigned want;		/* tables that are still to be read */
 	unsigned doubtful;	/* tables whose rows net/protocols disputes */
+	unsigned steady;	/* doubtful ones with the same rows again */
 	unsigned explained;	/* doubtful ones that had forged rows */
+	uint64_t sums[MAX_TABLES];	/* of their last read, see tally */
 };
 
 /* One socket, as a line of a table or the socket itself tells it. */
@@ -2011,6 +2014,7 @@ static const struct nettable nettables[] = {
 	    assocs_columns, NULL, { NULL, NULL } },
 };
 enum { NTABLES = sizeof nettables / sizeof *nettables };
+_Static_assert((int)NTABLES <= (int)MAX_TABLES, "struct netns has no room");
 
 /* Whether a name in a header is the wanted one; "rem*" is a prefix. */
 static int
@@ -2062,6 +2066,7 @@ parse_header(const struct nettable *t, char *line, size_t len, int *place)
 /* How many rows a table had, and how many of them with an inode. */
 struct tally {
 	int64_t rows, live;
+	uint64_t sum;	/* of the inodes: another one where sockets came */
 };
 
 /* The name of an interface, by the files of net/ that tell it. */
@@ -2124,6 +2129,7 @@ keep_entry(struct entry *e, struct tally *tally)
 {
 	tally->rows++;
 	tally->live += e->inode != 0;
+	tally->sum += e->inode;
 	add_entry(e);
 }
 
@@ -2264,7 +2270,7 @@ read_table(int netdir, size_t table, uint32_t ns, int pass,
 	ptrdiff_t len;
 	char *line;
 
-	*tally = (struct tally){ 0, 0 };
+	*tally = (struct tally){ 0, 0, 0 };
 	if (open_lines(&r, netdir, t->file) == -1) {
 		count_refusal("table", t->file);
 		return -1;
@@ -2368,12 +2374,35 @@ read_counts(int netdir, int64_t *counts)
 	close_lines(&r, "protocols");
 }
 
+/*
+ * Holds a table's rows against net/protocols.  Where sockets come and go
+ * they disagree by chance, but not twice over the same sockets.
+ */
+static void
+judge_counts(struct netns *ns, size_t table, const struct tally *y,
+    int64_t before, int64_t after)
+{
+	unsigned bit = 1u << table;
+
+	ns->doubtful &= ~bit;
+	ns->steady &= ~bit;
+	/* TIME_WAIT and the like are rows but not counted. */
+	if (before != -1 && before == after &&
+	    (after < y->live || after > y->rows)) {
+		ns->doubtful |= bit;
+		/* Below another root there is one read, and nothing moves. */
+		if (root != NULL || y->sum == ns->sums[table])
+			ns->steady |= bit;
+	}
+	ns->sums[table] = y->sum;
+}
+
 /* Reads the wanted tables of a namespace; returns how many there were. */
 static int
 read_tables(int netdir, uint32_t ns, int pass)
 {
 	int64_t before[NTABLES], after[NTABLES];
-	struct tally tallies[NTABLES], *y;
+	struct tally tallies[NTABLES];
 	unsigned bit, want = namespaces[ns].want, read = 0;
 	size_t t;
 	int found = 0;
@@ -2390,17 +2419,10 @@ read_tables(int netdir, uint32_t ns, int pass)
 	}
 	found = read != 0 || want != namespaces[ns].want;
 	read_counts(netdir, after);
-	for (t = 0; t < NTABLES; t++) {
-		bit = 1u << t;
-		y = &tallies[t];
-		if ((read & bit) == 0)
-			continue;
-		namespaces[ns].doubtful &= ~bit;
-		/* TIME_WAIT and the like are rows but not counted. */
-		if (before[t] != -1 && before[t] == after[t] &&
-		    (after[t] < y->live || after[t] > y->rows))
-			namespaces[ns].doubtful |= bit;
-	}
+	for (t = 0; t < NTABLES; t++)
+		if ((read & 1u << t) != 0)
+			judge_counts(&namespaces[ns], t, &tallies[t],
+			    before[t], after[t]);
 	return found;
 }
 
@@ -3081,7 +3103,7 @@ report_doubts(void)
 
 	for (i = 0; i < nnamespaces; i++)
 		for (t = 0; t < NTABLES; t++)
-			if ((namespaces[i].doubtful &
+			if ((namespaces[i].steady &
 			    ~namespaces[i].explained & 1u << t) != 0)
 				count_warning("table", nettables[t].name,
 				    "not the number of rows that "

@@ -1,0 +1,61 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# psock on a busy host: processes and sockets come and go while it runs, and
+# it neither warns without cause nor loses a quiet socket.  LOAD_RUNS and
+# LOAD_PROCESSES ask for more.
+
+# shellcheck disable=SC2154 # output is set by bats
+
+load psock_helper
+
+setup() {
+	bin=$BATS_TEST_DIRNAME/bin
+	mkdir -p "$bin"
+	for name in load churn; do
+		[ "$bin/$name" -nt "$BATS_TEST_DIRNAME/$name.c" ] ||
+			cc -std=gnu11 -O1 -Wall -pthread -o "$bin/$name" \
+				"$BATS_TEST_DIRNAME/$name.c"
+	done
+}
+
+# runs N COMMAND...: beside the command, alone on a host of its own, psock
+# runs N times: exit 0, no word, and each quiet socket in each run.
+runs() {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+	unshare --net --pid --mount --fork --mount-proc bash -c '
+		runs=$1 psock=$2
+		shift 2
+		ip link set lo up
+		coproc LOAD { exec "$@"; }
+		while read -r line <&"${LOAD[0]}" && [ "$line" != ready ]; do
+			echo "$LOAD_PID	$line"
+		done >told
+		[ "$line" = ready ] && sort told >quiet || exit
+		columns=,comm,exe,cwd,cmdline,uid,ppid,start_time,cgroup
+		columns+=,type,interface,filter
+		for ((i = 0; i < runs; i++)); do
+			# By turns what a helper reads, and what it does not.
+			"$psock" -Ho "pid,fd,socket${columns:i % 2 * 999}" \
+				>rows 2>errors
+			status=$?
+			cut -f 1-3 rows | sort -u | comm -13 - quiet >lost
+			[ "$status" -eq 0 ] && [ ! -s errors ] &&
+				[ ! -s lost ] || {
+				echo "run $i: status $status"
+				cat errors lost
+				exit 1
+			}
+		done
+	' - "$1" "$psock" "${@:2}" 3>&-
+}
+
+@test "processes that come and go: no false warning, no socket lost" {
+	cd "$BATS_TEST_TMPDIR"
+	runs "${LOAD_RUNS:-4}" "$bin/load" "${LOAD_PROCESSES:-300}"
+}
+
+@test "sockets that come and go: no false word of net/protocols" {
+	cd "$BATS_TEST_TMPDIR"
+	runs "${LOAD_RUNS:-4}" "$bin/churn" 2000
+}
