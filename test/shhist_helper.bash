@@ -8,9 +8,9 @@
 shhist=${SHHIST:-$BATS_TEST_DIRNAME/../shhist}
 samples=$BATS_TEST_DIRNAME/samples/history
 
-# A tree with the users ann and bob and root, whom all may look at.
+# make_tree [NAME]: with the users ann and bob and root, whom all may look at.
 make_tree() {
-	tree=$BATS_TEST_TMPDIR/tree
+	tree=$BATS_TEST_TMPDIR/${1:-tree}
 	ann=$tree/home/ann
 	bob=$tree/home/bob
 	mkdir -p "$tree/etc" "$ann" "$bob" "$tree/root"

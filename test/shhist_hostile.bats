@@ -5,7 +5,7 @@
 # user's rows, and that is told.  HOSTILE_FILES and HOSTILE_USERS are how
 # many of them there are where there are many.
 
-# shellcheck disable=SC2030,SC2031,SC2154 # the helper sets them
+# shellcheck disable=SC2030,SC2031,SC2154,SC2086 # the helper sets them
 
 bats_require_minimum_version 1.5.0
 
@@ -19,15 +19,16 @@ setup() {
 	make_tree
 	T=$BATS_TEST_TMPDIR
 	broken=$BATS_FILE_TMPDIR/broken
+	daemons=
 	mounted=()
 }
 
 teardown() {
 	local mount
 
+	[ -z "$daemons" ] || kill $daemons || :
 	for mount in "${mounted[@]}"; do
-		kill "${mount%%:*}" || :
-		umount -l "${mount#*:}"
+		umount -l "$mount"
 	done
 }
 
@@ -65,7 +66,8 @@ sleepy() {
 	pid=$!
 	until [ -s "$log" ] || ! kill -0 "$pid" 2>/dev/null; do :; done
 	[ -s "$log" ] || skip 'FUSE file systems cannot be mounted'
-	mounted+=("$pid:$1")
+	daemons+=" $pid"
+	mounted+=("$1")
 }
 
 # What a process may do, whose it is, and which descriptors it has.
@@ -191,4 +193,195 @@ Seccomp: 2
 	[ "$status" -eq 0 ]
 	[ ! -s "$T/five" ]
 	[ ! -s "$T/seventyseven" ]
+}
+
+@test "a child that crashes among its rows: whole ones before, others after" {
+	need_root
+	long_history "$ann/.bash_history"
+	echo two >"$bob/.bash_history"
+	own
+	catch crash 4001 "$shhist" -H -r "$tree" -o user,command
+	kill -SEGV "$caught"
+	let_go crash
+	[ "$status" -eq 1 ]
+	same "$(sort -u "$T/crash.out")" $'ann\ta long command of one user
+bob\ttwo'
+	same "$(cat "$T/crash.err")" \
+		'shhist: ann: history reader died: rows are lost'
+}
+
+@test "a file that is cut, and one that grows, while they are read" {
+	need_root
+	long_history "$ann/.bash_history"
+	echo two >"$bob/.bash_history"
+	own
+	catch cut 4001 "$shhist" -H -r "$tree" -o user,command
+	: >"$ann/.bash_history"
+	let_go cut
+	[ "$status" -eq 0 ]
+	# What was the last line by then may have been cut.
+	same "$(sort -u "$T/cut.out" | grep -v '^ann	a.*[^r]$')" \
+		$'ann\ta long command of one user\nbob\ttwo'
+	long_history "$ann/.bash_history"
+	catch grown 4001 "$shhist" -H -r "$tree" -o user,command
+	printf '\nmore\n' >>"$ann/.bash_history"
+	let_go grown
+	[ "$status" -eq 0 ]
+	same "$(tail -n 2 "$T/grown.out")" $'ann\tmore\nbob\ttwo'
+}
+
+# hold_lease FILE yes|no: a lease on it; whether it is given back when asked.
+hold_lease() {
+	python3 -c 'import fcntl, os, signal, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+def asked(*_):
+    if sys.argv[2] == "yes":
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+signal.signal(signal.SIGIO, asked)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("held", flush=True)
+while True:
+    signal.pause()' "$1" "$2" >"$T/lease" 3>&- &
+	until [ -s "$T/lease" ] || ! kill -0 $! 2>/dev/null; do :; done
+	[ -s "$T/lease" ] || skip 'the file system has no leases'
+}
+
+@test "a file under a lease: its holder is asked, and not waited for" {
+	need_root
+	echo one >"$ann/.bash_history"
+	echo two >"$bob/.bash_history"
+	own
+	hold_lease "$ann/.bash_history" yes
+	rows -o command
+	kill $!
+	same "$output" $'one\ntwo'
+	[ "$status" -eq 0 ]
+	: >"$T/lease"
+	hold_lease "$ann/.bash_history" no
+	rows -o command
+	kill $!
+	same "$output" two
+	[ "$status" -eq 1 ]
+	same "$warnings" "shhist: /home/ann/.bash_history: Resource temporarily \
+unavailable"
+}
+
+# plant NAME: a tree of that name, in which ann comes to grief and bob's one
+# command can be read.
+plant() {
+	make_tree "$1"
+	echo two >"$bob/.bash_history"
+	own
+}
+
+# begin NAME [COMMAND]: shhist, or COMMAND, on that tree in the background;
+# its output, messages and status to NAME.out, .err and .status.
+begin() {
+	(
+		status=0
+		"${2:-$shhist}" -H -r "$tree" -o user,command \
+			>"$T/$1.out" 2>"$T/$1.err" 3>&- || status=$?
+		echo "$status" >"$T/$1.status"
+	) &
+	begun+=($!)
+}
+
+# ended NAME OUTPUT MESSAGES: that is what came of it, and status 1.
+ended() {
+	same "$(uniq "$T/$1.out")" "$2"
+	same "$(cat "$T/$1.err")" "$3"
+	[ "$(cat "$T/$1.status")" -eq 1 ]
+}
+
+@test "what is silent for 10 seconds is killed, told and left behind" {
+	local call begun=() silent='silent for 10 seconds: rows are lost'
+	local lost="shhist: ann: history reader $silent"
+
+	need_root
+	plant spin
+	echo spin >"$ann/.bash_history"
+	own
+	begin spin "$broken"
+	# A home on a file system that does not answer this call.
+	for call in lookup open read flush; do
+		plant "$call"
+		sleepy "$ann" "$call"
+		begin "$call"
+	done
+	plant home
+	sed -i 's,/home/bob,/root,' "$tree/etc/passwd"
+	sleepy "$tree/home" opendir
+	echo two >"$tree/root/.bash_history"
+	begin home
+	plant passwd
+	sleepy "$tree/etc" lookup
+	begin passwd
+	plant stopped
+	long_history "$ann/.bash_history"
+	own
+	catch stopped 4001 "$shhist" -H -r "$tree" -o user,command
+	kill -STOP "$caught"
+	let_go stopped
+	[ "$status" -eq 1 ]
+	echo 1 >"$T/stopped.status"
+	wait "${begun[@]}"
+	ended stopped $'ann\ta long command of one user\nbob\ttwo' "$lost"
+	ended spin $'bob\ttwo' "$lost"
+	ended lookup $'bob\ttwo' "$lost"
+	ended open $'bob\ttwo' "$lost"
+	ended read $'ann\tcommand\nbob\ttwo' "$lost"
+	ended flush $'bob\ttwo' "$lost"
+	ended home $'root\ttwo' "shhist: /home: list reader $silent"
+	ended passwd $'\ttwo' "shhist: passwd: list reader $silent"
+}
+
+@test "many files in a directory, listed and read in turns" {
+	local n=${HOSTILE_FILES:-17000}
+
+	need_root
+	mkdir "$ann/.bash_sessions"
+	mount -t tmpfs files "$ann/.bash_sessions" ||
+		skip 'file systems cannot be mounted'
+	mounted+=("$ann/.bash_sessions")
+	(cd "$ann/.bash_sessions" && seq -f '%06g' "$n" |
+		split -l 1 -a 6 --additional-suffix=.history)
+	rows -o command
+	[ "$status" -eq 0 ]
+	same "$(sort <<<"$output")" "$(seq -f '%06g' "$n")"
+}
+
+@test "many users" {
+	local n=${HOSTILE_USERS:-1000}
+
+	seq "$n" | sed 's,.*,u&:x:50000:50000::/home/u&:,' >"$tree/etc/passwd"
+	echo 'ann:x:4001:4001::/home/ann:' >>"$tree/etc/passwd"
+	echo one >"$ann/.bash_history"
+	rows -o user,command
+	[ "$status" -eq 0 ]
+	same "$output" $'ann\tone'
+}
+
+@test "homes that are /, links, shared, or written in odd ways" {
+	need_root
+	cat >"$tree/etc/passwd" <<'END'
+nobody:x:4003:4003::/:
+sync:x:4004:4004:://:
+ann:x:4001:4001::/home/link:
+twin:x:4001:4001::/home/ann/:
+bob:x:4002:4002::/home/./bob/../bob:
+loop:x:4005:4005::/home/loop:
+file:x:4005:4005::/etc/passwd:
+END
+	ln -s ann "$tree/home/link"
+	ln -s loop "$tree/home/loop"
+	echo root >"$tree/.bash_history"
+	echo one >"$ann/.bash_history"
+	ln "$ann/.bash_history" "$ann/.zsh_history"
+	echo two >"$bob/.bash_history"
+	rows
+	same "$output" $'4003\t0\troot\t/.bash_history
+4001\t0\tone\t/home/link/.bash_history
+4002\t0\ttwo\t/home/./bob/../bob/.bash_history'
+	[[ $warnings == 'shhist: /home/loop: '* ]]
+	[ "$status" -eq 1 ]
 }

@@ -257,32 +257,6 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	same "$output" "$(seq 1000 1299)"
 }
 
-@test "a child that is stopped is left behind after 10 seconds" {
-	local pid='' child=''
-
-	need_root
-	mkfifo "$BATS_TEST_TMPDIR/in"
-	# The child waits for room in the pipe, where it can be caught.
-	yes 'a long command of one user' | head -c 100000000 \
-		>"$ann/.zsh_history"
-	echo two >"$bob/.bash_history"
-	own
-	"$shhist" -H -r "$tree" -o user >"$BATS_TEST_TMPDIR/in" \
-		2>"$BATS_TEST_TMPDIR/err" 3>&- &
-	pid=$!
-	exec 4<"$BATS_TEST_TMPDIR/in"
-	read -r _ <&4
-	child=$(pgrep -P "$pid" -u 4001)
-	kill -STOP "$child"
-	tail -n 1 <&4 >"$BATS_TEST_TMPDIR/last"
-	exec 4<&-
-	status=0
-	wait "$pid" || status=$?
-	[ "$status" -eq 1 ]
-	same "$(cat "$BATS_TEST_TMPDIR/last")" bob
-	[[ $(cat "$BATS_TEST_TMPDIR/err") == *'ann: history reader silent'* ]]
-}
-
 @test "file operands: the owner's uid, the path as given, one is missing" {
 	cd "$BATS_TEST_TMPDIR"
 	echo one >some
