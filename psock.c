@@ -1398,10 +1398,12 @@ compare_holders(const void *a, const void *b)
 	return (x->inode > y->inode) - (x->inode < y->inode);
 }
 
+/* The high bits of the product spread neighbours, as inodes are, best. */
 static size_t
 hash(uint64_t key, size_t mask)
 {
-	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
+	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >>
+	    __builtin_clzll(mask));
 }
 
 /* A power of two with room for n entries, less one. */
