@@ -746,8 +746,11 @@ read_far_line(struct reader *r, int delim, char **line)
 ptrdiff_t
 read_line(struct reader *r, int delim, char **line)
 {
-	char *s = r->buf + r->start, *p;
+	char *s, *p;
 
+	if (r->buf == NULL && !fill(r))
+		return -1;
+	s = r->buf + r->start;
 	p = find(s, delim, r->end - r->start);
 	if (p == NULL || r->cut || (size_t)(p - s) > r->max)
 		return read_far_line(r, delim, line);
