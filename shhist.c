@@ -66,6 +66,7 @@ enum {
 	NAMES = 16384,		/* of a directory that are sorted at once */
 	MAX_KNOWN = 1 << 20,	/* files that are told but once */
 	HEAD = 4096,		/* bytes that decide what a file is */
+	EPOCH = 9,		/* digits of a time there; "#1" is a comment */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
 	PIPE_BYTES = 1 << 20,
@@ -82,6 +83,7 @@ struct buffer {
 struct format {
 	const char *name;
 	void (*parse)(struct reader *);
+	const char *header;	/* what a file begins with */
 	const char *stamp;	/* what stands before the digits of a time */
 	char more;		/* at its end a line goes on with the next */
 	size_t (*decode)(char *, size_t);
@@ -401,6 +403,15 @@ starts(const char *s, size_t n, const char *prefix)
 	return n >= len && memcmp(s, prefix, len) == 0;
 }
 
+/* The length of the line at s, without its end. */
+static size_t
+line_length(const char *s, size_t n)
+{
+	const char *lf = n > 0 ? memchr(s, '\n', n) : NULL;
+
+	return lf == NULL ? n : (size_t)(lf - s);
+}
+
 /* The line is prefix and digits and nothing else. */
 static int
 is_stamp(const char *s, size_t n, const char *prefix)
@@ -476,7 +487,7 @@ parse_bash(struct reader *r)
 		n = (size_t)got;
 		if (r->ended && n > 0 && line[n - 1] == '\r')
 			n--;
-		if (is_stamp(line, n, "#")) {
+		if (is_stamp(line, n, format_now->stamp)) {
 			if (text.n > 0)
 				emit(text.s, text.n);
 			set_time(line + 1, n - 1);
@@ -507,7 +518,7 @@ parse_tcsh(struct reader *r)
 	ptrdiff_t got;
 
 	while ((got = next_line(r, '\n', &line)) != -1) {
-		if (is_stamp(line, (size_t)got, "#+")) {
+		if (is_stamp(line, (size_t)got, format_now->stamp)) {
 			if (text.n > 0)
 				emit(text.s, text.n);
 			set_time(line + 2, (size_t)got - 2);
@@ -630,21 +641,16 @@ decode_fish(char *s, size_t n)
 static int
 is_old_fish(struct reader *r)
 {
-	ptrdiff_t n;
-	char *line;
+	size_t n = read_ahead(r, HEAD);
 
-	n = read_line(r, '\n', &line);
-	if (n == -1)
-		return 0;
-	r->start = (size_t)(line - r->buf);
-	r->cut = 0;
-	return is_stamp(line, (size_t)n, "# ");
+	return is_stamp(r->buf + r->start, line_length(r->buf + r->start, n),
+	    format_now->stamp);
 }
 
 static void
 parse_fish(struct reader *r)
 {
-	static const struct format old = { "fish", NULL, "# ", '\\', NULL };
+	static const struct format old = { .stamp = "# ", .more = '\\' };
 	char *line;
 	ptrdiff_t got;
 	size_t n, skip;
@@ -785,7 +791,7 @@ parse_mksh(struct reader *r)
 	char *line;
 	int c, i;
 
-	if (!skip_magic(r, "\xab\xcd")) {
+	if (!skip_magic(r, format_now->header)) {
 		parse_lines(r);
 		return;
 	}
@@ -888,21 +894,10 @@ decode_mysql(char *s, size_t n)
 static void
 parse_mysql(struct reader *r)
 {
-	static const struct format bare = { "mysql", NULL, NULL, '\0', NULL };
-	static const char header[] = "_HiStOrY_V2_";
-	ptrdiff_t n;
-	char *line;
+	static const struct format bare = { .name = "mysql" };
 
-	n = read_line(r, '\n', &line);
-	if (n == -1)
-		return;
-	if (starts(line, (size_t)n, header)) {
-		line_number = 1;
-	} else {
-		r->start = (size_t)(line - r->buf);
-		r->cut = 0;
+	if (!skip_magic(r, format_now->header))
 		format_now = &bare;
-	}
 	parse_lines(r);
 }
 
@@ -968,22 +963,28 @@ parse_vim(struct reader *r)
 }
 
 static const struct format formats[] = {
-	{ "bash",	parse_bash,	NULL,	'\0',	NULL },
-	{ "zsh",	parse_zsh,	NULL,	'\0',	NULL },
-	{ "fish",	parse_fish,	NULL,	'\0',	NULL },
-	{ "tcsh",	parse_tcsh,	NULL,	'\0',	NULL },
-	{ "ksh",	parse_ksh,	NULL,	'\0',	NULL },
-	{ "mksh",	parse_mksh,	NULL,	'\0',	NULL },
-	{ "plain",	parse_lines,	NULL,	'\0',	NULL },
-	{ "nushell",	parse_lines,	NULL,	'\0',	decode_nushell },
-	{ "powershell",	parse_lines,	NULL,	'`',	NULL },
-	{ "yash",	parse_yash,	NULL,	'\0',	NULL },
-	{ "mysql",	parse_mysql,	NULL,	'\0',	decode_mysql },
-	{ "psql",	parse_lines,	NULL,	'\0',	decode_psql },
-	{ "irb",	parse_lines,	NULL,	'\\',	NULL },
-	{ "less",	parse_less,	NULL,	'\0',	NULL },
-	{ "vim",	parse_vim,	NULL,	'\0',	NULL },
-	{ NULL,		NULL,		NULL,	'\0',	NULL },
+	{ "bash",	parse_bash,	NULL,		"#",	'\0',	NULL },
+	{ "zsh",	parse_zsh,	NULL,		NULL,	'\0',	NULL },
+	{ "fish",	parse_fish,	"- cmd:",	"# ",	'\0',	NULL },
+	{ "tcsh",	parse_tcsh,	NULL,		"#+",	'\0',	NULL },
+	{ "ksh",	parse_ksh,	NULL,		NULL,	'\0',	NULL },
+	{ "mksh",	parse_mksh,	"\xab\xcd",	NULL,	'\0',	NULL },
+	{ "plain",	parse_lines,	NULL,		NULL,	'\0',	NULL },
+	{ "nushell",	parse_lines,	NULL,		NULL,	'\0',
+	    decode_nushell },
+	{ "powershell",	parse_lines,	NULL,		NULL,	'`',	NULL },
+	{ "yash",	parse_yash,	"#$# yash history",
+	    NULL,	'\0',	NULL },
+	{ "mysql",	parse_mysql,	"_HiStOrY_V2_",	NULL,	'\0',
+	    decode_mysql },
+	{ "psql",	parse_lines,	NULL,		NULL,	'\0',
+	    decode_psql },
+	{ "irb",	parse_lines,	NULL,		NULL,	'\\',	NULL },
+	{ "less",	parse_less,	".less-history-file",
+	    NULL,	'\0',	NULL },
+	{ "vim",	parse_vim,	"# This viminfo file",
+	    NULL,	'\0',	NULL },
+	{ NULL,		NULL,		NULL,		NULL,	'\0',	NULL },
 };
 
 static const struct place places[] = {
@@ -1028,70 +1029,53 @@ find_format(const char *name)
 	return NULL;
 }
 
-/* What the form of a line tells of its file; null for nothing. */
-static const char *
-line_format(const char *s, size_t n)
+/*
+ * What the form of a line tells of its file; null for nothing.  A format
+ * with a header has it, or the stamp, on the first line alone.
+ */
+static const struct format *
+line_format(const char *s, size_t n, int first)
 {
-	if (starts(s, n, "- cmd:") || is_stamp(s, n, "# "))
-		return "fish";
-	if (starts(s, n, "#$# yash history"))
-		return "yash";
-	if (starts(s, n, "_HiStOrY_V2_"))
-		return "mysql";
-	if (starts(s, n, ".less-history-file"))
-		return "less";
-	if (starts(s, n, "# This viminfo file"))
-		return "vim";
-	if (is_stamp(s, n, "#+"))
-		return "tcsh";
+	const struct format *f;
+
 	n -= n > 0 && s[n - 1] == '\r';
-	if (is_stamp(s, n, "#"))
-		return "bash";
-	if (zsh_prefix(s, n) > 0)
-		return "zsh";
+	for (f = formats; f->name != NULL; f++) {
+		if (f->header != NULL && !first)
+			continue;
+		if (f->header != NULL && starts(s, n, f->header))
+			return f;
+		if (f->stamp != NULL && n >= strlen(f->stamp) + EPOCH &&
+		    is_stamp(s, n, f->stamp))
+			return f;
+	}
+	if (zsh_prefix(s, n) > 0 && entry.time_length >= EPOCH)
+		return find_format("zsh");
 	return NULL;
 }
 
-/* The format of a file that begins with the n bytes at s. */
-static const char *
-content_format(const char *s, size_t n)
+/* The format that the beginning of a file tells, "plain" where it does not. */
+static const struct format *
+content_format(struct reader *r)
 {
-	const char *lf, *name = NULL;
-	size_t len;
+	const struct format *f = NULL;
+	int first = 1;
+	size_t n, len;
+	char *s;
 
+	n = read_ahead(r, HEAD);
+	if (n > HEAD)
+		n = HEAD;
+	s = r->buf + r->start;
 	if (n > 1 && (unsigned char)s[0] == 0x81 && (unsigned char)s[1] < 2)
-		return "ksh";
-	if (starts(s, n, "\xab\xcd"))
-		return "mksh";
-	while (n > 0 && name == NULL) {
-		lf = memchr(s, '\n', n);
-		len = lf == NULL ? n : (size_t)(lf - s);
-		name = line_format(s, len);
-		len += lf != NULL;
-		s += len;
-		n -= len;
+		return find_format("ksh");
+	for (; n > 0 && f == NULL; s += len, n -= len) {
+		len = line_length(s, n);
+		if (len > 0)
+			f = line_format(s, len, first);
+		first &= len == 0;
+		len += len < n;
 	}
-	return name == NULL ? "plain" : name;
-}
-
-/* Reads the beginning of a file into r and leaves it there to be parsed. */
-static void
-read_head(struct reader *r)
-{
-	ssize_t n = 1;
-
-	r->buf = grow(r->buf, &r->size, HEAD, 1);
-	if (r->sparse && lseek(r->fd, 0, SEEK_DATA) == -1)
-		return;
-	while (r->end < HEAD && n != 0) {
-		n = read(r->fd, r->buf + r->end, HEAD - r->end);
-		if (n == -1 && errno != EINTR) {
-			warning("%s: %s", path_now, strerror(errno));
-			return;
-		}
-		if (n > 0)
-			r->end += (size_t)n;
-	}
+	return f == NULL ? find_format("plain") : f;
 }
 
 static void
@@ -1105,10 +1089,8 @@ parse_source(const struct source *s)
 	    .sparse = s->sparse, .buf = r.buf, .size = r.size };
 	format_now = s->format;
 	path_now = s->path;
-	if (format_now == NULL) {
-		read_head(&r);
-		format_now = find_format(content_format(r.buf, r.end));
-	}
+	if (format_now == NULL)
+		format_now = content_format(&r);
 	line_number = 0;
 	told_cut = told_malformed = 0;
 	set_escaped(&entry.uid, uid,
@@ -1625,21 +1607,17 @@ parse_memory(struct reader *r)
 static void
 parse_removed(struct reader *r)
 {
-	const char *name;
-
-	read_head(r);
-	name = content_format(r->buf, r->end);
-	if (strcmp(name, "ksh") != 0 && strcmp(name, "mksh") != 0)
+	format_now = content_format(r);
+	if (format_now->parse != parse_ksh && format_now->parse != parse_mksh)
 		return;
-	entry.format = name;
-	format_now = find_format(name);
+	entry.format = format_now->name;
 	format_now->parse(r);
 }
 
 static const struct format memory = {
-	"memory", parse_memory, NULL, '\0', NULL
+	.name = "memory", .parse = parse_memory
 }, removed_file = {
-	"removed", parse_removed, NULL, '\0', NULL
+	.name = "removed", .parse = parse_removed
 };
 
 /*
@@ -2942,11 +2920,17 @@ choose_users(char *list)
 static void
 choose_format(const char *name)
 {
+	const struct format *f;
+	char list[256] = "";
+	size_t used = 0;
+
 	fflag = find_format(name);
-	if (fflag == NULL)
-		fatal("unknown format '%s'; the formats are: bash zsh fish "
-		    "tcsh ksh mksh plain nushell powershell yash mysql psql "
-		    "irb less vim", name);
+	if (fflag != NULL)
+		return;
+	for (f = formats; f->name != NULL && used < sizeof list; f++)
+		used += format(list + used, sizeof list - used, " %s",
+		    f->name);
+	fatal("unknown format '%s'; the formats are:%s", name, list);
 }
 
 static const char usage[] =

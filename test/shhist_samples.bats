@@ -149,6 +149,55 @@ END
 		$'1700000000\twq' $'0\tq'
 }
 
+# told FORMAT TEXT: the format that the text, as for printf, tells by itself.
+told() {
+	local name
+
+	for name in .history .sh_history other; do
+		# shellcheck disable=SC2059 # the text is a format
+		printf -- "$2" >"$BATS_TEST_TMPDIR/$name"
+		same "$("$shhist" -H -o format "$BATS_TEST_TMPDIR/$name" |
+			uniq)" "$1"
+	done
+}
+
+@test "content: each format that its first lines tell" {
+	told bash '#1700000000\nls\n'
+	told bash '\n\n#1700000000\r\nls\r\n'
+	told bash 'ls\nid\n#1700000000\nls\n'
+	told zsh ': 1700000000:0;ls\n'
+	told zsh 'ls\n: 1700000000:0;ls\n'
+	told zsh ": 1700000000:0;$(printf '%05000d' 0)\n"
+	told fish '- cmd: ls\n'
+	told fish '- cmd: ls\r\n  when: 5\r\n'
+	told fish '\n- cmd: ls\n'
+	told fish '# 1700000000\nls\n'
+	told tcsh '#+1700000000\nls\n'
+	told tcsh 'ls\n#+1700000000\nls\n'
+	told ksh '\201\001ls\n\0'
+	told mksh '\253\315\377\0\0\0\1ls\0'
+	told yash '#$# yash history v0 r0\n1:5 ls\n'
+	told mysql '_HiStOrY_V2_\nselect\\0401;\n'
+	told less '.less-history-file:\n.shell\n"ls\n'
+	told vim '# This viminfo file\n:wq\n'
+}
+
+@test "content: lines that people type tell nothing" {
+	told plain '#1\nls\n'
+	told plain '# 123\nls\n'
+	told plain 'ls\n# 1700000000\n'
+	told plain '#+1 x\nls\n'
+	told plain ': 1:2;x\nls\n'
+	told plain 'ls\n- cmd: x\n'
+	told plain 'ls\n_HiStOrY_V2_\n'
+	told plain 'ls\n\253\315\n'
+	told plain '\201\100ls\n'
+	told plain '# a comment\n\nls\n'
+	told plain '\0\0\0\0'
+	told plain "$(printf '%05000d' 0)\n#1700000000\nls\n"
+	told plain "$(seq 2000 | paste -sd '#' | sed 's/#/\\n/g')\n: 1700000000:2;x\n"
+}
+
 @test "every format: random bytes give rows of the right width, or none" {
 	local f
 
