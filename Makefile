@@ -8,6 +8,7 @@
 
 RELEASE = 0.1
 PREFIX ?= /usr/local
+TO = $(DESTDIR)$(PREFIX)
 CC != echo "$${CC:-$$(command -v musl-gcc >/dev/null && echo musl-gcc || echo cc)}"
 CFLAGS ?= -Os
 LDFLAGS ?= -s
@@ -74,9 +75,9 @@ lint:
 		--suppress=variableScope --suppress=unusedStructMember \
 		--suppress=shadowFunction --suppress=ctunullpointer \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
-	mandoc -Tlint -W warning man/*.1
+	mandoc -Tlint -W warning man/*.[17]
 	shellcheck .ci/run test/*/run test/fuzz/build test/cross/fetch \
-		test/cross/cc
+		test/cross/cc test/cross/swap
 	shellcheck -s bats -S warning -e SC2034,SC2154,SC2258 \
 		test/*.bats test/*.bash
 	expand psock.c shhist.c common.c common.h | awk \
@@ -94,14 +95,14 @@ fuzz:
 	test/fuzz/run
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 psock shhist $(DESTDIR)$(PREFIX)/bin
-	install -m 644 man/psock.1 man/shhist.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man1
+	install -d "$(TO)/bin" "$(TO)/share/man/man1" "$(TO)/share/man/man7"
+	install -m 755 psock shhist "$(TO)/bin"
+	install -m 644 man/*.1 "$(TO)/share/man/man1"
+	install -m 644 man/*.7 "$(TO)/share/man/man7"
 
 uninstall:
-	cd $(DESTDIR)$(PREFIX) && rm -f bin/psock bin/shhist \
-		share/man/man1/psock.1 share/man/man1/shhist.1
+	cd "$(TO)" && rm -f bin/psock bin/shhist share/man/man1/psock.1 \
+		share/man/man1/shhist.1 share/man/man7/psock.7
 
 # The binaries for every machine in test/cross/machines, and their tests.
 BIN = .cross/bin

@@ -7,10 +7,11 @@
  * or a network namespace of its own) is visited: its socket descriptors
  * become holders, its namespace goes on the list.  (On a busy host a helper
  * does most of that.)  Then the tables of every namespace are read, each
- * once, through a process that is in it; each line becomes an entry.  Then what does not fit is looked into: a socket that
- * is held but in no table is asked itself, tables that lost rows are read
- * again, forged rows are dropped.  At last entries and holders are joined by
- * inode number and printed.
+ * once, through a process that is in it; each line becomes an entry.  Then
+ * what does not fit is looked into: a socket that is held but in no table is
+ * asked itself, tables that lost rows are read again, forged rows are
+ * dropped.  At last entries and holders are joined by inode number and
+ * printed.
  *
  * Text from /proc is the attacker's: unix names hold newlines, processes
  * vanish between two calls.  Nothing below ROOT is followed or trusted.

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: ISC
+# shellcheck shell=bash
+#
+# What the manuals say to run.
+
+manuals=$BATS_TEST_DIRNAME/../man
+
+# The page without what roff makes of backslashes.
+plain() {
+	sed 's/\\&//g; s/\\e/\\/g' "$manuals/$1"
+}
+
+# commands PAGE: each that stands there by itself, in order, as a file
+# run/NN.line or run/NN.block.
+commands() {
+	rm -rf run
+	mkdir run
+	plain "$1" | awk '
+		/^\.Dl / {
+			file = sprintf("run/%02d.line", ++n)
+			sub(/^.Dl (\$ )?/, "")
+			print >file
+		}
+		/^\.Ed/ { on = 0 }
+		on { print >file }
+		/^\.Bd/ { on = 1; file = sprintf("run/%02d.block", ++n) }'
+}
+
+# shows: each command succeeds and prints a line that matches the next one
+# of standard input.  Neither may be left over.
+shows() {
+	local file row
+	for file in run/*; do
+		IFS= read -r row || return
+		{
+			bash -o pipefail "$file" </dev/null
+			echo "status $?"
+		} >got
+		if ! grep -qx 'status 0' got || ! grep -- "$row" got; then
+			cat "$file" got
+			return 1
+		fi
+	done
+	! read -r row
+}
+
+# process PID PPID UID CWD ARGUMENT...: one of make_host.
+process() {
+	local dir=$root/proc/$1
+	proc "$1"
+	printf '%s\n' "$5" >"$dir/comm"
+	printf "$1 ($5) S $2 $(seq -s ' ' 18) 4200 0 0\n" >"$dir/stat"
+	printf 'Name:\t%s\nUid:\t%s\t%s\n' "$5" "$3" "$3" >"$dir/status"
+	ln -s "/usr/bin/$5" "$dir/exe"
+	ln -s "$4" "$dir/cwd"
+	shift 4
+	printf '%s\0' "$@" >"$dir/cmdline"
+}
+
+# A host of files at $root, and commands psock and shhist that look at it.
+make_host() {
+	process 640 1 0 / dbus
+	netns 640 4026531840
+	hold 640 5 15000
+	unix_line 15000 /run/dbus.sock 00010000 0001 01 | table 640 unix
+	{
+		inet 00000000:0016 00000000:0000 0A 18201
+		inet 0500000A:C942 097100CB:115C 01 40960
+	} | table 640 tcp
+	printf '%s\n' 'sk RefCnt Type Proto Iface R Rmem User Inode' \
+		'0 3 3 0800 0 1 0 0 901' >"$root/proc/640/net/packet"
+	process 812 1 0 / sshd -D
+	netns 812 4026531840
+	hold 812 3 18201
+	process 900 1 0 / resolved
+	netns 900 4026532000
+	hold 900 4 700
+	inet "$(printf '0%.0s' {1..32}):0035" \
+		"$(printf '0%.0s' {1..32}):0000" 07 700 | table 900 udp6
+	process 1337 812 1000 /tmp/.x sh -i
+	netns 1337 4026531840
+	for fd in 0 1 2; do
+		hold 1337 "$fd" 40960
+	done
+	echo 'btime 1700000000' >"$root/proc/stat"
+	mkdir -p "$root/etc" "$root/home/alice" "$root/root"
+	printf '%s\n' 'root:x:0:0:root:/root:/bin/bash' \
+		'alice:x:1000:1000::/home/alice:/bin/bash' >"$root/etc/passwd"
+	printf '%s\n' '#1700000000' id >"$root/home/alice/.bash_history"
+	printf '%s\n' '#1700000060' '"/opt/a b/c" -x' '#1700000120' 'echo "' \
+		>"$root/root/.bash_history"
+	chmod -R a+rX "$root"
+	mkdir -p bin
+	wrap psock "$psock"
+	wrap shhist "${SHHIST:-$BATS_TEST_DIRNAME/../shhist}"
+	# The file that stands for a namespace.
+	printf '#!/bin/sh\necho 4026532000\n' >bin/stat
+	chmod +x bin/stat
+}
+
+wrap() {
+	printf '#!/bin/sh\nexec "%s" -r "%s" "$@"\n' "$2" "$root" >"bin/$1"
+	chmod +x "bin/$1"
+}
