@@ -88,7 +88,7 @@ lint:
 		END { exit bad }'
 
 # ROUNDS and MB for bench, SECONDS_EACH and JOBS for fuzz.
-bench: all
+bench: all helpers
 	test/bench/run
 
 fuzz:
