@@ -34,7 +34,8 @@ int status;
 int quiet;
 const struct column *column;
 
-static char output[OUTPUT_SIZE];
+/* Behind OUTPUT_SIZE is room for the TABs of a row, so none need look. */
+static char output[OUTPUT_SIZE + MAX_COLUMNS];
 static size_t output_used;
 
 static const struct column *chosen[MAX_COLUMNS];
@@ -219,13 +220,12 @@ copy(char *dst, const char *s, size_t n)
 			dst[i] = s[i];
 }
 
-/* The buffer is never left full, so that put_char need not look first. */
 void
 put_raw(const char *s, size_t n)
 {
-	if (n >= sizeof output - output_used)
+	if (output_used + n >= OUTPUT_SIZE)
 		flush_output();
-	if (n >= sizeof output) {
+	if (n >= OUTPUT_SIZE) {
 		write_out(s, n);
 		return;
 	}
@@ -237,7 +237,7 @@ void
 put_char(char c)
 {
 	output[output_used++] = c;
-	if (output_used == sizeof output)
+	if (output_used >= OUTPUT_SIZE)
 		flush_output();
 }
 
@@ -276,10 +276,10 @@ put_signed(int64_t value)
 	put_number(value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
-void
-put_field(const char *s, size_t n)
+static void
+put_long_field(const char *s, size_t n)
 {
-	const size_t most = sizeof output / 8;
+	const size_t most = OUTPUT_SIZE / 8;
 	size_t part, i;
 
 	while (n > 0) {
@@ -294,12 +294,22 @@ put_field(const char *s, size_t n)
 			if (i < 4)
 				part = most - i;
 		}
-		if (sizeof output - output_used <= 4 * part)
+		if (output_used + 4 * part >= OUTPUT_SIZE)
 			flush_output();
 		output_used += escape(output + output_used, s, part);
 		s += part;
 		n -= part;
 	}
+}
+
+void
+put_field(const char *s, size_t n)
+{
+	if (output_used + 4 * n >= OUTPUT_SIZE) {
+		put_long_field(s, n);
+		return;
+	}
+	output_used += escape(output + output_used, s, n);
 }
 
 /* Appends n bytes to the string in dst, as far as its size allows. */
@@ -576,12 +586,13 @@ print_row(void)
 	size_t i;
 
 	for (i = 0; i < nchosen; i++) {
-		if (i > 0)
-			put_char('\t');
 		column = chosen[i];
 		column->print();
+		output[output_used++] = '\t';
 	}
-	put_char('\n');
+	output[output_used - 1] = '\n';
+	if (output_used >= OUTPUT_SIZE)
+		flush_output();
 }
 
 int
@@ -707,7 +718,7 @@ skip_line(struct reader *r, int delim)
 	char *p;
 
 	do {
-		p = find(r->buf + r->start, delim, r->end - r->start);
+		p = memchr(r->buf + r->start, delim, r->end - r->start);
 		if (p != NULL) {
 			r->start = (size_t)(p - r->buf) + 1;
 			return;
@@ -727,7 +738,7 @@ read_far_line(struct reader *r, int delim, char **line)
 		skip_line(r, delim);
 	do {
 		len = r->end - r->start;
-		p = find(r->buf + r->start + seen, delim, len - seen);
+		p = memchr(r->buf + r->start + seen, delim, len - seen);
 		seen = len;
 	} while (p == NULL && len <= r->max && fill(r));
 	if (p == NULL && len == 0)

@@ -254,31 +254,36 @@ digits(const char *s, size_t n)
 	return i;
 }
 
+/* The length of the number that s begins with: digits, and a sign or none. */
+static size_t
+number_length(const char *s, size_t n)
+{
+	size_t sign = n > 0 && *s == '-';
+
+	return sign + digits(s + sign, n - sign);
+}
+
 /*
- * Writes the number that s begins with ("-5", "0017 x") to dst as it is
- * printed, "0" where there is none or where it needs more than 64 bits.
- * Nearly all have few digits, and are copied without being computed.
+ * Writes a number of n bytes ("-5", "0017") to dst as it is printed, "0"
+ * where it has no digits or needs more than 64 bits.  Nearly all have few
+ * digits, and are copied without being computed.
  */
 static size_t
 copy_number(char dst[24], const char *s, size_t n)
 {
-	size_t sign = n > 0 && *s == '-', len;
+	size_t sign = n > 0 && *s == '-';
 	uint64_t value;
 
-	s += sign;
-	len = digits(s, n - sign);
-	while (len > 1 && *s == '0') {
+	for (s += sign, n -= sign; n > 1 && *s == '0'; n--)
 		s++;
-		len--;
-	}
-	if (len == 0 || *s == '0' || len > 19 || (len == 19 &&
-	    parse_number(s, len, 10, INT64_MAX + sign, &value) == -1)) {
+	if (n == 0 || *s == '0' || n > 19 || (n == 19 &&
+	    parse_number(s, n, 10, INT64_MAX + sign, &value) == -1)) {
 		*dst = '0';
 		return 1;
 	}
 	*dst = '-';
-	memcpy(dst + sign, s, len);
-	return sign + len;
+	memcpy(dst + sign, s, n);
+	return sign + n;
 }
 
 static void
@@ -593,10 +598,10 @@ zsh_prefix(const char *s, size_t n)
 	i += digits(s + i, n - i);
 	if (i >= n || s[i] != ';')
 		return 0;
-	set_time(s + start, n - start);
+	set_time(s + start, len - 1 - start);
 	if (i > len)
 		entry.duration_length = copy_number(entry.duration, s + len,
-		    n - len);
+		    i - len);
 	return i + 1;
 }
 
@@ -674,7 +679,8 @@ parse_fish(struct reader *r)
 		if (skip > 0 && starts(line + skip, n - skip, "when:")) {
 			for (skip += 5; skip < n && line[skip] == ' '; skip++)
 				;
-			set_time(line + skip, n - skip);
+			set_time(line + skip,
+			    number_length(line + skip, n - skip));
 		}
 	}
 	emit(text.s, text.n);
@@ -955,7 +961,7 @@ parse_vim(struct reader *r)
 			add(line + 1, decode_vim(line + 1, n - 1));
 			apart = 0;
 		} else if (text.n > 0 && starts(line, n, "|2,0,")) {
-			set_time(line + 5, n - 5);
+			set_time(line + 5, number_length(line + 5, n - 5));
 			emit(text.s, text.n);
 		}
 	}

@@ -148,7 +148,7 @@ status_of() {
 
 @test "fields: long ones are whole, in whole characters" {
 	local -a pieces
-	mapfile -t pieces < <(yes piece | head -n 100)
+	mapfile -t pieces < <(yes piece | head -n 300)
 	# Longer than any buffer, of 2, 3 and 4 bytes, ahead of 0 to 7 bytes.
 	for char in $'\303\251' $'\342\202\254' $'\360\237\230\200'; do
 		for pad in '' a ab abc abcdefg; do
@@ -161,6 +161,15 @@ status_of() {
 			cmp root out
 		done
 	done
+}
+
+@test "fields: empty ones around the end of the output buffer" {
+	local list=duration
+	for _ in {1..60}; do list+=,duration; done
+	yes x | head -n 20000 >"$host/root/.sh_history"
+	on shhist -H -o "$list" >out
+	awk 'BEGIN { row = sprintf("%60s", ""); gsub(" ", "\t", row)
+		for (i = 0; i < 20000; i++) print row }' | diff - out
 }
 
 @test "-H: no header row" {
