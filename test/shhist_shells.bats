@@ -1,9 +1,9 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: ISC
 #
-# Real shells, typed into through a pty, against what they show themselves:
-# shhist_shells.py has the commands, and for each of its modes, which are
-# named here, what may differ and why.
+# Real shells and clients, typed into through a pty, against what they show
+# themselves: shhist_shells.py has the commands, and for each of its modes,
+# which are named here, what may differ and why.
 
 bats_require_minimum_version 1.5.0
 
@@ -86,4 +86,22 @@ hold() {
 
 @test "yash" {
 	hold yash
+}
+
+@test "python3, with GNU readline" {
+	hold python3
+}
+
+@test "sqlite3, with GNU readline" {
+	hold sqlite3
+}
+
+@test "less: searches, which it never lists" {
+	hold less
+}
+
+@test "vim: the command lines" {
+	command -v vim >/dev/null && vim --version | grep -q +viminfo ||
+		skip 'needs vim with +viminfo'
+	hold vim
 }

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: ISC
-"""Holds shhist to what a shell itself shows: types more than 200 commands
-into the real shell through a pty, lets it write its history, and compares the
-rows of that file with what a new shell shows that has read it.  Works in the
-current directory, which becomes HOME.  usage: shhist_shells.py SHHIST MODE"""
+"""Holds shhist to what a shell or client itself shows: types more than 200
+commands into the real program through a pty, lets it write its history, and
+compares the rows of that file with what a new one shows that has read it.
+Works in the current directory, which becomes HOME.
+usage: shhist_shells.py SHHIST MODE"""
 import calendar
 import difflib
 import fcntl
@@ -71,12 +72,12 @@ LONG = b': ' + b'x' * 100000
 def mixed(pieces):
     """Commands of the pieces in many orders, the same at each run."""
     chance = random.Random(5)
-    made = []
+    made = {}
     while len(made) < 190:
         chosen = chance.choices(pieces, k=chance.randint(2, 9))
         if sum(piece.endswith(b'"') for piece in chosen) % 2 == 0:
-            made.append(b': ' + chance.choice([b' ', b'']).join(chosen))
-    return made
+            made[b': ' + chance.choice([b' ', b'']).join(chosen)] = True
+    return list(made)
 
 
 PIECES = [b'\\\\', b"\\'", b'ab', b'\\ ', b'  ', b'\\n', b'\\\\n', b'\\x41',
@@ -90,6 +91,12 @@ PASTED = [command for command in POSIX if b'\r' not in command]
 FISH = list({command.lstrip(): 0 for command in
              LINES + FISH_BLOCKS + mixed(PIECES)
              if command != b"echo 'a\\'" and command[-1:] != b' '})
+
+
+
+def comments(sign):
+    """For clients, of which some go on after a backslash."""
+    return [sign + line for line in LINES + MIXED if line[-1:] != b'\\']
 
 # How it is typed
 
@@ -107,6 +114,10 @@ def canonical(command):
     return [keys]
 
 
+# With this, line editors ask for pasted text before each line.
+PASTE_ME = b'\x1b[?2004h'
+
+
 def lines(command):
     return [line + b'\r' for line in command.split(b'\n')]
 
@@ -118,6 +129,14 @@ def pasted_lines(command):
 
 def pasted(command):
     return [b'\x1b[200~' + command + b'\x1b[201~\r']
+
+
+def vim_keys(command):
+    return [b':' + command + b'\r']
+
+
+def less_keys(command):
+    return [b'/' + command + b'\r']
 
 
 class Terminal:
@@ -153,14 +172,13 @@ class Terminal:
 
 
 def type_all(mode, commands):
-    """Types each command, or each of its lines, when the shell asks."""
-    mark = b'\x1b[?2004h' if mode['keys'] in (pasted, pasted_lines) else b'@#>'
+    """Types each command, or each of its lines, at the next prompt."""
     terminal = Terminal(mode['argv'], mode['keys'] is not canonical)
-    terminal.type(b'', mark)
+    terminal.type(b'', mode['prompt'])
     for command in commands:
         for keys in mode['keys'](command):
-            terminal.type(keys, mark)
-    terminal.type(b'exit\r', b'nothing but the end')
+            terminal.type(keys, mode['prompt'])
+    terminal.type(mode['end'] + b'\r', b'nothing but the end')
     if os.waitpid(terminal.pid, 0)[1] & 0xff:
         sys.exit('killed')
 
@@ -181,7 +199,8 @@ def known(when, started):
 
 def show_bash(file):
     started = int(time.time())
-    text = output(['bash', '--norc', '-c', 'unset HISTFILE; set -o history; HISTSIZE=9999;'
+    text = output(['bash', '--norc', '-c', 'unset HISTFILE;'
+                   'set -o history; HISTSIZE=9999;'
                    "HISTTIMEFORMAT=$'\\x1e%s\\x1f';"
                    'history -r "$0"; history', file])
     parts = re.split(rb'(?m)^ *\d+[* ] \x1e(\d+)\x1f', text)[1:]
@@ -235,7 +254,8 @@ def show_ash(file):
     os.environ['HISTFILE'] = 'copy'
     type_all(MODE, [b'history >shown'])
     with open('shown', 'rb') as shown:
-        return [(0, re.sub(rb'^ *\d+ ', b'', line[:-1])) for line in shown][:-1]
+        lines = [re.sub(rb'^ *\d+ ', b'', line[:-1]) for line in shown]
+    return [(0, line) for line in lines[:-1]]
 
 
 def show_yash(file):
@@ -245,6 +265,23 @@ def show_yash(file):
     entries = (line.split(b'\t', 2)[1:] for line in text[:-1].split(b'\n'))
     return [(calendar.timegm(time.strptime(when.decode())), command)
             for when, command in entries]
+
+def show_readline(file):
+    """What any program with GNU readline has in memory."""
+    text = output(['python3', '-c', 'import readline as r, sys;'
+                   'r.read_history_file(sys.argv[1]);'
+                   'print(*(r.get_history_item(i + 1) for i in '
+                   'range(r.get_current_history_length())), sep="\\0")', file])
+    return [(0, command) for command in text[:-1].split(b'\0')]
+
+
+def show_vim(file):
+    """The newest comes last here, and first in the file."""
+    output(['vim', '-N', '-u', 'NONE', '-i', file, '--cmd', 'set history=999',
+            '-c', 'call writefile(map(range(1, histnr(":")), '
+            '"histget(\':\', v:val)"), "shown")', '-c', 'qa!'])
+    with open('shown', 'rb') as shown:
+        return sorted((0, line[:-1]) for line in shown)
 
 # The differences there may be: what each shell would make of shhist's rows
 
@@ -280,6 +317,11 @@ def ash_shows(rows):
     return [(when, command[:1023]) for when, command in rows]
 
 
+def vim_shows(rows):
+    """It shows no times, and what is of one second in any order."""
+    return sorted((0, command) for _, command in rows)
+
+
 def ksh93_shows(rows):
     """The line of 100 KB was undone."""
     return [row for row in rows if row[1] != LONG]
@@ -300,20 +342,17 @@ def no_blank(command):
     return command if command[0] not in b' \t' else None
 
 
-# The shells.  Keys of a mode: how to start it (with LC_ALL, HOME, PS1, PS2,
-# HISTFILE), file: what it writes, commands: what is typed, keys: and how,
-# append: what is added to the file since it cannot be typed, show: what a new
-# shell shows, differs: how this may differ from shhist's rows, kept: what it
-# makes of a typed line.
+# The shells and clients.  A mode says how to start one (argv, env, rc), what
+# it writes (file), what is typed and how (commands, keys, at each prompt, and
+# then end), what is added to the file since it cannot be typed (append),
+# whether it has times (stamped), what a new one shows (show), how that may
+# differ from shhist's rows (differs), and what it keeps of a typed line (kept,
+# order).
 
 BASH = dict(argv=['bash', '--norc', '--noediting'], file='.bash_history',
             env=dict(HISTCONTROL=''), show=show_bash, differs=bash_shows)
 ZSH = dict(argv=['zsh', '-di', '-o', 'nozle'], file='.zsh_history',
            env=dict(SAVEHIST='5000'), rc=('.zshrc', '\n'), show=show_zsh)
-KSH = dict(argv=['ksh93', '+o', 'vi', '+o', 'emacs'], file='.sh_history',
-           show=show_ksh, differs=ksh93_shows, kept=bytes.rstrip)
-MKSH = dict(argv=['mksh', '+o', 'vi', '+o', 'emacs'], file='.mksh_history',
-            show=show_ksh, kept=no_blank)
 STAMPS = dict(BASH, stamped=True,
               env=dict(BASH['env'], HISTTIMEFORMAT='%s '))
 EXTENDED = dict(ZSH, stamped=True,
@@ -324,8 +363,8 @@ MODES = {
     'bash-lines': dict(BASH, argv=BASH['argv'] + ['+O', 'cmdhist']),
     'bash-pasted': dict(
         STAMPS, argv=['bash', '--norc', '-O', 'lithist'],
-        env=dict(STAMPS['env'], PS2='@#>', TERM='vt100'),
-        keys=pasted_lines, commands=PASTED),
+        env=dict(STAMPS['env'], PS2='@#>', TERM='linux'),
+        keys=pasted_lines, prompt=PASTE_ME, commands=PASTED),
     'zsh': ZSH,
     'zsh-extended': EXTENDED,
     'zsh-share': dict(
@@ -335,17 +374,22 @@ MODES = {
         EXTENDED, argv=EXTENDED['argv'] + ['-o', 'incappendhistorytime']),
     'zsh-pasted': dict(
         ZSH, argv=['zsh', '-di'],
-        env=dict(ZSH['env'], PS2='@#>', TERM='vt100'),
-        keys=pasted_lines, commands=PASTED),
+        env=dict(ZSH['env'], PS2='@#>', TERM='linux'),
+        keys=pasted_lines, prompt=PASTE_ME, commands=PASTED),
     'fish': dict(
         argv=['fish'], file='.local/share/fish/fish_history', show=show_fish,
         rc=('.config/fish/config.fish', 'set -g fish_greeting\n'
             'function fish_prompt; echo -n "@#>"; end\n'),
-        keys=pasted, commands=FISH, differs=fish_shows, kept=no_cmd,
+        keys=pasted, prompt=PASTE_ME, commands=FISH, differs=fish_shows,
+        kept=no_cmd,
         append=b''.join(b'- cmd: %s\n  when: 1700000000\n' % c
                         for c in CONTROLS + BYTES + [LONG])),
-    'ksh93': KSH,
-    'mksh': MKSH,
+    'ksh93': dict(
+        argv=['ksh93', '+o', 'vi', '+o', 'emacs'], file='.sh_history',
+        show=show_ksh, differs=ksh93_shows, kept=bytes.rstrip),
+    'mksh': dict(
+        argv=['mksh', '+o', 'vi', '+o', 'emacs'], file='.mksh_history',
+        show=show_ksh, kept=no_blank),
     'tcsh': dict(
         argv=['tcsh'], file='.history', show=show_tcsh, differs=tcsh_shows,
         rc=('.tcshrc', 'set history=5000 savehist=5000 noglob\n'
@@ -361,9 +405,30 @@ MODES = {
         argv=['yash', '+o', 'vi', '+o', 'emacs'], file='.yash_history',
         rc=('.yashrc', "PS1='@#>' PS2='> '\n"), show=show_yash,
         commands=[c for c in POSIX if c not in BYTES + [LONG]]),
+    'python3': dict(
+        argv=['python3'], file='.python_history', end=b'exit()',
+        env=dict(PYTHONSTARTUP='rc.py'), keys=lines, show=show_readline,
+        rc=('rc.py', 'import sys\nsys.ps1 = sys.ps2 = "@#>"\n'),
+        commands=comments(b'# ') + [b'for i in 1, 2:\n    i\n',
+                                    b'"""a\n#5\n"""', b'1 + \\\n2']),
+    'sqlite3': dict(
+        argv=['sqlite3', '-cmd', '.prompt @#> @#>'], file='.sqlite_history',
+        env=dict(SQLITE_HISTORY='.sqlite_history'), end=b'.exit',
+        commands=comments(b'-- ') + [b'select 1,\n2\n;', b'.tables'],
+        keys=lines, show=show_readline),
+    'less': dict(
+        argv=['less', '.rc'], file='.lesshst', end=b'q', prompt=b'',
+        env=dict(LESSHISTFILE='.lesshst', LESSHISTSIZE='999', TERM='linux'),
+        commands=LINES + MIXED, keys=less_keys, show=None),
+    'vim': dict(
+        argv=['vim', '-N', '-u', 'NONE', '-i', '.viminfo', '--cmd',
+              'set history=999'], file='.viminfo', end=b':qa!', prompt=b'',
+        commands=comments(b'" ') + [b'" ' + b'x' * 2000],
+        keys=vim_keys, show=show_vim, differs=vim_shows, order=reversed),
 }
-MODE = dict(dict(env={}, rc=('.rc', ''), stamped=False, commands=POSIX, keys=canonical,
-                 append=b'', differs=same, kept=same), **MODES[sys.argv[2]])
+MODE = dict(dict(env={}, rc=('.rc', ''), stamped=False, commands=POSIX,
+                 keys=canonical, prompt=b'@#>', end=b'exit', append=b'',
+                 differs=same, kept=same, order=iter), **MODES[sys.argv[2]])
 
 # The comparison
 
@@ -391,7 +456,7 @@ def fail_if_missing(rows):
     """Holds the rows to the commands typed on one line."""
     typed = [c for c, _ in itertools.groupby(MODE['commands'])
              if b'\n' not in c and MODE['kept'](c)]
-    kept = iter([MODE['kept'](command) for _, command in rows])
+    kept = MODE['order']([MODE['kept'](command) for _, command in rows])
     missing = [c for c in typed if MODE['kept'](c) not in kept]
     if missing:
         sys.exit('typed, but not in its place: %r' % missing[0][:200])
@@ -411,8 +476,9 @@ def main():
     with open(MODE['file'], 'ab') as file:
         file.write(MODE['append'])
     rows = read_rows(MODE['file'])
-    fail_unless_same(MODE['differs'](rows), MODE['show'](MODE['file']),
-                     ('shhist', 'shown'))
+    if MODE['show']:
+        fail_unless_same(MODE['differs'](rows), MODE['show'](MODE['file']),
+                         ('shhist', 'shown'))
     fail_if_missing(rows)
 
 
