@@ -993,6 +993,9 @@ static const struct format formats[] = {
 	{ NULL,		NULL,		NULL,		NULL,	'\0',	NULL },
 };
 
+/* Databases and the like: where one is, the answer is not whole. */
+static const char unread[] = "unread";
+
 static const struct place places[] = {
 	{ ".bash_history",			"bash",		0 },
 	{ ".bash_sessions/*.history",		"bash",		0 },
@@ -1009,6 +1012,10 @@ static const struct place places[] = {
 	{ ".config/nushell/history.txt",	"nushell",	0 },
 	{ ".local/share/powershell/PSReadLine/*_history.txt",
 						"powershell",	0 },
+	{ ".config/nushell/history.sqlite3",	unread,		0 },
+	{ ".local/share/atuin/history.db",	unread,		0 },
+	{ ".local/share/xonsh/history_json",	unread,		0 },
+	{ ".local/state/elvish/db.bolt",	unread,		0 },
 	{ ".python_history",			"plain",	1 },
 	{ ".mysql_history",			"mysql",	1 },
 	{ ".mariadb_history",			"mysql",	1 },
@@ -1981,19 +1988,27 @@ matches(const char *pattern, const char *name)
 	    strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-/* Opens a directory; null with a warning where it is there but cannot be. */
-static DIR *
-open_directory(const char *path)
+/* Opens a path, where no descriptor is left by parsing what is open. */
+static int
+open_or_parse(const char *path, int flags)
 {
-	const int flags = O_RDONLY | O_DIRECTORY | O_NONBLOCK;
-	DIR *dir = NULL;
-	int fd;
+	int fd = open_path(path, flags);
 
-	fd = open_path(path, flags);
 	if (fd == -1 && errno == EMFILE && nsources > 0) {
 		parse_batch();
 		fd = open_path(path, flags);
 	}
+	return fd;
+}
+
+/* Opens a directory; null with a warning where it is there but cannot be. */
+static DIR *
+open_directory(const char *path)
+{
+	DIR *dir = NULL;
+	int fd;
+
+	fd = open_or_parse(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (fd != -1)
 		dir = fdopendir(fd);
 	if (dir == NULL && errno != ENOENT && errno != ENOTDIR)
@@ -2052,6 +2067,18 @@ for_each_match(char path[PATH_MAX], const char *pattern,
 }
 
 static void
+tell_unread(const char *path)
+{
+	int fd = open_or_parse(path, O_PATH);
+
+	if (fd != -1) {
+		close(fd);
+		warning("%s: is a history of a format that is not read", path);
+	} else if (errno != ENOENT && errno != ENOTDIR)
+		warning("%s: %s", path, strerror(errno));
+}
+
+static void
 add_place(const struct place *p)
 {
 	char path[PATH_MAX];
@@ -2063,6 +2090,8 @@ add_place(const struct place *p)
 	if (format(path, sizeof path, "%s/%s", strcmp(reading->home, "/") == 0 ?
 	    "" : reading->home, p->path) >= sizeof path) {
 		warning("%s: %s", path, strerror(ENAMETOOLONG));
+	} else if (p->format == unread) {
+		tell_unread(path);
 	} else if (strchr(p->path, '*') == NULL) {
 		add_source(path);
 	} else {

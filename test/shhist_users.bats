@@ -55,6 +55,26 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 		.viminfo)"
 }
 
+@test "places: histories that are not read are told" {
+	local f
+
+	echo one >"$ann/.bash_history"
+	for f in .config/nushell/history.sqlite3 .local/share/atuin/history.db \
+	    .local/share/xonsh/history_json/x.json .local/state/elvish/db.bolt; do
+		mkdir -p "$(dirname "$ann/$f")"
+		echo x >"$ann/$f"
+	done
+	rows -o command
+	same "$output" one
+	[ "$status" -eq 1 ]
+	same "$warnings" "$(printf \
+		'shhist: %s: is a history of a format that is not read\n' \
+		/home/ann/.config/nushell/history.sqlite3 \
+		/home/ann/.local/share/atuin/history.db \
+		/home/ann/.local/share/xonsh/history_json \
+		/home/ann/.local/state/elvish/db.bolt)"
+}
+
 @test "orphans: homes that no entry claims, with their owner's uid" {
 	need_root
 	mkdir "$tree/home/gone"
