@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/times.h>
 #include <sys/wait.h>
 #include <dirent.h>
 #include <errno.h>
@@ -62,6 +63,7 @@ enum {
 	MAX_ROW = 80 << 20,	/* each byte escaped to four, and the rest */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
+	TICK = 10,		/* ms of times(2) */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
 	MAX_KNOWN = 1 << 20,	/* files that are told but once */
@@ -154,6 +156,8 @@ static struct source sources[BATCH];
 static struct identity identities[BATCH];	/* of those to be told once */
 static size_t nsources, nidentities;
 static int idpipe = -1;
+
+static size_t refused;		/* processes whose memory may not be read */
 
 static struct wanted *wanted;
 static size_t nwanted;
@@ -1117,6 +1121,62 @@ parse_source(const struct source *s)
 }
 
 /*
+ * Tells the parent which files have their reader now.  Not among the rows:
+ * a parser that is broken must not hide the files of others.
+ */
+static void
+send_identities(void)
+{
+	if (nidentities > 0 && write(idpipe, identities,
+	    nidentities * sizeof *identities) == -1)
+		fatal("pipe: %s", strerror(errno));
+	nidentities = 0;
+}
+
+/* Where a file is among those told, or has its place. */
+static struct identity *
+find_known(struct identity id)
+{
+	size_t i = id.ino * 0x9e3779b97f4a7c15u >> 20;
+
+	while (known[i & (known_size - 1)].ino != 0 &&
+	    (known[i & (known_size - 1)].ino != id.ino ||
+	    known[i & (known_size - 1)].dev != id.dev))
+		i++;
+	return &known[i & (known_size - 1)];
+}
+
+/*
+ * Adds a file to those told; returns 1 where it is one already.  Whoever has
+ * more files than we remember has those told again that others share.
+ */
+static int
+already_told(struct identity id)
+{
+	struct identity *old = known, *k;
+	size_t i, old_size = known_size;
+
+	if (2 * nknown >= known_size) {
+		known_size = known_size == 0 ? 64 : 2 * known_size;
+		known = calloc(known_size, sizeof *known);
+		if (known == NULL)
+			fatal("%s", strerror(ENOMEM));
+		for (i = 0; i < old_size; i++)
+			if (old[i].ino != 0)
+				*find_known(old[i]) = old[i];
+		free(old);
+	}
+	k = find_known(id);
+	if (k->ino != 0)
+		return 1;
+	if (nknown < MAX_KNOWN) {
+		*k = id;
+		nknown++;
+	}
+	return 0;
+}
+
+/*
  * What running shells hold in memory, for -m.
  *
  * Names and symbols decide nothing, for the executable is its user's: it may
@@ -1143,6 +1203,7 @@ enum {
 	MAX_READ = 1 << 30,	/* bytes of a process */
 	MAX_LISTS = 16,
 	STAMP = 24,
+	ENOUGH = 16,		/* entries of a list that are looked at */
 	PATIENCE = 100,		/* tries to read a list that changes */
 };
 
@@ -1167,7 +1228,8 @@ struct list {
 	uint64_t start, end;
 };
 
-static int memfd = -1, mapsfd = -1;	/* of the process that is read */
+/* Of the process that is read. */
+static int memfd = -1, mapsfd = -1, pagemapfd = -1;
 static size_t wordsize;		/* of its pointers */
 static uint64_t bytes_read;
 static int told_limit;
@@ -1259,6 +1321,8 @@ is_mapped(uint64_t address)
 {
 	size_t low = 0, high = nmappings, middle;
 
+	if (high == 0 || address < mappings->start)
+		return 0;	/* nearly all, at once */
 	while (low < high) {
 		middle = low + (high - low) / 2;
 		if (address < mappings[middle].start)
@@ -1341,25 +1405,26 @@ read_stamp(uint64_t address, char stamp[STAMP])
 /*
  * Whether p is an array of entries of readline.  Only a stamp of today's
  * length and nothing behind it convinces; stamps that were read from a file
- * may be any digits, and more.
+ * may be any digits, and more.  The first entries may be gone by now, the
+ * last be younger than the page that we kept.
  */
 static int
 fits_readline(uint64_t p)
 {
 	char stamp[STAMP];
 	uint64_t e;
-	size_t n;
+	size_t i, n;
 
-	for (;; p += wordsize) {
+	for (i = 0; i < ENOUGH; i++, p += wordsize) {
 		e = word_at(p);
-		if (!is_pointer(e) || !is_mapped(word_at(e)))
+		if (!is_pointer(e))
 			return 0;
 		n = read_stamp(word_at(e + wordsize), stamp);
-		if (n == 0)
-			return 0;
-		if (n >= 9 && n <= 11 && stamp[1 + n] == '\0')
+		if (n >= 9 && n <= 11 && stamp[1 + n] == '\0' &&
+		    is_mapped(word_at(e)))
 			return 1;
 	}
+	return 0;
 }
 
 static void
@@ -1402,6 +1467,13 @@ read_readline(uint64_t p)
 	return 0;
 }
 
+/* Whether a time has as many digits as those from 1973 to 5138. */
+static int
+is_today(uint64_t seconds)
+{
+	return seconds >= 100000000 && seconds < 100000000000;
+}
+
 /* The fields of zsh's struct histent, in words of the process. */
 enum { NAME = 1, UP = 3, DOWN, STARTED = 6, ENDED, WORDS, NWORDS, NUMBER };
 
@@ -1424,14 +1496,23 @@ is_typed(uint64_t e)
 	    ((uint32_t)zsh_field(e, NWORDS) > 0 || zsh_field(e, STARTED) > 0);
 }
 
+/* A comment has no words, but a time. */
 static int
 fits_zsh(uint64_t p)
 {
 	uint64_t up = zsh_field(p, UP);
 	uint16_t bounds[2];
 
-	return is_pointer(up) && zsh_field(up, DOWN) == p && is_typed(up) &&
-	    peek(bounds, zsh_field(up, WORDS), sizeof bounds) == 0 &&
+	if (!is_pointer(up) || zsh_field(p, NUMBER) - 1 > UINT32_MAX ||
+	    zsh_field(up, NUMBER) - 1 > UINT32_MAX)
+		return 0;
+	forget_pages();		/* what links them is young */
+	up = zsh_field(p, UP);
+	if (zsh_field(up, DOWN) != p || !is_typed(up))
+		return 0;
+	if ((uint32_t)zsh_field(up, NWORDS) == 0)
+		return is_today(zsh_field(up, STARTED));
+	return peek(bounds, zsh_field(up, WORDS), sizeof bounds) == 0 &&
 	    bounds[0] < bounds[1];
 }
 
@@ -1507,6 +1588,32 @@ settle_list(const struct shape *s, uint64_t p)
 	return n;
 }
 
+/*
+ * What tells something from all else of the same user's processes: a parser
+ * that is broken may hide his rows, but not those of others.
+ */
+static struct identity
+own_identity(uint64_t hash, const char *s, size_t n)
+{
+	while (n-- > 0)
+		hash = (hash ^ (unsigned char)*s++) * 0x100000001b3u;
+	return (struct identity){ reading->uid, hash | 1 };
+}
+
+/* Whether an entry is one that the shell had before it forked this one. */
+static int
+is_copy(uint64_t e)
+{
+	struct identity id = own_identity(e, text.s, text.n);
+
+	if (already_told(id))
+		return 1;
+	if (nidentities == BATCH)
+		send_identities();
+	identities[nidentities++] = id;
+	return 0;
+}
+
 static void
 print_list(const struct list *l)
 {
@@ -1515,7 +1622,8 @@ print_list(const struct list *l)
 	n = settle_list(l->shape, l->start);
 	for (i = 0; i < n; i++) {
 		entry.line = i + 1;
-		if (l->shape->read_entry(entries[i]) == 0)
+		if (l->shape->read_entry(entries[i]) == 0 &&
+		    !is_copy(entries[i]))
 			emit(text.s, text.n);
 	}
 }
@@ -1529,7 +1637,7 @@ add_list(struct list *lists, const struct shape *s, uint64_t p)
 {
 	struct list *l;
 
-	if (s->read_list(p) == 0)
+	if (settle_list(s, p) == 0)
 		return;
 	for (l = lists; l->shape != NULL; l++)
 		if (l->shape == s && l->end == end_of_list) {
@@ -1543,19 +1651,54 @@ add_list(struct list *lists, const struct shape *s, uint64_t p)
 		*l = (struct list){ s, p, end_of_list };
 }
 
+/*
+ * Whether the process has the page at an address in use.  Any other holds
+ * no pointer to what it made, and to read it would bring it into being.
+ */
+static int
+is_used(uint64_t address)
+{
+	static uint64_t flags[512], first, n;
+	uint64_t page = address / (uint64_t)getpagesize();
+	ssize_t got;
+
+	if (page - first >= n) {
+		got = pread(pagemapfd, flags, sizeof flags,
+		    (off_t)(page * sizeof *flags));
+		if (got < (ssize_t)sizeof *flags)
+			return 1;	/* a kernel without pagemap */
+		first = page;
+		n = (uint64_t)got / sizeof *flags;
+	}
+	return flags[page - first] >> 62 != 0;	/* present, swapped */
+}
+
+static void
+try_pointer(struct list *lists, uint64_t p)
+{
+	const struct shape *s;
+
+	if (!is_pointer(p))
+		return;
+	for (s = shapes; s->fits != NULL; s++)
+		if (s->fits(p))
+			add_list(lists, s, p);
+}
+
 static void
 search_mapping(struct list *lists, const struct mapping *m)
 {
-	const struct shape *s;
-	uint64_t address, p;
+	uint64_t words[PAGE / sizeof(uint64_t)], address;
+	uint32_t narrow[PAGE / sizeof(uint32_t)];
+	size_t i;
 
-	for (address = m->start; address < m->end; address += wordsize) {
-		p = word_at(address);
-		if (!is_pointer(p))
+	for (address = m->start; address < m->end; address += PAGE) {
+		if (!is_used(address) || peek(words, address, PAGE) == -1)
 			continue;
-		for (s = shapes; s->fits != NULL; s++)
-			if (s->fits(p))
-				add_list(lists, s, p);
+		memcpy(narrow, words, PAGE);
+		for (i = 0; i < PAGE / wordsize; i++)
+			try_pointer(lists, wordsize == sizeof *narrow ?
+			    narrow[i] : words[i]);
 	}
 }
 
@@ -1614,6 +1757,7 @@ parse_memory(struct reader *r)
 			search_mapping(lists, &mappings[i]);
 	for (l = lists; l->shape != NULL; l++)
 		print_list(l);
+	send_identities();
 }
 
 /* ksh93 and mksh hold the file of their history open. */
@@ -1690,19 +1834,6 @@ close_if_open(int *fd)
 }
 
 /*
- * Tells the parent which files have their reader now.  Not among the rows:
- * a parser that is broken must not hide the files of others.
- */
-static void
-send_identities(void)
-{
-	if (nidentities > 0 && write(idpipe, identities,
-	    nidentities * sizeof *identities) == -1)
-		fatal("pipe: %s", strerror(errno));
-	nidentities = 0;
-}
-
-/*
  * Before the first byte is parsed: only to read what is open and to write
  * rows.  A kernel without seccomp does without.
  */
@@ -1711,7 +1842,8 @@ confine_parser(void)
 {
 	drop_capabilities();
 	close_if_open(&procfd);
-	close_if_open(&idpipe);
+	if (!mflag)
+		close_if_open(&idpipe);
 	close_if_open(&rootfd);
 	if (confine(allowed, sizeof allowed / sizeof *allowed, NULL, 0) == -1 &&
 	    errno != ENOSYS && errno != EINVAL)
@@ -1760,49 +1892,6 @@ parse_batch(void)
 		close(sources[--nsources].fd);
 		free(sources[nsources].path);
 	}
-}
-
-/* Where a file is among those told, or has its place. */
-static struct identity *
-find_known(struct identity id)
-{
-	size_t i = id.ino * 0x9e3779b97f4a7c15u >> 20;
-
-	while (known[i & (known_size - 1)].ino != 0 &&
-	    (known[i & (known_size - 1)].ino != id.ino ||
-	    known[i & (known_size - 1)].dev != id.dev))
-		i++;
-	return &known[i & (known_size - 1)];
-}
-
-/*
- * Adds a file to those told; returns 1 where it is one already.  Whoever has
- * more files than we remember has those told again that others share.
- */
-static int
-already_told(struct identity id)
-{
-	struct identity *old = known, *k;
-	size_t i, old_size = known_size;
-
-	if (2 * nknown >= known_size) {
-		known_size = known_size == 0 ? 64 : 2 * known_size;
-		known = calloc(known_size, sizeof *known);
-		if (known == NULL)
-			fatal("%s", strerror(ENOMEM));
-		for (i = 0; i < old_size; i++)
-			if (old[i].ino != 0)
-				*find_known(old[i]) = old[i];
-		free(old);
-	}
-	k = find_known(id);
-	if (k->ino != 0)
-		return 1;
-	if (nknown < MAX_KNOWN) {
-		*k = id;
-		nknown++;
-	}
-	return 0;
 }
 
 static const char *
@@ -2251,7 +2340,8 @@ is_removed(const char *path, struct stat *st)
 	n = readlink(path, link, sizeof link);
 	return n > len && memcmp(link + n - len, mark, (size_t)len) == 0 &&
 	    stat(path, st) == 0 && S_ISREG(st->st_mode) &&
-	    !already_told((struct identity){ st->st_dev, st->st_ino });
+	    !already_told(own_identity(st->st_dev,
+	    (const char *)&st->st_ino, sizeof st->st_ino));
 }
 
 /* Finds a file that a process holds after it was removed. */
@@ -2286,8 +2376,8 @@ open_removed(void)
 		close(s->fd);
 		if (fd == -1 || fstat(fd, &st) == -1)
 			continue;
-		identities[nidentities++] =
-		    (struct identity){ st.st_dev, st.st_ino };
+		identities[nidentities++] = own_identity(st.st_dev,
+		    (const char *)&st.st_ino, sizeof st.st_ino);
 		s->fd = fd;
 		*to++ = *s;
 	}
@@ -2309,6 +2399,7 @@ read_process(const struct user *u)
 	if (read_owner(proc, &owner) == -1 || owner.uid != u->uid)
 		_exit(status);	/* it has ended */
 	mapsfd = openat(proc, "maps", O_RDONLY | O_CLOEXEC);
+	pagemapfd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
 	mem = openat(proc, "mem", O_RDONLY | O_CLOEXEC);
 	if (mapsfd == -1 || mem == -1) {
 		if (errno == EACCES || errno == EPERM)
@@ -2332,6 +2423,8 @@ read_process(const struct user *u)
 /* A child that reads, and what the parent knows of it. */
 static struct {
 	pid_t pid;
+	int process;		/* it reads one of this user's */
+	uint64_t uid;
 	int rows, ids;		/* the pipes' reading ends, -1 when closed */
 	void (*take)(const char *, size_t);	/* its whole rows */
 	size_t width;		/* TABs in each of them */
@@ -2485,26 +2578,36 @@ receive_identities(void)
 		return;
 	if (n == -1)
 		fatal("pipe: %s", strerror(errno));
-	for (i = 0; i < (size_t)n / sizeof *ids; i++)
+	for (i = 0; i < (size_t)n / sizeof *ids; i++) {
+		if (child.process)
+			ids[i].dev = child.uid;
 		(void)already_told(ids[i]);
+	}
 	if (n == 0)
 		close_if_open(&child.ids);
 }
 
 static const char silent[] = "silent for 10 seconds";
 
-/* Reads from the child until it closes; null, or what is wrong with it. */
+/*
+ * Reads from the child until it closes; null, or what is wrong with it.  A
+ * process has our patience but once, for its memory may always bring more.
+ */
 static const char *
 listen_to_child(int timeout)
 {
 	struct pollfd fds[2];
-	int n;
+	clock_t before;
+	int n, left = timeout;
 
 	while (child.rows != -1 || child.ids != -1) {
 		fds[0] = (struct pollfd){ child.rows, POLLIN, 0 };
 		fds[1] = (struct pollfd){ child.ids, POLLIN, 0 };
-		n = poll(fds, 2, timeout);
-		if (n == 0)
+		before = times(NULL);
+		n = poll(fds, 2, left);
+		if (child.process)
+			left -= (int)(times(NULL) - before) * TICK;
+		if (n == 0 || left < timeout - SILENCE)
 			return silent;
 		if (n == -1)
 			continue;
@@ -2533,7 +2636,7 @@ reap_child(void)
 			return silent;
 	child.pid = -1;
 	if (pid != -1 && WIFEXITED(result) && WEXITSTATUS(result) == REFUSED) {
-		count_warning("process", "memory", strerror(EACCES));
+		refused++;
 		return NULL;
 	}
 	if (pid == -1 || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
@@ -2616,6 +2719,8 @@ finish_child(const char *who, const char *kind, int input)
 static void
 print_user_history(const struct user *u)
 {
+	child.process = mflag;
+	child.uid = u->uid;
 	if (fork_child(put_raw, row_tabs, 0)) {
 		if (mflag)
 			read_process(u);
@@ -2925,6 +3030,8 @@ print_users(void)
 	while (next_user(&at, &u))
 		if (is_wanted(&u) && at > nusers)
 			print_user_history(&u);
+	for (; refused > 0; refused--)
+		count_warning("process", "memory", strerror(EACCES));
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
 			warning("%s: no such user", w->name);

@@ -16,6 +16,14 @@ setup() {
 	unset HISTFILE HISTSIZE HISTCONTROL HISTTIMEFORMAT PROMPT_COMMAND
 	cd "$HOME" || exit
 	seq -f 'echo command number %.0f' 200 >typed
+	# A user of the test's own, so that no other process need be read.
+	uid=$(id -u) as=()
+	[ "$uid" -ne 0 ] || {
+		uid=$((100000 + $$))
+		as=(setpriv "--reuid=$uid" "--regid=$uid" --clear-groups)
+		chown "$uid" .
+		chmod a+rx "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
+	}
 }
 
 teardown() {
@@ -52,7 +60,7 @@ hold() {
 		shift
 	done
 	exec {out}< <(exec python3 "$BATS_TEST_DIRNAME/shhist_hold.py" \
-		"${flags[@]}" "$1" env PS1='@@>#' PS2='@@>' "${@:2}" \
+		"${flags[@]}" "$1" env PS1='@@>' PS2='@@>' "${as[@]}" "${@:2}" \
 		3>&- 2>errors)
 	holders+=($!)
 	read -ra pids -u "$out" || {
@@ -66,9 +74,14 @@ bash_with() {
 	hold typed env "$@" bash --norc --noprofile
 }
 
+# memory ARGUMENT...: what shhist finds, in the file all.
+memory() {
+	"$shhist" -qHm -u "$uid" "$@" >all
+}
+
 # held: what $pid holds, in the file rows; backslashes are as they were typed.
 held() {
-	"$shhist" -qHm -o history_file,command >all || [ $? -eq 1 ]
+	memory -o history_file,command
 	sed -n "s/^\\/proc\\/$pid\\/[^\t]*\t//p" all |
 		sed 's/\\\\/\\/g' >rows
 }
@@ -76,10 +89,9 @@ held() {
 @test "bash: what no file has, HISTFILE unset, /dev/null or default" {
 	need bash
 	bash_with -u HISTFILE
-	"$shhist" -Hm -o history_file,uid,format,line,command >all || :
-	same "$(grep "^/proc/$pid/mem	" all)" "$(awk -v pid="$pid" \
-		-v uid="$(id -u)" -v OFS='\t' '{ print "/proc/" pid "/mem",
-			uid, "bash", NR, $0 }' typed)"
+	memory -o history_file,uid,format,line,command
+	same "$(cat all)" "$(awk -v pid="$pid" -v uid="$uid" -v OFS='\t' '{
+		print "/proc/" pid "/mem", uid, "bash", NR, $0 }' typed)"
 	bash_with HISTFILE=/dev/null
 	held
 	same "$(cat rows)" "$(cat typed)"
@@ -94,10 +106,10 @@ held() {
 	need bash
 	before=$(date +%s)
 	bash_with HISTFILE=/dev/null
-	"$shhist" -Hm -o history_file,time | awk -v file="/proc/$pid/mem" \
-		-v low="$before" -v high="$(date +%s)" '$1 == file {
-			n++; bad += $2 < low || $2 > high
-		} END { exit !(n == 200 && !bad) }'
+	memory -o history_file,time
+	awk -v file="/proc/$pid/mem" -v low="$before" -v high="$(date +%s)" \
+		'$1 == file { n++; bad += $2 < low || $2 > high }
+		END { exit !(n == 200 && !bad) }' all
 }
 
 @test "bash: 2,000 commands of random length" {
@@ -176,12 +188,147 @@ held() {
 @test "-u chooses processes; -r, -f and files are not for -m" {
 	need bash
 	bash_with HISTSIZE=10
-	output=$("$shhist" -qHm -u "$(id -u)" | grep -c "/proc/$pid/mem") || :
-	[ "$output" -eq 10 ]
-	output=$("$shhist" -qHm -u 4000000 | grep -c "/proc/$pid/mem") || :
-	[ "$output" -eq 0 ]
+	memory
+	[ "$(grep -c "/proc/$pid/mem" all)" -eq 10 ]
+	run -1 --separate-stderr "$shhist" -Hm -u 4000000
+	same "$output" ''
+	same "$stderr" 'shhist: 4000000: no such user'
 	for option in '-r /' '-f bash' /dev/null; do
 		run -2 "$shhist" -m $option
 		[[ $output == usage:* ]]
 	done
+}
+
+@test "fifty shells at once, while they are typed into" {
+	seq -f 'echo command number %.0f' 60 >typed
+	for shell in 'bash --norc' 'zsh -f +Z'; do
+		command -v "${shell%% *}" || continue
+		hold -c 50 -t typed env HISTSIZE=50 $shell
+		for _ in $(seq "${MEMORY_RUNS:-2}"); do
+			memory -o history_file,command
+			# What was typed, one after the other; the oldest may
+			# go while we look.
+			printf '/proc/%s/mem\n' "${pids[@]}" |
+				awk -F '\t' 'NR == FNR { n[$0] = 0; next }
+				$1 in n {
+					split($2, word, " ")
+					bad += $2 !~ /^echo command number [0-9]+$/
+					bad += n[$1]++ && word[4] != last % 60 + 1
+					last = word[4]
+				}
+				END {
+					for (file in n)
+						bad += n[file] < 49 || n[file] > 50
+					exit bad > 0
+				}' - all
+		done
+	done
+}
+
+@test "a subshell has but what its parent lost or never had" {
+	need bash
+	printf '%s\n' '(echo 1; sleep 9; :) & exec 9< <(:; sleep 9)' \
+		'history -c' 'echo kept' >>typed
+	hold typed env HISTSIZE=500 bash --norc
+	memory -o command,history_file
+	same "$(grep -c '^echo command number 7	' all)" 1
+	same "$(grep "/proc/$pid/mem$" all)" "echo kept	/proc/$pid/mem"
+}
+
+@test "an executable that is deleted, renamed, stripped, static" {
+	need bash
+	cp "$(command -v bash)" kworker
+	strip kworker 2>/dev/null || :
+	hold typed ./kworker --norc --noprofile
+	rm kworker
+	held
+	same "$(cat rows)" "$(cat typed)"
+	hold typed setarch -R bash --norc
+	held
+	same "$(cat rows)" "$(cat typed)"
+	# Without a passwd entry, bash-static does not start.
+	[ "$(id -u)" -ne 0 ] || {
+		uid=65534
+		as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	}
+	for shell in 'bash-static --norc' 'zsh-static -f +Z'; do
+		command -v "${shell%% *}" || continue
+		hold typed env HISTSIZE=500 $shell
+		held
+		same "$(cat rows)" "$(cat typed)"
+	done
+}
+
+@test "another pid namespace, the rows have our numbers" {
+	need bash unshare
+	unshare --pid --fork true || skip 'needs a pid namespace'
+	as=(unshare --pid --fork "${as[@]}")
+	hold typed bash --norc
+	pid=$(cat "/proc/$pid/task/$pid/children")
+	pid=${pid% }
+	held
+	same "$(cat rows)" "$(cat typed)"
+}
+
+# Roots with the shells of other releases of Debian and of 32 bits, as
+# test/shhist_roots makes them.
+@test "shells of other releases and machines, in a chroot" {
+	[ -n "${SHHIST_ROOTS-}" ] || skip 'needs SHHIST_ROOTS'
+	need_root
+	as=()
+	for root in "$SHHIST_ROOTS"/*/; do
+		for size in 50 500; do
+			hold typed env HISTSIZE=$size \
+				chroot --userspec="$uid:$uid" "$root" \
+				bash --norc --noediting
+			held
+			same "$(cat rows)" "$(tail -n $size typed)"
+			[ -e "$root/bin/zsh" ] || continue
+			hold typed env HISTSIZE=$size \
+				chroot --userspec="$uid:$uid" "$root" \
+				zsh -f +Z
+			held
+			same "$(cat rows)" "$(tail -n $size typed)"
+		done
+	done
+}
+
+@test "-a: a program with GNU readline" {
+	need sqlite3
+	printf '%s\n' 'select 1;' 'select "a' 'b";' >typed
+	hold typed sqlite3 -cmd '.prompt @@> @@>'
+	held
+	same "$(cat rows)" ''
+	memory -a -o format,line,time,command
+	same "$(awk -F '\t' -v OFS='\t' '$3 > 1700000000 { $3 = "" } 1' all)" \
+		"$(printf '%s\n' 'readline	1		select 1;' \
+		'readline	2		select "a' 'readline	3		b";')"
+}
+
+@test "who may not look is told how many there are, once" {
+	need_root
+	need bash
+	hold typed bash --norc
+	hold typed bash --norc
+	cp "$shhist" shhist
+	run -1 --separate-stderr setpriv --reuid 99999 --regid 99999 \
+		--clear-groups ./shhist -Hm -u "$uid"
+	same "$output" ''
+	same "$stderr" 'shhist: 2 processes: memory: Permission denied'
+	run -0 --separate-stderr "${as[@]}" ./shhist -Hm -u "$uid" -o uid
+	same "$output" "$(sed "s/.*/$uid/" typed typed)"
+	same "$stderr" ''
+}
+
+@test "the shell is not disturbed" {
+	need bash strace
+	hold typed bash --norc
+	kept="VmRSS|VmPTE|voluntary_ctxt|nonvoluntary_ctxt"
+	before=$(grep -E "^($kept)" "/proc/$pid/status")
+	strace -f -o trace "$shhist" -qHm -u "$uid" >/dev/null
+	grep -q '"mem", O_RDONLY' trace
+	run ! grep -E '^[0-9]+ +(ptrace|process_vm|kill|tkill|tgkill|pidfd)' \
+		trace
+	run ! grep -E 'open(at)?\([^)]*(O_WRONLY|O_RDWR|O_CREAT)' trace
+	same "$(grep -E "^($kept)" "/proc/$pid/status")" "$before"
 }
