@@ -149,7 +149,15 @@ struct entry {
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
 	uint16_t family, protocol, text_len;
 	uint8_t type, state, table, pass;
-	uint8_t bound;		/* netlink that was asked: has a port id */
+	uint8_t told;		/* how often its table told it; 255: or more */
+	uint8_t flags;
+};
+
+enum {
+	BOUND = 1,		/* netlink that was asked: has a port id */
+	SUSPECT = 2,		/* unix: fits in the name before it */
+	SETTLED = 4,		/* unix: what the socket says of itself */
+	DOUBLE = 8,		/* unix: told, and part of a name as well */
 };
 
 /* Positions in nettable.columns of what every parser wants. */
@@ -1680,6 +1688,7 @@ same_facts(const struct entry *a, const struct entry *b)
 {
 	return a->netns == b->netns && a->family == b->family &&
 	    a->protocol == b->protocol && a->type == b->type &&
+	    (a->state == b->state || a->family != AF_UNIX) &&
 	    a->local_port == b->local_port &&
 	    a->remote_port == b->remote_port &&
 	    memcmp(a->local, b->local, sizeof a->local) == 0 &&
@@ -1713,6 +1722,7 @@ static void
 add_entry(struct entry *e)
 {
 	uint32_t i;
+	int told = 0;
 
 	if (!want_ownerless && first_holder(e->inode) == NULL)
 		return;
@@ -1721,12 +1731,20 @@ add_entry(struct entry *e)
 		index_entries(8 * nentries);
 	i = entry_buckets[hash(entry_key(e), entry_mask)];
 	for (; i != 0; i = entries[i - 1].next)
-		if (is_told(e, &entries[i - 1]))
-			return;
+		if (is_told(e, &entries[i - 1])) {
+			told = 1;
+			if (same_facts(e, &entries[i - 1]))
+				break;
+		}
+	if (i != 0 && entries[i - 1].told < UINT8_MAX)
+		entries[i - 1].told++;
+	if (told)
+		return;
 	if (nentries >= UINT32_MAX - 1)
 		fatal("%s", strerror(EOVERFLOW));
 	entries = grow(entries, &entries_room, nentries, sizeof *entries);
 	e->number = (uint32_t)nentries;
+	e->told = 1;
 	entries[nentries] = *e;
 	link_entry((uint32_t)nentries++);
 }
@@ -2224,7 +2242,7 @@ read_unix(struct reader *r, const struct nettable *t,
 	char name[UNIX_NAME_MAX], *line;
 	size_t head, n, used = 0;
 	ptrdiff_t len;
-	int pending = 0;
+	int pending = 0, named = 0;
 
 	while ((len = read_line(r, '\n', &line)) != -1) {
 		head = unix_row_length(line, (size_t)len);
@@ -2241,8 +2259,11 @@ read_unix(struct reader *r, const struct nettable *t,
 				set_text(&e, name, used);
 				keep_entry(&e, tally);
 			}
-			used = 0;
 			e = *blank;
+			if (named && used + 1 + (size_t)len <= sizeof name)
+				e.flags = SUSPECT;
+			used = 0;
+			named = n > 0;
 			pending = t->parse(t, &e, f, split(line, head, f),
 			    NULL) == 0;
 			if (!pending)
@@ -2378,6 +2399,19 @@ read_counts(int netdir, int64_t *counts)
 }
 
 /*
+ * Whether a table had another number of rows than net/protocols counts.
+ * TIME_WAIT and the like are rows but not counted.  All unix rows are, and
+ * so are sockets that are closed but whose datagrams are still to be read.
+ */
+static int
+is_doubtful(const struct nettable *t, const struct tally *y, int64_t count)
+{
+	if (t->family == AF_UNIX)
+		return count < y->rows;
+	return count < y->live || count > y->rows;
+}
+
+/*
  * Holds a table's rows against net/protocols.  Where sockets come and go
  * they disagree by chance, but not twice over the same sockets.
  */
@@ -2389,9 +2423,8 @@ judge_counts(struct netns *ns, size_t table, const struct tally *y,
 
 	ns->doubtful &= ~bit;
 	ns->steady &= ~bit;
-	/* TIME_WAIT and the like are rows but not counted. */
 	if (before != -1 && before == after &&
-	    (after < y->live || after > y->rows)) {
+	    is_doubtful(&nettables[table], y, after)) {
 		ns->doubtful |= bit;
 		/* Below another root there is one read, and nothing moves. */
 		if (root != NULL || y->sum == ns->sums[table])
@@ -2704,7 +2737,8 @@ is_whole_proc(int dir)
 	char link[16];
 
 	return fstatfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
-	    readlinkat(dir, "self", link, sizeof link) > 0;
+	    (readlinkat(dir, "self", link, sizeof link) > 0 ||
+	    errno != ENOENT);
 }
 
 static void
@@ -2764,7 +2798,8 @@ set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
 
 	if (e->family == AF_NETLINK && len >= sizeof nl) {
 		memcpy(&nl, ss, sizeof nl);
-		e->bound |= nl.nl_pid != 0;
+		if (nl.nl_pid != 0)
+			e->flags |= BOUND;
 		return;
 	}
 	if (e->family == AF_INET && len >= sizeof in) {
@@ -2856,7 +2891,8 @@ table_of(const struct entry *e, int asked)
 	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
 	    (e->family == AF_INET || e->family == AF_INET6))
 		return 0;
-	if (asked && e->family == AF_NETLINK && !e->bound)
+	if (asked && e->family == AF_NETLINK &&
+	    (e->flags & BOUND) == 0)
 		return 0;
 	for (i = 0; i < NTABLES; i++) {
 		t = &nettables[i];
@@ -3018,19 +3054,23 @@ ask_socket(uint64_t inode, struct entry *e)
 	return root != NULL ? REFUSED : result;
 }
 
+static void
+list_unlisted(const struct holder *h)
+{
+	unlisted = grow(unlisted, &unlisted_room, nunlisted,
+	    sizeof *unlisted);
+	unlisted[nunlisted++] = h;
+}
+
 /* Lists the sockets that are held but in no table, by their first holder. */
 static void
 find_unlisted(void)
 {
 	const struct holder *h;
 
-	for (h = holders; h < holders + nholders; h++) {
-		if (find_entry(h->inode) != NULL || first_holder(h->inode) != h)
-			continue;
-		unlisted = grow(unlisted, &unlisted_room, nunlisted,
-		    sizeof *unlisted);
-		unlisted[nunlisted++] = h;
-	}
+	for (h = holders; h < holders + nholders; h++)
+		if (find_entry(h->inode) == NULL && first_holder(h->inode) == h)
+			list_unlisted(h);
 }
 
 /*
@@ -3142,37 +3182,51 @@ add_unlisted(void)
 
 /*
  * Whether a row of the unix table says what its socket says.  The socket's
- * name may go on with a newline and what was taken for rows.
+ * name may go on with a newline and what was taken for a row.
  */
 static int
 is_true_row(const struct entry *e, const struct entry *truth)
 {
-	return truth->family == AF_UNIX && e->type == truth->type &&
+	return e->type == truth->type &&
 	    (e->state == STATE_UNIX + 5) == (truth->state == STATE_UNIX + 5) &&
-	    (truth->netns == UINT32_MAX || e->netns == truth->netns) &&
 	    e->text_len <= truth->text_len &&
 	    memcmp(text_of(e), text_of(truth), e->text_len) == 0 &&
 	    (e->text_len == truth->text_len ||
 	    text_of(truth)[e->text_len] == '\n');
 }
 
+static int forgeries;
+
 static void
 drop_forged(struct entry *e)
 {
+	forgeries++;
 	count_warning("row", nettables[e->table].name, "forged, dropped");
 	namespaces[e->netns].explained |= 1u << e->table;
 	e->table = FORGED;
 }
 
+/* Whether an entry is the row of the unix table at s, part of a name. */
+static int
+is_row_at(const struct entry *e, const struct entry *r, const char *s,
+    const char *end)
+{
+	return e->inode == r->inode && e->type == r->type &&
+	    e->state == r->state && e->text_len <= end - s &&
+	    memcmp(text_of(e), s, e->text_len) == 0 &&
+	    (e->text_len == end - s || s[e->text_len] == '\n');
+}
+
 /*
- * Drops what looked like rows but is part of this socket's name, where they
- * name a socket that nobody holds; others are asked themselves.
+ * Drops what looked like a row but is part of this socket's name, where it
+ * names what nobody holds; others are asked themselves.  The kernel may
+ * have told of the same row once more, and then that is a true one.
  */
 static void
 drop_embedded(const struct entry *e)
 {
 	struct field f[MAX_FIELDS];
-	struct entry row_in_name, *other;
+	struct entry r = { 0 }, *other;
 	const char *s = text_of(e), *end = s + e->text_len;
 	uint32_t i;
 	size_t len;
@@ -3180,20 +3234,72 @@ drop_embedded(const struct entry *e)
 	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL) {
 		s++;
 		len = unix_row_length(s, (size_t)(end - s));
-		if (len == 0 || parse_unix(NULL, &row_in_name, f,
-		    split(s, len, f), NULL) == -1)
+		if (len == 0 || parse_unix(NULL, &r, f, split(s, len, f),
+		    NULL) == -1 || first_holder(r.inode) != NULL)
 			continue;
-		i = row_in_name.inode == 0 ? 0 : entry_buckets[hash(
-		    row_in_name.inode, entry_mask)];
+		s += len + (s + len < end);
+		i = entry_buckets[hash(entry_key(&r), entry_mask)];
 		for (; i != 0; i = other->next) {
 			other = &entries[i - 1];
-			if (other->inode == row_in_name.inode &&
-			    other->table == e->table &&
-			    other->netns == e->netns &&
-			    first_holder(other->inode) == NULL)
+			if (other->table != e->table ||
+			    other->netns != e->netns ||
+			    !is_row_at(other, &r, s, end))
+				continue;
+			if (other->told <= e->told) {
 				drop_forged(other);
+				continue;
+			}
+			forgeries++;
+			other->flags |= DOUBLE;
+			other->told = (uint8_t)(other->told - e->told);
 		}
 	}
+}
+
+/*
+ * Asks a unix socket for what is true of its inode.  One row of the table
+ * keeps that, for it may have changed since it was read; more than one, or
+ * one of what is no unix socket, is forged.
+ */
+static void
+settle_inode(const struct entry *e)
+{
+	struct entry truth, *other, *kept = NULL;
+	uint8_t table = e->table;
+	uint32_t i;
+
+	if (e->family != AF_UNIX || table >= NTABLES ||
+	    (e->flags & SETTLED) != 0 ||
+	    ask_socket(e->inode, &truth) != ASKED)
+		return;
+	i = entry_buckets[hash(truth.inode, entry_mask)];
+	for (; i != 0; i = other->next) {
+		other = &entries[i - 1];
+		if (other->inode != truth.inode || other->table != table)
+			continue;
+		if (truth.family != AF_UNIX || (truth.netns != UINT32_MAX &&
+		    truth.netns != other->netns)) {
+			drop_forged(other);
+		} else if (kept == NULL) {
+			kept = other;
+		} else if (is_true_row(other, &truth)) {
+			drop_forged(kept);
+			kept = other;
+		} else {
+			drop_forged(other);
+		}
+	}
+	if (kept == NULL) {
+		list_unlisted(first_holder(truth.inode));
+		return;
+	}
+	if (!is_true_row(kept, &truth))
+		kept->state = truth.state;
+	kept->type = truth.type;
+	kept->text = truth.text;
+	kept->text_len = truth.text_len;
+	kept->flags |= SETTLED;
+	drop_embedded(kept);
 }
 
 /* Whether another entry names the same inode with other facts. */
@@ -3209,41 +3315,63 @@ is_disputed(const struct entry *e)
 	return 0;
 }
 
+static int
+is_unix_row(const struct entry *e)
+{
+	return e->family == AF_UNIX && e->table < NTABLES;
+}
+
+/* Whether the socket of a row that is held is one, by its protocol's name. */
+static int
+is_unix_socket(uint64_t inode)
+{
+	struct entry e = { 0 };
+
+	if (root == NULL)
+		ask_attribute(first_holder(inode), &e);
+	return e.family == AF_UNIX || e.family == 0;
+}
+
 /*
- * Anybody can forge rows of the unix table, by a name with a newline.  Where
- * there is doubt the socket itself is asked, and what it denies is dropped.
+ * Settles one row that may be forged: its socket is asked and, where that
+ * denies it or nobody holds it, the socket of the row before it as well.
+ */
+static void
+settle_row(struct entry *e, int thorough)
+{
+	int held = first_holder(e->inode) != NULL;
+	int suspect = (e->flags & SUSPECT) != 0;
+
+	if (held && (is_disputed(e) || (suspect && (thorough ||
+	    !is_unix_socket(e->inode)))))
+		settle_inode(e);
+	if (suspect && e > entries && (!held || e->table == FORGED))
+		settle_inode(e - 1);
+}
+
+/*
+ * Anybody can forge rows of the unix table, by a name with a newline.  A row
+ * behind one with a name may be the rest of that.  Where one was, every one
+ * that could be is asked.
  */
 static void
 settle_forgeries(void)
 {
-	struct entry *e, truth;
-	size_t i;
-	int disputed, doubt;
+	struct entry *e;
+	int thorough;
 
-	for (i = 0; i < nentries; i++) {
-		e = &entries[i];
-		if (e->family != AF_UNIX || e->inode == 0 ||
-		    e->table >= NTABLES)
-			continue;
-		disputed = is_disputed(e);
-		doubt = (namespaces[e->netns].doubtful & 1u << e->table) != 0;
-		if (!disputed && !doubt)
-			continue;
-		if (ask_socket(e->inode, &truth) != ASKED) {
-			if (disputed)
-				count_warning("row", nettables[e->table].name,
-				    "names an inode that another row names, "
-				    "one of them forged");
-			continue;
-		}
-		if (!is_true_row(e, &truth)) {
-			drop_forged(e);
-			continue;
-		}
-		e->text = truth.text;
-		e->text_len = truth.text_len;
-		drop_embedded(e);
-	}
+	for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)
+		for (e = entries; e < entries + nentries; e++)
+			if (is_unix_row(e))
+				settle_row(e, thorough);
+	for (e = entries; e < entries + nentries; e++)
+		if (is_unix_row(e) && e->inode != 0 && is_disputed(e))
+			count_warning("row", nettables[e->table].name,
+			    "names an inode that another row names, "
+			    "one of them forged");
+		else if (is_unix_row(e) && (e->flags & DOUBLE) != 0)
+			count_warning("row", nettables[e->table].name,
+			    "is part of a name as well, may be forged");
 }
 
 /* Printing */

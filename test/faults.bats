@@ -246,14 +246,19 @@ shhist: /etc/passwd: No such file or directory
 ls' ]
 }
 
-@test "an empty /proc: psock mounts its own, shhist does without" {
+@test "an empty /proc: one of its own, or exit 2; shhist does without" {
 	alone 'umount -l /proc; mount -t tmpfs none /proc
-		rows ./psock -t unix; mkdir -p home/ann
+		rows ./psock -t unix
+		rows as_nobody ./psock; mkdir -p home/ann
 		echo ls >home/ann/.bash_history
 		./shhist -r . -Ho command home/ann/.bash_history'
 	[ "$output" = 'psock: /proc: something else is mounted over it; read through a procfs of our own
 0
 1
+psock: /proc: something else is mounted over it
+psock: /proc: no other can be mounted
+2
+0
 ls' ]
 }
 

@@ -16,7 +16,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	sockets "${inet_kinds[@]}" "${unix_kinds[@]}" seqpacket=@psock-seq-$$
 	live -p "$pid"
 	all_rows
-	is "$status" 0
+	is "$status$errors" 0
 	is "$(wc -l <<<"$output")" "$(grep -vc ' - ' <<<"${told%$'\n'}")"
 }
 

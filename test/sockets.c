@@ -38,6 +38,9 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int pending;
 static int leave;
 static int kept;
+/* What has been told, for names that hold "%N". */
+static unsigned long long inodes[100];
+static unsigned ninodes;
 
 static int
 tell(int fd)
@@ -49,6 +52,8 @@ tell(int fd)
 		return -1;
 	}
 	fstat(fd, &st);
+	if (ninodes < sizeof inodes / sizeof *inodes)
+		inodes[ninodes++] = st.st_ino;
 	printf("%s %d %d %d %llu\n", kind, (int)getpid(),
 	    (int)syscall(SYS_gettid), fd, (unsigned long long)st.st_ino);
 	return fd;
@@ -102,27 +107,46 @@ connected(int to, int type, int protocol)
 	return fd;
 }
 
-/* name: the path, or @ and an abstract name; \xHH is a byte. */
+/*
+ * name: the path, or @ and an abstract name; \xHH is a byte, %0 this
+ * socket's inode and %N that of the Nth that was told.
+ */
+static size_t
+decode_name(char *to, size_t size, const char *name, int fd)
+{
+	struct stat st;
+	size_t n = 0;
+	unsigned byte;
+
+	fstat(fd, &st);
+	if (*name == '@') {
+		to[n++] = '\0';
+		name++;
+	}
+	while (*name != '\0' && n < size) {
+		if (*name == '\\' && sscanf(name, "\\x%2x", &byte) == 1) {
+			to[n++] = (char)byte;
+			name += 4;
+		} else if (*name == '%' && name[1] != '\0') {
+			byte = (unsigned)(name[1] - '0');
+			n += (size_t)snprintf(to + n, size - n, "%5llu",
+			    byte == 0 ? (unsigned long long)st.st_ino :
+			    inodes[byte - 1]);
+			name += 2;
+		} else {
+			to[n++] = *name++;
+		}
+	}
+	return n < size ? n : size;
+}
+
 static int
 unix_socket(int type, const char *name, int listening)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	size_t n = 0;
-	int fd = socket(AF_UNIX, type, 0), abstract = *name == '@';
-	unsigned byte;
+	int fd = socket(AF_UNIX, type, 0);
+	size_t n = decode_name(un.sun_path, sizeof un.sun_path, name, fd);
 
-	if (abstract) {
-		n = 1;
-		name++;
-	}
-	while (*name != '\0' && n < sizeof un.sun_path) {
-		if (sscanf(name, "\\x%2x", &byte) == 1 && name[0] == '\\') {
-			un.sun_path[n++] = (char)byte;
-			name += 4;
-		} else {
-			un.sun_path[n++] = *name++;
-		}
-	}
 	if (n > 0 && bind(fd, (struct sockaddr *)&un, (socklen_t)
 	    (offsetof(struct sockaddr_un, sun_path) + n)) == -1)
 		return -1;
@@ -308,6 +332,7 @@ tell_unheld(int fd)
 	struct stat st;
 
 	fstat(fd, &st);
+	inodes[ninodes++] = st.st_ino;
 	printf("%s -1 -1 -1 %llu\n", kind, (unsigned long long)st.st_ino);
 	close(fd);
 }
@@ -490,6 +515,12 @@ open_kind(const char *arg)
 		tell(unix_socket(SOCK_DGRAM, name, 0));
 	} else if (IS("seqpacket")) {
 		tell(unix_socket(SOCK_SEQPACKET, name, 1));
+	} else if (IS("quiet-unix")) {
+		tell(unix_socket(SOCK_STREAM, name, 0));
+	} else if (IS("accepted")) {
+		fd = tell(unix_socket(SOCK_STREAM, name, 1));
+		tell(connected(fd, SOCK_STREAM, 0));
+		tell(accept(fd, NULL, NULL));
 	} else if (IS("waiting")) {
 		fd = tell(unix_socket(SOCK_STREAM, name, 1));
 		tell(connected(fd, SOCK_STREAM, 0));

@@ -1,0 +1,212 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Nobody fools psock: names of unix sockets that hold what looks like rows
+# of the table, before and behind the true ones, of any other socket.
+
+# shellcheck disable=SC2030,SC2031 # each test is a process
+# shellcheck disable=SC2154 # output and errors are set by the helper and bats
+
+load live_helper
+
+columns=pid,fd,socket,family,path,state
+
+# forge N [PATH [FLAGS [TYPE [STATE]]]]: a name that goes on with a row of
+# the inode of the Nth socket told before it, or of what else N is.
+forge() {
+	echo "\\x0a0000000000000000: 00000002 00000000 ${3:-00010000}" \
+		"${4:-0001} ${5:-01} $1${2:+ $2}"
+}
+
+# in_netns: sockets in a namespace of their own, so that the counts of
+# net/protocols are exact.
+in_netns() {
+	unshare -n true || skip 'unshare -n is refused'
+	under=(unshare -n)
+	sockets "$@"
+	ns=$(readlink "/proc/$pid/ns/net" | tr -dc 0-9)
+	live -o "$columns,net_namespace"
+	output=$(grep "	$ns\$" <<<"$output")
+}
+
+# only KIND PATH STATE: that socket has this row and no other.
+only() {
+	echo "$output"
+	is "$(row "$1" | cut -f 5-6)" "$2	$3"
+}
+
+# without REGEX: no row matches.
+without() {
+	is "$(grep -E "$1" <<<"$output")" ''
+}
+
+# The table's order comes from a hash: of ten names some stand before the
+# true row and some behind it.
+letters=(a b c d e f g h i j)
+
+@test "a row that names a listener" {
+	need_root
+	local i
+	for i in "${letters[@]}"; do
+		in_netns "unix=@true-$i" "dgram=@$i$(forge %1 @lie)"
+		only unix "@true-$i" LISTEN
+		is "$(row dgram | cut -f 5 | cut -c 1-20)" "@$i\\n0000000000000000"
+		is "$status" 1
+		[[ $errors = *': unix: forged, dropped'* ]]
+		hang_up
+	done
+}
+
+@test "a row that differs from the true one in its state alone" {
+	need_root
+	local i
+	for i in "${letters[@]}"; do
+		in_netns "quiet-unix=@true-$i" "dgram=@$i$(forge %1 "@true-$i")"
+		only quiet-unix "@true-$i" UNCONNECTED
+		hang_up
+	done
+}
+
+@test "a row that is the same as the true one" {
+	need_root
+	local i
+	for i in "${letters[@]}"; do
+		in_netns "unix=@true-$i" "dgram=@$i$(forge %1 "@true-$i")"
+		only unix "@true-$i" LISTEN
+		hang_up
+	done
+}
+
+@test "a row that names what nobody holds" {
+	need_root
+	local i
+	for i in "${letters[@]}"; do
+		in_netns "unix-in-flight=@true-$i" "dgram=@$i$(forge %1 @lie)" \
+			"dgram=@2$i$(forge 99999999)" "dgram=@3$i$(forge '    0' x)"
+		only unix-in-flight "@true-$i" LISTEN
+		without '	(99999999|0)	'
+		[[ $errors = *': unix: forged, dropped'* ]]
+		hang_up
+	done
+}
+
+@test "a true row that nobody holds is not dropped for its double" {
+	need_root
+	local i
+	for i in "${letters[@]}"; do
+		in_netns "unix-in-flight=@true-$i" \
+			"dgram=@$i$(forge %1 "@true-$i")"
+		only unix-in-flight "@true-$i" LISTEN
+		is "$status" 1
+		hang_up
+	done
+}
+
+@test "rows that name sockets of other families" {
+	need_root
+	in_netns packet unbound netlink "dgram=@1$(forge %1 @lie)" \
+		"dgram=@2$(forge %2 @lie)" "dgram=@3$(forge %3 @lie)"
+	without '	@lie	'
+	is "$(row unbound | cut -f 1,4,6)" "$pid	2	CLOSE"
+	is "$(row netlink | cut -f 4)" 16
+	[[ $errors = *': unix: forged, dropped'* ]]
+}
+
+@test "a row that makes up for a closed socket in the counts" {
+	need_root
+	in_netns closed-senders=1 unbound "dgram=@1$(forge %2 @lie)"
+	only unbound '' CLOSE
+	[[ $errors = *': unix: forged, dropped'* ]]
+}
+
+@test "sockets that are closed but counted are no warning" {
+	need_root
+	in_netns closed-senders=3
+	[[ $errors != *protocols* ]]
+}
+
+@test "a row that names its own socket" {
+	need_root
+	in_netns "unix=@$(forge %0 @lie)" "unix=@a$(forge %0 @)"
+	is "$(row unix 1 | wc -l)" 1
+	is "$(row unix 2 | wc -l)" 1
+	[[ $(row unix 1 | cut -f 5) = *@lie ]]
+	[[ $(row unix 2 | cut -f 5) = @a*@ ]]
+}
+
+@test "two that name one listener, and each other" {
+	need_root
+	in_netns unix=@true "dgram=@1$(forge %1 @lie)" \
+		"dgram=@2$(forge %1 @lie)" "dgram=@3$(forge %2 @lie)" \
+		"dgram=@4$(forge %3 @lie)"
+	only unix @true LISTEN
+	without '	@lie	'
+	is "$(row dgram 1 | wc -l)$(row dgram 2 | wc -l)" 11
+}
+
+@test "a forger that is connected to, accepted and not" {
+	need_root
+	in_netns unix=@true "accepted=@1$(forge %1 @lie)" \
+		"waiting=@2$(forge %1 @lie)"
+	only unix @true LISTEN
+	without '	@lie	'
+}
+
+@test "a row in the name of a file" {
+	need_root
+	cd "$BATS_TEST_TMPDIR"
+	in_netns unix=@true "unix=$(forge %1 lie)" "dgram=x$(forge %1 lie)"
+	only unix @true LISTEN
+	without '	lie	'
+	is "$(row unix 2 | cut -f 5 | cut -c 1-6)" '\n0000'
+}
+
+@test "names that only look like the end or the beginning of rows" {
+	need_root
+	local n i=0 names=('@\x0a' '@\x0a\x0a\x0a' '@a\x0a ' '\x0a' '@:'
+		'@\x0a0000000000000000: 00000002 00000000 00010000 0001 01'
+		'@\x0a0000000000000000: 00000002 00000000 00010000 0001 01 '
+		'@\x0a0000000000000000: 00000002 00000000 00010000 0001 01 12'
+		'@\x0a000000000000000: 00000002 00000000 00010000 0001 01 12345'
+		'@\x0ag000000000000000: 00000002 00000000 00010000 0001 01 12345'
+		'@\x0a0000000000000000: 00000002 00000000 00010000 0001 01 12345x'
+		'@\x0a0000000000000000: 0000002 00000000 00010000 0001 01  12345'
+		"@$(printf '%107s' x)" "@$(printf '%105s' x)\\x0ay"
+		'@a\x0ab\x0ac\x0ad\x0ae\x0af\x0ag\x0ah\x0a\x0a\x0a')
+	cd "$BATS_TEST_TMPDIR"
+	in_netns "${names[@]/#/dgram=}"
+	for n in "${names[@]}"; do
+		i=$((i + 1))
+		is "$(row dgram $i | cut -f 5)" "${n//\\x0a/\\n}"
+	done
+	[[ $errors != *unix* ]]
+}
+
+# unprivileged: psock as a user that may ask nobody.
+unprivileged() {
+	open=$(mktemp -d)	# bats' own directories are closed to others
+	chmod 755 "$open"
+	cp "$psock" "$bin/sockets" "$open"
+}
+
+@test "a user without privilege sees both rows, and a warning" {
+	need_root
+	sockets unix=@true "dgram=@1$(forge %1 @lie)"
+	unprivileged
+	psock=$open/psock
+	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	live -t unix -o "$columns"
+	is "$(row unix | cut -f 5 | sort)" $'@lie\n@true'
+	is "$status" 1
+	[[ $errors = *'one of them forged'* ]]
+}
+
+@test "a user without privilege forges, root looks" {
+	need_root
+	unprivileged
+	bin=$open
+	under=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	sockets unix=@true "dgram=@1$(forge %1 @lie)"
+	live -t unix -o "$columns"
+	only unix @true LISTEN
+}
