@@ -98,6 +98,13 @@ row() {
 	awk -F '\t' -v i="$(told "$@")" '$3 == i' <<<"$output"
 }
 
+# unprivileged: what a user without privilege runs is in $open.
+unprivileged() {
+	open=$(mktemp -d)	# bats' own directories are closed to others
+	chmod 755 "$open"
+	cp "$psock" "$bin/sockets" "$open"
+}
+
 # walk: pid, fd and inode of every socket below /proc.
 walk() {
 	find /proc/[0-9]*/fd -lname 'socket:*' -printf '%p %l\n' 2>/dev/null |

@@ -100,6 +100,45 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(row vsock | cut -f 4)" 40
 }
 
+@test "every family, type and protocol that the kernel gives" {
+	sockets all
+	live -p "$pid" -o pid,fd,socket,family,protocol,type,local_port,net_namespace
+	all_rows
+	is "$status$errors" 0
+	is "$(wc -l <<<"$output")" "$(grep -c ^all <<<"$told")"
+	# The kind says what the socket says; raw ones have their protocol in
+	# the local port, SOCK_PACKET (10) has no name.
+	is "$(awk -v ns="$(readlink /proc/self/ns/net | tr -dc 0-9)" '
+		BEGIN { split("STREAM DGRAM RAW RDM SEQPACKET", name, " ") }
+		NF { split($1, k, "/"); port = 0
+			if (k[3] == 3 && (k[2] == 2 || k[2] == 10)) {
+				port = k[4]
+				k[4] = 255
+			}
+			print $5, k[2], k[4], name[k[3]], port, ns }' \
+		<<<"$told" | sort)" \
+		"$(cut -f 3- <<<"$output" | awk -F '\t' '
+		{ print $1, $2, $3, $4, $2 == 2 || $2 == 10 ? $5 : 0, $6 }' |
+			sort)"
+}
+
+@test "without privilege to ask, the protocol's name tells the family" {
+	need_root
+	"$bin/nosys" pidfd_getfd true || skip 'seccomp filters are refused'
+	sockets all
+	wrap=("$bin/nosys" pidfd_getfd)
+	live -p "$pid" -o pid,fd,socket,family
+	all_rows
+	is "$(awk 'NF { split($1, k, "/"); print $5, k[2] }' <<<"$told" |
+		sort)" "$(cut -f 3,4 <<<"$output" | tr '\t' ' ' | sort)"
+}
+
+@test "a connection that was reset is in no table" {
+	sockets reset
+	live -p "$pid" -o pid,fd,socket,family,protocol,local_address,state
+	is "$output" "$pid	$(awk 'NF { print $4 }' <<<"$told")	$(told reset)	2	6	127.0.0.1	CLOSE"
+}
+
 @test "a ping socket" {
 	sockets ping
 	given ping
@@ -117,27 +156,6 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 		"@psock-two	$(readlink "/proc/$pid/ns/net" | tr -dc 0-9)"
 }
 
-@test "a forged row is dropped" {
-	need_root
-	local inode forged
-	sockets unix=@psock-true
-	inode=$(told unix)
-	forged='\x0a0000000000000000: 00000002 00000000 00010000 0001 01 '
-	forged="dgram=@$forged$inode @psock-lie"
-	coproc FORGER { exec "$bin/sockets" "$forged" 3>&-; }
-	local forger=$FORGER_PID line
-	while read -r line <&"${FORGER[0]}" && [ "$line" != ready ]; do
-		:
-	done
-	live -t unix -o pid,fd,socket,path
-	kill "$forger"
-	is "$(row unix | cut -f 4)" '@psock-true'
-	[[ $errors = *forged* ]]
-	is "$status" 1
-	# The name of the forger is told whole.
-	grep -qF "@\\n0000000000000000: 00000002" <<<"$output"
-}
-
 @test "every socket of a plain walk has its row" {
 	need_root
 	sockets "${inet_kinds[@]}" socketpair unbound vsock netlink thread
@@ -153,11 +171,8 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 
 @test "a user without privilege: each namespace once, one warning a kind" {
 	need_root
-	# bats' own directories are closed to others.
-	open=$(mktemp -d)
-	chmod 755 "$open"
-	cp "$psock" "$open/psock"
 	sockets tcp
+	unprivileged
 	psock=$open/psock
 	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups)
 	live -t tcp
@@ -167,6 +182,48 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(cut -d : -f 3- <<<"$errors" | sort | uniq -d)" ''
 }
 
+@test "root of a user namespace sees its own, and a warning for others" {
+	need_root
+	sockets tcp
+	unprivileged
+	psock=$open/psock
+	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups
+		unshare -Ur)
+	"${wrap[@]}" true || skip 'user namespaces are refused'
+	live -t tcp,unix
+	is "$status" 1
+	is "$(row tcp | cut -f 1,2,11)" '-1	-1	LISTEN'
+	[[ $errors = *' fd: Permission denied'* ]]
+	is "$(cut -d : -f 3- <<<"$errors" | sort | uniq -d)" ''
+}
+
+@test "a user's own sockets are asked, others told without their names" {
+	need_root
+	unprivileged
+	bin=$open
+	under=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	sockets tcp unbound unix=@psock-own-$$ udp
+	psock=$open/psock
+	wrap=("${under[@]}")
+	live -p "$pid"
+	all_rows
+	is "$status" 0
+	is "$(row unbound | cut -f 4,5,11)" '2	6	CLOSE'
+}
+
+@test "no namespace is told twice to a user without privilege" {
+	need_root
+	under=(unshare -n)
+	unshare -n true || skip 'unshare -n is refused'
+	sockets unix=@psock-far unix=@psock-far2
+	unprivileged
+	psock=$open/psock
+	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	live -t unix
+	is "$(row unix 1 | cut -f 1,2,10)" '-1	-1	@psock-far'
+	is "$(grep -c '@psock-far' <<<"$output")" 2
+}
+
 @test "comm, exe, cwd, cmdline, uid and ppid of a real process" {
 	sockets tcp
 	live -p "$pid" -o pid,comm,exe,cwd,cmdline,uid,ppid
@@ -174,6 +231,50 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 		"$(readlink -f "$bin/sockets")" "$(pwd -P)" "$bin/sockets" \
 		"$(id -u)" "$(awk '/^PPid/ { print $2 }' "/proc/$pid/status")")"
 	is "$status" 0
+}
+
+# opened ARGUMENT...: the last parts of the names that psock opens or reads.
+opened() {
+	command -v strace >/dev/null || skip 'no strace'
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$BATS_TEST_TMPDIR/trace" \
+		-e trace=open,openat,readlink,readlinkat,pidfd_getfd \
+		"$psock" "$@" >/dev/null 2>&1 || [ $? -lt 2 ]
+	sed -n 's/^[0-9]* *[a-z_]*([^"]*"\([^"]*\)".*/\1/p
+		s/^[0-9]* *\(pidfd_getfd\)(.*/\1/p' "$BATS_TEST_TMPDIR/trace" |
+		sed 's|.*/||' | sort -u
+}
+
+@test "what is not asked for is not read" {
+	sockets tcp udp unix=@psock-strace-$$ packet
+	local all='comm exe cwd cmdline status stat cgroup igmp pidfd_getfd'
+	local column file read
+	# Default columns: nothing of a process but descriptors, nothing asked.
+	read=$(opened -p "$pid")
+	for file in $all; do
+		is "$(grep -x "$file" <<<"$read")" ''
+	done
+	# Each column reads its own file and no other.
+	while read -r column file; do
+		read=$(opened -p "$pid" -o "fd,$column")
+		is "$column: $(grep -xE "${all// /|}" <<<"$read" |
+			tr '\n' ' ')" "$column: $file "
+	done <<-'END'
+		comm comm
+		exe exe
+		cwd cwd
+		cmdline cmdline
+		uid status
+		ppid stat
+		start_time stat
+		cgroup cgroup
+		filter pidfd_getfd
+	END
+	# -t: no other table; -p: no other process.
+	read=$(opened -p "$pid" -t udp)
+	is "$(grep -xE 'tcp6?|udp6?|unix|packet|netlink|raw6?|icmp6?|eps' \
+		<<<"$read")" udp
+	is "$(sed -n 's/.*openat(.*"\([0-9]*\)", .*O_DIRECTORY.*/\1/p' \
+		"$BATS_TEST_TMPDIR/trace" | sort -u)" "$pid"
 }
 
 @test "start_time is when the process started" {
