@@ -38,7 +38,7 @@ teardown() {
 # churn KIND: sockets of the kind in a namespace of their own, where that
 # can be; returns 1 where the host has none of it.
 churn() {
-	local line= n=$sockets
+	local line='' n=$sockets
 	# The kernel takes 10 ms to close each of these.
 	[ "$1" != packet ] || n=$((sockets / 40))
 	coproc CHURN {
