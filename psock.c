@@ -1930,6 +1930,17 @@ parse_sctp_list(const struct field *f, size_t nfields, size_t *next,
 	return inet_pton(*family, text, address) == 1 ? 0 : -1;
 }
 
+/* Beside an IPv6 address, one of IPv4 is written as a mapped one. */
+static void
+map_address(const struct entry *e, uint16_t family, unsigned char *address)
+{
+	if (e->family == AF_INET6 && family == AF_INET) {
+		memcpy(address + 12, address, 4);
+		memset(address, 0, 10);
+		memset(address + 10, 0xff, 2);
+	}
+}
+
 /*
  * sctp/eps and sctp/assocs.  The lists of addresses move what is behind
  * them; all that is wanted stands before them but the addresses.
@@ -1943,6 +1954,7 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 	int assoc = place[REMOTE_PORT] != NONE;
 	size_t next = (size_t)place[LOCAL];
 	uint64_t style = STYLE_TCP, state;
+	uint16_t local = 0, remote = 0;
 
 	(void)t;
 	if (set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
@@ -1962,15 +1974,17 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 		e->state = (uint8_t)(STATE_SCTP + (state == 10 ? 8 :
 		    state == 1 ? 3 : 0));
 	e->type = style == STYLE_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
-	if (parse_sctp_list(f, nfields, &next, &e->family, e->local) == -1)
+	if (parse_sctp_list(f, nfields, &next, &local, e->local) == -1)
 		return -1;
-	if (!assoc)
-		return 0;
-	if (next >= nfields || f[next].len != 3 ||
-	    memcmp(f[next].s, "<->", 3) != 0)
+	if (assoc && (next >= nfields || f[next].len != 3 ||
+	    memcmp(f[next++].s, "<->", 3) != 0 ||
+	    parse_sctp_list(f, nfields, &next, &remote, e->remote) == -1))
 		return -1;
-	next++;
-	return parse_sctp_list(f, nfields, &next, &e->family, e->remote);
+	if (local == AF_INET6 || remote == AF_INET6)
+		e->family = AF_INET6;
+	map_address(e, local, e->local);
+	map_address(e, remote, e->remote);
+	return 0;
 }
 
 /*

@@ -114,6 +114,19 @@ END
 	is "$(tail -1 <<<"$output" | cut -f 5)" 10.0.0.9
 }
 
+@test "sctp: an IPv4 address beside an IPv6 one" {
+	raw_table 42 sctp/assocs <<'END'
+ ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS
+f6b1c000 f6b1b000 2   1   3  31     12        0        0       0 19002  2000  3000 fd00::1 <-> 10.0.0.9 
+f6b1c000 f6b1b000 2   1   3  31     13        0        0       0 19003  2000  3000 10.0.0.1 <-> *fd00::2 
+END
+	rows -o socket,family,local_address,remote_address
+	expect 0 <<'END'
+19002 10 fd00::1 ::ffff:10.0.0.9
+19003 10 ::ffff:10.0.0.1 fd00::2
+END
+}
+
 @test "sctp: the style of a socket is its type" {
 	raw_table 42 sctp/eps <<'END'
  ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS
