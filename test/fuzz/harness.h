@@ -28,6 +28,7 @@
 
 static ssize_t fuzz_read(int, void *, size_t);
 static ssize_t fuzz_write(int, const void *, size_t);
+static ssize_t fuzz_pread(int, void *, size_t, off_t);
 static off_t fuzz_lseek(int, off_t, int);
 static int fuzz_openat(int, const char *, int);
 static int fuzz_fstatat(int, const char *, struct stat *, int);
@@ -37,6 +38,7 @@ static _Noreturn void fuzz_exit(int);
 
 #define read(fd, buf, n) fuzz_read(fd, buf, n)
 #define write(fd, buf, n) fuzz_write(fd, buf, n)
+#define pread(fd, buf, n, offset) fuzz_pread(fd, buf, n, offset)
 #define lseek(fd, offset, whence) fuzz_lseek(fd, offset, whence)
 #define openat(dir, name, flags) fuzz_openat(dir, name, flags)
 #define fstatat(dir, name, st, flags) fuzz_fstatat(dir, name, st, flags)
@@ -74,9 +76,11 @@ static struct {
 	const char *name;
 	const char *s;
 	size_t n, at;
+	uint64_t address;	/* of memory; 0: a file */
 } files[MAX_FILES];
 static size_t nfiles;
 static uint32_t chunks;		/* 0: reads are whole; else what is random */
+static int changes;		/* what is behind an address changes */
 static struct bytes out, err;	/* standard output and error */
 static int may_exit;		/* fatal is an answer, not a failure */
 static jmp_buf exited;
@@ -122,6 +126,19 @@ put_text(struct bytes *b, const char *s)
 	put(b, s, strlen(s));
 }
 
+static void
+put_format(struct bytes *b, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	put(b, line, (size_t)n);
+}
+
 static int
 same(const struct bytes *a, const struct bytes *b)
 {
@@ -144,6 +161,7 @@ serve(const char *name, const char *s, size_t n)
 	files[nfiles].name = name;
 	files[nfiles].s = s;
 	files[nfiles].n = n;
+	files[nfiles].address = 0;
 	files[nfiles++].at = 0;
 }
 
@@ -161,6 +179,29 @@ fuzz_read(int fd, void *buf, size_t n)
 	memcpy(buf, files[i].s + files[i].at, part);
 	files[i].at += part;
 	return (ssize_t)part;
+}
+
+/* Reads the memory of a process, which is what files with an address are. */
+static ssize_t
+fuzz_pread(int fd, void *buf, size_t n, off_t offset)
+{
+	uint64_t from = (uint64_t)offset;
+	size_t i;
+
+	(void)fd;
+	for (i = 0; i < nfiles; i++)
+		if (files[i].address != 0 && from >= files[i].address &&
+		    from - files[i].address <= files[i].n &&
+		    files[i].n - (from - files[i].address) >= n)
+			break;
+	if (i == nfiles) {
+		errno = EIO;
+		return -1;
+	}
+	memcpy(buf, files[i].s + (from - files[i].address), n);
+	if (changes && rnd(&chunks) % 8 == 0)
+		((char *)buf)[rnd(&chunks) % n] = (char)rnd(&chunks);
+	return (ssize_t)n;
 }
 
 static ssize_t

@@ -21,19 +21,6 @@ enum { WIDTH = DEFAULT_COLUMNS + 5 };
 static const uint64_t held_inodes[] = { 1569, 1573, 77 };
 static struct bytes first, kernels;
 
-static void
-put_format(struct bytes *b, const char *fmt, ...)
-{
-	char line[512];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof line, fmt, ap);
-	va_end(ap);
-	put(b, line, (size_t)n);
-}
-
 /* The file name as psock looks for it: one directory after the other. */
 static const char *
 last_name(const char *file)

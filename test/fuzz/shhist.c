@@ -2,8 +2,8 @@
 
 /*
  * Fuzzes what shhist parses: each history format, files whose format only
- * their content tells, the passwd list, the list of -u, and the rows that the
- * parent takes from a child.
+ * their content tells, the memory of shells, the passwd list, the list of -u,
+ * and the rows that the parent takes from a child.
  *
  * An input is first taken for a file: reads of any size give the same rows
  * and warnings; a row has all its fields and drives no terminal; the parent
@@ -16,9 +16,11 @@
 
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 && MAX_COMMAND == 100 &&
     SIGN_OF_LIFE == 50 && HEAD == 48 && HELD == 8 && HELD_BYTES == 32 &&
-    PIPE_BYTES == 64, "test/fuzz/build");
+    PIPE_BYTES == 64 && PAGE == 64 && NPAGES == 4 && MAX_ENTRIES == 40 &&
+    MAX_TYPED == 90 && MAX_READ == 262144 && PATIENCE == 5,
+    "test/fuzz/build");
 
-enum { LONGEST_COMMAND = 20, MOST_COMMANDS = 32 };
+enum { LONGEST_COMMAND = 20, MOST_COMMANDS = 32, LONGEST_MAP = 128 };
 
 static const char path[] = "/home/\033\xff/.history";
 static struct bytes first, file, want;
@@ -116,7 +118,7 @@ struct writer {
 	const char *format;
 	const char *head;
 	/* Whether the format can carry the command. */
-	int (*fits)(const struct command *);
+	int (*can)(const struct command *);
 	/* Writes the i-th command. */
 	void (*put)(const struct command *, size_t i);
 	int times;		/* 2: with durations */
@@ -541,48 +543,64 @@ enum { NWRITERS = sizeof writers / sizeof *writers };
 
 /* The row that a command has to give. */
 static void
-put_row(const struct command *c, const struct writer *w)
+put_row(const struct command *c, int times)
 {
 	char line[64];
 
 	put(&want, line, format(line, sizeof line, "%lu\t",
-	    w->times > 0 ? c->time : 0));
+	    times > 0 ? c->time : 0));
 	put_escaped(&want, c->s, c->n);
 	put_text(&want, "\t");
-	if (w->times == 2)
+	if (times == 2)
 		put(&want, line, format(line, sizeof line, "%lu",
 		    c->duration));
 	put_text(&want, "\n");
 }
 
-/* Writes the commands of an input, parted by its first byte. */
-static void
-write_commands(const char *s, size_t n, const struct writer *w)
+/* The commands of an input, which its first byte parts. */
+static size_t
+split_commands(const char *s, size_t n, struct command *c)
 {
 	const char *end = s + n, *next;
-	struct command c;
 	size_t i;
 
-	file.n = want.n = 0;
-	put_text(&file, w->head);
-	if (strcmp(w->head, "first\n") == 0)
-		put_row(&(struct command){ .s = "first", .n = 5 }, w);
 	for (i = 0; n > 0 && s < end && i < MOST_COMMANDS; s = next) {
 		next = memchr(s + 1, *(end - n), (size_t)(end - s - 1));
 		if (next == NULL)
 			next = end;
-		c.s = s + 1;
-		c.n = (size_t)(next - s) - 1;
-		if (c.n > LONGEST_COMMAND)
-			c.n = LONGEST_COMMAND;
-		c.chance = (uint32_t)(c.n + i) * 2654435761u;
-		c.time = (UINT64_C(0x7fffffffffffffff) ^
-		    ((uint64_t)c.chance << 31)) >> c.chance % 63;
-		c.duration = c.chance;
-		if (c.n == 0 || !w->fits(&c))
+		c->s = s + 1;
+		c->n = (size_t)(next - s) - 1;
+		if (c->n > LONGEST_COMMAND)
+			c->n = LONGEST_COMMAND;
+		c->chance = (uint32_t)(c->n + i) * 2654435761u;
+		c->time = (UINT64_C(0x7fffffffffffffff) ^
+		    ((uint64_t)c->chance << 31)) >> c->chance % 63;
+		c->duration = c->chance;
+		if (c->n > 0) {
+			c++;
+			i++;
+		}
+	}
+	return i;
+}
+
+/* Writes a file with the commands of an input. */
+static void
+write_commands(const char *s, size_t n, const struct writer *w)
+{
+	struct command commands[MOST_COMMANDS], *c;
+	const size_t count = split_commands(s, n, commands);
+	size_t i = 0;
+
+	file.n = want.n = 0;
+	put_text(&file, w->head);
+	if (strcmp(w->head, "first\n") == 0)
+		put_row(&(struct command){ .s = "first", .n = 5 }, w->times);
+	for (c = commands; c < commands + count; c++) {
+		if (!w->can(c))
 			continue;
-		w->put(&c, i++);
-		put_row(&c, w);
+		w->put(c, i++);
+		put_row(c, w->times);
 	}
 	/* The last line may be without its newline. */
 	if (n % 2 == 1 && i > 0 && file.s[file.n - 1] == '\n' &&
@@ -632,6 +650,225 @@ fuzz_detect(const char *s, size_t n, int unused)
 {
 	(void)unused;
 	fuzz_file(s, n, NULL);
+}
+
+/*
+ * A process whose static data are the first page of an image and whose heap
+ * is the rest.  Its addresses tell that its words are of 64 bits.
+ */
+static const uint64_t bases[] = { 0, UINT64_C(0x550000000000) };
+static const size_t words[] = { 4, 8 };
+enum { DATA = 0x1000, HEAP = 0x4000 };
+
+static void
+show_memory(const struct bytes *image, int wide)
+{
+	static char name[] = "/proc/7/mem";
+	static struct bytes maps;
+	struct source source = { FIRST_FILE, 0, 1000, name, &memory };
+	const uint64_t data = bases[wide] + DATA, heap = bases[wide] + HEAP;
+
+	begin();
+	maps.n = 0;
+	put_format(&maps, "%lx-%lx rw-p 00000000 08:01 7  /bin/sh\n", data,
+	    data + PAGE);
+	put_format(&maps, "%lx-%lx rw-p 00000000 00:00 0  [heap]\n", heap,
+	    heap + image->n - PAGE);
+	serve("data", image->s, PAGE);
+	files[0].address = data;
+	serve("heap", image->s + PAGE, image->n - PAGE);
+	files[1].address = heap;
+	serve("maps", maps.s, maps.n);
+	mapsfd = FIRST_FILE + 2;
+	bytes_read = nmappings = 0;
+	told_limit = 0;
+	forget_pages();
+	parse_source(&source);
+	end();
+}
+
+/* Makes the image whole pages. */
+static void
+pad(struct bytes *image)
+{
+	while (image->n % PAGE != 0)
+		put(image, "", 1);
+}
+
+/* What is printed as a command of readline's is in memory as it stands. */
+static void
+verify_commands(const struct bytes *image)
+{
+	static struct bytes command;
+	const char *s = out.s, *lf;
+
+	for (; s < out.s + out.n; s = lf + 1) {
+		lf = memchr(s, '\n', (size_t)(out.s + out.n - s));
+		if (*s == 'z')
+			continue;
+		s = strchr(s, '\t') + 1;
+		command.n = 0;
+		put_unescaped(&command, s, (size_t)(lf - s));
+		must(memmem(image->s, image->n, command.s, command.n) != NULL,
+		    "a command that is in memory");
+	}
+}
+
+/* The address behind what the image holds so far, for a word. */
+static uint64_t
+align(struct bytes *image, int wide)
+{
+	while (image->n % words[wide] != 0)
+		put(image, "", 1);
+	return bases[wide] + HEAP + image->n - PAGE;
+}
+
+static void
+put_word(struct bytes *image, uint64_t value, int wide)
+{
+	uint32_t narrow = (uint32_t)value;
+
+	if (wide)
+		put(image, &value, sizeof value);
+	else
+		put(image, &narrow, sizeof narrow);
+}
+
+/* As readline holds them: strings, then entries, then the array. */
+static uint64_t
+put_readline(struct bytes *image, const struct command *c, size_t n, int wide)
+{
+	uint64_t lines[MOST_COMMANDS], stamps[MOST_COMMANDS], at;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		lines[i] = align(image, wide);
+		put(image, c[i].s, c[i].n);
+		put(image, "", 1);
+		stamps[i] = align(image, wide);
+		put_format(image, "#%lu", c[i].time);
+		put(image, "", 1);
+	}
+	at = align(image, wide);
+	for (i = 0; i < n; i++) {
+		put_word(image, lines[i], wide);
+		put_word(image, stamps[i], wide);
+	}
+	for (i = 0; i < n; i++)
+		put_word(image, at + 2 * i * words[wide], wide);
+	put_word(image, 0, wide);
+	return at + 2 * n * words[wide];
+}
+
+/* As zsh holds them: strings, then the ring, whose last entry is told of. */
+static uint64_t
+put_ring(struct bytes *image, const struct command *c, size_t n, int wide)
+{
+	const uint16_t bounds[2] = { 0, 1 };
+	const size_t size = 10 * words[wide] + 8;
+	uint64_t lines[MOST_COMMANDS], at;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		lines[i] = align(image, wide);
+		put_metafied(image, &c[i]);
+		put(image, "", 1);
+	}
+	at = align(image, wide);
+	for (i = 0; i < n; i++) {
+		put_word(image, 0, wide);
+		put_word(image, lines[i], wide);
+		put_word(image, 0, wide);
+		put_word(image, at + (i + n - 1) % n * size, wide);
+		put_word(image, at + (i + 1) % n * size, wide);
+		put_word(image, 0, wide);
+		put_word(image, c[i].time, wide);
+		put_word(image, c[i].time + c[i].duration, wide);
+		put_word(image, at + n * size, wide);
+		put_word(image, 1, wide);
+		put(image, &(uint64_t){ i + 1 }, 8);
+	}
+	put(image, bounds, sizeof bounds);
+	return at + (n - 1) * size;
+}
+
+/* The commands of an input, as a shell holds them, come back. */
+static void
+verify_held(const char *s, size_t n, int wide, int zsh)
+{
+	static struct bytes image;
+	struct command c[MOST_COMMANDS];
+	const size_t count = split_commands(s, n, c);
+	size_t i, kept = 0;
+	uint64_t start;
+
+	want.n = image.n = 0;
+	put(&image, "", 1);
+	pad(&image);
+	for (i = 0; i < count; i++) {
+		c[i].time = 1700000000 + c[i].chance % 1000000;
+		c[i].duration = c[i].chance % 1000;
+		if (zsh ? can_zsh(&c[i]) : can_string(&c[i])) {
+			c[kept++] = c[i];
+			put_row(&c[i], zsh ? 2 : 1);
+		}
+	}
+	if (kept == 0)
+		return;
+	start = zsh ? put_ring(&image, c, kept, wide) :
+	    put_readline(&image, c, kept, wide);
+	memcpy(image.s + words[wide], &start, words[wide]);
+	pad(&image);
+	(void)choose_columns(columns, NDEFAULT, "time,command,duration");
+	show_memory(&image, wide);
+	must(same(&want, &out), "the commands in memory come back");
+}
+
+/* An input as the memory of a process; it may change meanwhile. */
+static void
+fuzz_memory(const char *s, size_t n, int unused)
+{
+	static struct bytes image;
+	const int wide = n > 0 && (s[0] & 1) != 0;
+
+	(void)unused;
+	aflag = n > 0 && (s[0] & 2) != 0;
+	image.n = 0;
+	put(&image, s + (n > 0), n - (n > 0));
+	put(&image, "", 1);
+	pad(&image);
+	(void)choose_columns(columns, NDEFAULT, "format,command");
+	show_memory(&image, wide);
+	verify_rows(&out, 2);
+	verify_commands(&image);
+	chunks = (uint32_t)n + 1;
+	changes = 1;
+	show_memory(&image, wide);
+	verify_rows(&out, 2);
+	changes = 0;
+	verify_held(s, n, wide, n % 2);
+}
+
+/* Any list of mappings. */
+static void
+fuzz_maps(const char *s, size_t n, int unused)
+{
+	struct reader r = { .fd = FIRST_FILE, .max = LONGEST_MAP };
+	ptrdiff_t len;
+	char *line;
+	size_t i;
+
+	(void)unused;
+	begin();
+	serve("maps", s, n);
+	chunks = (uint32_t)n + 1;
+	nmappings = 0;
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		parse_mapping(line, (size_t)len);
+	reader_free(&r);
+	for (i = 0; i < nmappings; i++)
+		(void)is_mapped(mappings[i].start);
+	end();
 }
 
 /* Whatever a child says, the parent prints nothing but whole rows. */
@@ -797,6 +1034,8 @@ static const struct target targets[] = {
 	{ "less", fuzz_format, 13 },
 	{ "vim", fuzz_format, 14 },
 	{ "detect", fuzz_detect, 0 },
+	{ "memory", fuzz_memory, 0 },
+	{ "maps", fuzz_maps, 0 },
 	{ "rows", fuzz_rows, 0 },
 	{ "passwd", fuzz_passwd, 0 },
 	{ "userlist", fuzz_userlist, 0 },
