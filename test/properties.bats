@@ -32,10 +32,10 @@ every() {
 	[ "$n" -gt 0 ]
 }
 
-@test "psock: tables and the other files of /proc, 30 x 20,000 inputs" {
+@test "psock: every table and file of /proc, 20,000 inputs each" {
 	every psock 20000
 }
 
-@test "shhist: formats, encoders and lists, 19 x 60,000 inputs" {
+@test "shhist: every format and list, 60,000 inputs each" {
 	every shhist 60000
 }

@@ -33,7 +33,8 @@ static void
 show_file(const char *s, size_t n, const struct format *f)
 {
 	static char name[sizeof path];
-	struct source source = { FIRST_FILE, chunks != 0, 1000, name, f };
+	struct source source = { .fd = FIRST_FILE, .sparse = chunks != 0,
+	    .uid = 1000, .path = name, .format = f };
 
 	memcpy(name, path, sizeof path);
 	begin();
@@ -113,10 +114,10 @@ struct command {
 	uint32_t chance;
 };
 
-/* Writes the beginning of a file; none: nothing to write. */
+/* How a shell writes its commands. */
 struct writer {
 	const char *format;
-	const char *head;
+	const char *head;	/* of the file; "first\n" is a command */
 	/* Whether the format can carry the command. */
 	int (*can)(const struct command *);
 	/* Writes the i-th command. */
@@ -599,6 +600,8 @@ write_commands(const char *s, size_t n, const struct writer *w)
 	for (c = commands; c < commands + count; c++) {
 		if (!w->can(c))
 			continue;
+		if (i == 0)	/* a time of today tells the format */
+			c->time = 1700000000;
 		w->put(c, i++);
 		put_row(c, w->times);
 	}
@@ -665,7 +668,8 @@ show_memory(const struct bytes *image, int wide)
 {
 	static char name[] = "/proc/7/mem";
 	static struct bytes maps;
-	struct source source = { FIRST_FILE, 0, 1000, name, &memory };
+	struct source source = { .fd = FIRST_FILE, .uid = 1000,
+	    .path = name, .format = &memory };
 	const uint64_t data = bases[wide] + DATA, heap = bases[wide] + HEAP;
 
 	begin();
