@@ -57,8 +57,11 @@ helpers:
 		$(HOSTCC) -std=gnu11 -O1 -Wall -pthread -o "$$p" "$$c" || exit; \
 	done
 
+# Ends with what was skipped, and why.
 test check: all helpers
-	$(BATS) test
+	s=0; $(BATS) --report-formatter tap -o test/bin test || s=$$?; \
+	sed -n 's/^ok .* # skip/ skipped:/p' test/bin/report.tap | \
+		sort | uniq -c; exit $$s
 
 sanitize: helpers
 	@mkdir -p .sanitize
@@ -104,7 +107,8 @@ uninstall:
 	cd "$(TO)" && rm -f bin/psock bin/shhist share/man/man1/psock.1 \
 		share/man/man1/shhist.1 share/man/man7/psock.7
 
-# The binaries for every machine in test/cross/machines, and their tests.
+# The binaries for every machine in test/cross/machines, and their tests, with
+# Debian's gcc-aarch64-linux-gnu and the like, and its qemu-user and faketime.
 BIN = .cross/bin
 
 cross: binaries helpers
