@@ -523,17 +523,19 @@ parse_bash(struct reader *r)
 static void
 parse_tcsh(struct reader *r)
 {
+	int more = 0;	/* the line before ends in a backslash */
 	char *line;
 	ptrdiff_t got;
 
-	while ((got = next_line(r, '\n', &line)) != -1) {
+	for (; (got = next_line(r, '\n', &line)) != -1;
+	    more = r->ended && got > 0 && line[got - 1] == '\\') {
 		if (is_stamp(line, (size_t)got, format_now->stamp)) {
 			if (text.n > 0)
 				emit(text.s, text.n);
 			set_time(line + 2, (size_t)got - 2);
 			continue;
 		}
-		if (text.n > 0 && text.s[text.n - 1] == '\\') {
+		if (more) {
 			add("\n", 1);
 		} else {
 			if (text.n > 0)

@@ -244,7 +244,9 @@ END
 		head -c 16777215 /dev/zero | tr '\0' x
 		printf '\\yyy\nsecond\n'
 	} >"$BATS_TEST_TMPDIR/file"
-	run -1 --separate-stderr "$shhist" -H -f zsh -o line \
-		"$BATS_TEST_TMPDIR/file"
-	same "$output" $'1\n2'
+	for format in zsh tcsh; do
+		run -1 --separate-stderr "$shhist" -H -f "$format" -o line \
+			"$BATS_TEST_TMPDIR/file"
+		same "$output" $'1\n2'
+	done
 }
