@@ -2235,30 +2235,30 @@ read_user(const struct user *u)
 	parse_sources();
 }
 
+/* The end of path that has as many slashes as the other. */
+static const char *
+same_depth(const char *path, const char *other)
+{
+	const char *tail = path + strlen(path);
+	size_t n = 0;
+
+	for (; (other = strchr(other, '/')) != NULL; other++)
+		n++;
+	while (tail > path && (tail[-1] != '/' || n-- > 0))
+		tail--;
+	return tail;
+}
+
 /* The format that the name of a file operand tells; null for none. */
 static const struct format *
 name_format(const char *path)
 {
 	const struct place *p;
-	const char *name = path, *star, *dir;
-	size_t n, len = strlen(path);
 
-	if (strrchr(path, '/') != NULL)
-		name = strrchr(path, '/') + 1;
-	for (p = places; p->path != NULL; p++) {
-		if (p->format == NULL)
-			continue;
-		star = strchr(p->path, '*');
-		dir = strrchr(p->path, '/');
-		if (star == NULL && dir == NULL && strcmp(p->path, name) == 0)
+	for (p = places; p->path != NULL; p++)
+		if (p->format != NULL &&
+		    matches(p->path, same_depth(path, p->path)))
 			return find_format(p->format);
-		if (dir == NULL || !matches(dir + 1, name))
-			continue;
-		n = (size_t)(dir - p->path) + 1 + strlen(name);
-		if (n <= len && memcmp(path + len - n, p->path,
-		    (size_t)(dir - p->path) + 1) == 0)
-			return find_format(p->format);
-	}
 	return NULL;
 }
 

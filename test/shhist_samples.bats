@@ -182,6 +182,24 @@ told() {
 	told vim '# This viminfo file\n:wq\n'
 }
 
+@test "names: as places tell it, in any directory" {
+	local pair path
+
+	cd "$BATS_TEST_TMPDIR"
+	mkdir -p x/.local/share/fish x/.config/nushell .config/nushell
+	for pair in .zsh_history:zsh x/.bash_history:bash x_history:plain \
+	    x/.local/share/fish/a_history:fish x/a_history:plain \
+	    x/.config/nushell/history.txt:nushell x/history.txt:plain \
+	    .config/nushell/history.txt:nushell x/.ash_history:plain; do
+		path=${pair%:*}
+		printf '# 5\nls\n' >"$path"
+		for path in "$path" "./$path" "$PWD/$path"; do
+			same "$("$shhist" -H -o format "$path" | uniq)" \
+				"${pair#*:}"
+		done
+	done
+}
+
 @test "content: lines that people type tell nothing" {
 	told plain '#1\nls\n'
 	told plain '# 123\nls\n'
