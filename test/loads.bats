@@ -145,7 +145,7 @@ every_byte() {
 @test "three hosts by ssh: their rows with their names, and who is away" {
 	need_postgres
 	is_installed sshd
-	[ "$(id -u)" -eq 0 ] || skip 'needs root for namespaces'
+	need_namespaces
 	mkdir bin
 	ln -s "$psock" bin/psock
 	ln -s "${SHHIST:-$BATS_TEST_DIRNAME/../shhist}" bin/shhist

@@ -5,6 +5,12 @@
 
 manuals=$BATS_TEST_DIRNAME/../man
 
+# need_namespaces: in a chroot nothing can be mounted apart from the host.
+need_namespaces() {
+	unshare --net --mount --pid --fork true 2>/dev/null ||
+		skip 'no namespaces'
+}
+
 # The page without what roff makes of backslashes.
 plain() {
 	sed 's/\\&//g; s/\\e/\\/g' "$manuals/$1"

@@ -74,7 +74,7 @@ setup() {
 }
 
 @test "psock(7): the nightly script tells what is new on a quiet host" {
-	[ "$(id -u)" -eq 0 ] || skip 'needs root for namespaces'
+	need_namespaces
 	commands psock.7
 	cp "$(grep -l '^compare listeners' run/*)" nightly
 	mkdir -p bin kept
