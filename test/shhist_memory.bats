@@ -200,10 +200,10 @@ held() {
 }
 
 @test "fifty shells at once, while they are typed into" {
-	seq -f 'echo command number %.0f' 60 >typed
+	seq -f 'echo command number %.0f' 20 >typed
 	for shell in 'bash --norc' 'zsh -f +Z'; do
 		command -v "${shell%% *}" || continue
-		hold -c 50 -t typed env HISTSIZE=50 $shell
+		hold -c 50 -t typed env HISTSIZE=15 $shell
 		for _ in $(seq "${MEMORY_RUNS:-2}"); do
 			memory -o history_file,command
 			# What was typed, one after the other; the oldest may
@@ -213,12 +213,12 @@ held() {
 				$1 in n {
 					split($2, word, " ")
 					bad += $2 !~ /^echo command number [0-9]+$/
-					bad += n[$1]++ && word[4] != last % 60 + 1
+					bad += n[$1]++ && word[4] != last % 20 + 1
 					last = word[4]
 				}
 				END {
 					for (file in n)
-						bad += n[file] < 49 || n[file] > 50
+						bad += n[file] < 14 || n[file] > 15
 					exit bad > 0
 				}' - all
 		done
@@ -271,9 +271,9 @@ held() {
 }
 
 # Roots with the shells of other releases of Debian and of 32 bits, as
-# test/shhist_roots makes them.
+# .ci/run makes them.
 @test "shells of other releases and machines, in a chroot" {
-	[ -n "${SHHIST_ROOTS-}" ] || skip 'needs SHHIST_ROOTS'
+	[ -d "${SHHIST_ROOTS-}" ] || skip 'needs SHHIST_ROOTS'
 	need_root
 	as=()
 	for root in "$SHHIST_ROOTS"/*/; do
@@ -331,4 +331,44 @@ held() {
 		trace
 	run ! grep -E 'open(at)?\([^)]*(O_WRONLY|O_RDWR|O_CREAT)' trace
 	same "$(grep -E "^($kept)" "/proc/$pid/status")" "$before"
+}
+
+# lie MODE: a process that lies, and what is said of it.
+lie() {
+	local out
+
+	exec {out}< <(exec "${as[@]}" "$BATS_TEST_TMPDIR/liar" "$1" 3>&-)
+	holders+=($!)
+	read -r -u "$out"
+	run --separate-stderr "$shhist" -Hm -u "$uid" -o command
+	kill $!
+	stderr=${stderr//[0-9]*\/mem/N\/mem}
+}
+
+@test "what looks like a history: traps, limits, changes" {
+	cp "$BATS_TEST_DIRNAME/bin/liar" .
+	lie traps
+	same "$status$stderr" 0
+	same "$output" 'echo honest'
+	lie many
+	same "$status$stderr" '1shhist: /proc/N/mem: more than a million entries'
+	same "$output" "$(printf '%s\n' 'echo honest' 'echo many')"
+	lie long
+	same "$status$stderr" \
+	    '1shhist: /proc/N/mem: entry 1: command longer than 1 MiB is cut'
+	[ "${#output}" -eq $((12 + (1 << 20))) ]
+	lie changing
+	[ "$(sort -u <<<"$output" | grep -cvE '^echo (honest|changing)$')" -eq 0 ]
+	[[ $output == 'echo honest'* ]]
+}
+
+@test "what looks like a history: more than is read" {
+	[ -n "${MEMORY_RUNS-}" ] || skip 'needs MEMORY_RUNS, prints 1 GiB'
+	cp "$BATS_TEST_DIRNAME/bin/liar" .
+	exec {out}< <(exec "${as[@]}" ./liar much 3>&-)
+	holders+=($!)
+	read -r -u "$out"
+	"$shhist" -Hm -u "$uid" -o command 2>errors | wc -lc >size
+	grep -qx 'shhist: /proc/[0-9]*/mem: more than 1 GiB to be read' errors
+	[ "$(awk '{ print $2 }' size)" -lt $(((1 << 30) + (2 << 20))) ]
 }
