@@ -152,7 +152,7 @@ main(int argc, char **argv)
 	set_up();
 	signal(SIGABRT, failed);
 	signal(SIGSEGV, failed);
-	nseeds = 1;	/* the first one is empty */
+	put(&seeds[nseeds++], "", 0);
 	for (arg = 3; arg < argc; arg++)
 		read_seed(argv[arg]);
 	for (i = 0; i < nseeds; i++)

@@ -116,7 +116,8 @@ put(struct bytes *b, const void *s, size_t n)
 {
 	if (b->n + n >= b->size)
 		b->s = grow(b->s, &b->size, b->n + n, 1);
-	memcpy(b->s + b->n, s, n);
+	if (n > 0)
+		memcpy(b->s + b->n, s, n);
 	b->n += n;
 }
 
@@ -159,7 +160,7 @@ static void
 serve(const char *name, const char *s, size_t n)
 {
 	files[nfiles].name = name;
-	files[nfiles].s = s;
+	files[nfiles].s = n > 0 ? s : "";
 	files[nfiles].n = n;
 	files[nfiles].address = 0;
 	files[nfiles++].at = 0;
@@ -188,13 +189,12 @@ fuzz_pread(int fd, void *buf, size_t n, off_t offset)
 	uint64_t from = (uint64_t)offset;
 	size_t i;
 
-	(void)fd;
-	for (i = 0; i < nfiles; i++)
+	for (i = 0; fd >= FIRST_FILE && i < nfiles; i++)
 		if (files[i].address != 0 && from >= files[i].address &&
 		    from - files[i].address <= files[i].n &&
 		    files[i].n - (from - files[i].address) >= n)
 			break;
-	if (i == nfiles) {
+	if (fd < FIRST_FILE || i == nfiles) {
 		errno = EIO;
 		return -1;
 	}
@@ -207,8 +207,9 @@ fuzz_pread(int fd, void *buf, size_t n, off_t offset)
 static ssize_t
 fuzz_write(int fd, const void *s, size_t n)
 {
-	must(fd == 1 || fd == 2, "standard output or error");
-	put(fd == 1 ? &out : &err, s, n);
+	must(fd == 1 || fd == 2 || fd == DIRECTORY, "what may be written to");
+	if (fd != DIRECTORY)
+		put(fd == 1 ? &out : &err, s, n);
 	return (ssize_t)n;
 }
 

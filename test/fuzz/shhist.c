@@ -687,6 +687,9 @@ show_memory(const struct bytes *image, int wide)
 	bytes_read = nmappings = 0;
 	told_limit = 0;
 	forget_pages();
+	free(known);	/* no other process told of the same */
+	known = NULL;
+	known_size = nknown = 0;
 	parse_source(&source);
 	end();
 }
@@ -1050,8 +1053,11 @@ static const struct target targets[] = {
 static void
 set_up(void)
 {
+	static struct user someone = { .uid = 1000 };
 	const struct target *t;
 
+	reading = &someone;
+	idpipe = DIRECTORY;
 	progname = "shhist";
 	set_escaped(&entry.user, "user", 4);
 	for (t = targets; t->fuzz == fuzz_format; t++)
