@@ -1597,8 +1597,12 @@ settle_list(const struct shape *s, uint64_t p)
 static struct identity
 own_identity(uint64_t hash, const char *s, size_t n)
 {
+	const uint64_t prime = 0x100000001b3u;	/* FNV-1a */
+
+	/* First, so that no byte makes up for what two addresses differ in. */
+	hash *= prime;
 	while (n-- > 0)
-		hash = (hash ^ (unsigned char)*s++) * 0x100000001b3u;
+		hash = (hash ^ (unsigned char)*s++) * prime;
 	return (struct identity){ reading->uid, hash | 1 };
 }
 
