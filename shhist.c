@@ -66,7 +66,7 @@ enum {
 	TICK = 10,		/* ms of times(2) */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
-	MAX_KNOWN = 1 << 20,	/* files that are told but once */
+	MAX_KNOWN = (1 << 20) - 1,	/* files that are told but once */
 	HEAD = 4096,		/* bytes that decide what a file is */
 	EPOCH = 9,		/* digits of a time there; "#1" is a comment */
 	HELD = 4096,		/* entries of mksh that wait for a change */

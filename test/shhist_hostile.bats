@@ -213,6 +213,25 @@ bob\ttwo'
 		'shhist: ann: history reader died: rows are lost'
 }
 
+@test "a child ends with its parent" {
+	need_root
+	echo spin >"$ann/.bash_history"
+	own
+	"$broken" -r "$tree" 3>&- &
+	pid=$!
+	exec 2>/dev/null	# what is gone already
+	# Without a process of its own: the parent waits for 10 seconds only.
+	caught=none
+	until mapfile -t lines <"/proc/$caught/status" &&
+		[[ ${lines[*]} == *Uid:?4001*Seccomp:?2* ]]; do
+		read -r caught <"/proc/$pid/task/$pid/children" || :
+		: "${caught:=none}"
+	done
+	kill -KILL "$pid"
+	until ! mapfile -t lines <"/proc/$caught/status" ||
+		[[ ${lines[*]} == *State:?Z* ]]; do :; done
+}
+
 @test "a file that is cut, and one that grows, while they are read" {
 	need_root
 	long_history "$ann/.bash_history"
