@@ -2307,21 +2307,33 @@ read_id(const char *line, size_t n, uint64_t *id)
 	    UINT32_MAX, id) == 0;
 }
 
+/* Counts what could not be read of a process, unless it is gone. */
+static void
+count_refusal(const char *what, int errnum)
+{
+	if (errnum != 0 && errnum != ENOENT && errnum != ESRCH)
+		count_warning("process", what, strerror(errnum));
+}
+
 /*
- * Sets the real ids of a process; -1 where it is gone or has no memory of
- * its own, as kernel threads.
+ * Opens the directory of a process and sets its real ids; -1 where it is
+ * gone or has no memory of its own, as kernel threads.
  */
 static int
-read_owner(int proc, struct user *u)
+read_owner(const char *path, int *proc, struct user *u)
 {
 	struct reader r = { .max = 4096 };
 	int ids = 0, has_memory = 0;
 	ptrdiff_t n;
 	char *line;
 
-	r.fd = openat(proc, "status", O_RDONLY | O_CLOEXEC);
-	if (r.fd == -1)
+	*proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	r.fd = *proc == -1 ? -1 : openat(*proc, "status",
+	    O_RDONLY | O_CLOEXEC);
+	if (r.fd == -1) {
+		count_refusal("status", errno);
 		return -1;
+	}
 	while ((n = read_line(&r, '\n', &line)) != -1)
 		if (starts(line, (size_t)n, "Uid:\t"))
 			ids += read_id(line, (size_t)n, &u->uid);
@@ -2329,6 +2341,7 @@ read_owner(int proc, struct user *u)
 			ids += read_id(line, (size_t)n, &u->gid);
 		else if (starts(line, (size_t)n, "VmSize:"))
 			has_memory = 1;
+	count_refusal("status", r.error);
 	close(r.fd);
 	reader_free(&r);
 	return ids == 2 && has_memory ? 0 : -1;
@@ -2344,6 +2357,8 @@ is_removed(const char *path, struct stat *st)
 	ssize_t n;
 
 	n = readlink(path, link, sizeof link);
+	if (n == -1 && errno != ENOENT && errno != ESRCH)
+		warning("%s: %s", path, strerror(errno));
 	return n > len && memcmp(link + n - len, mark, (size_t)len) == 0 &&
 	    stat(path, st) == 0 && S_ISREG(st->st_mode) &&
 	    !already_told(own_identity(st->st_dev,
@@ -2401,9 +2416,8 @@ read_process(const struct user *u)
 
 	(void)setpgid(0, 0);
 	reading = u;
-	proc = open(u->home, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (read_owner(proc, &owner) == -1 || owner.uid != u->uid)
-		_exit(status);	/* it has ended */
+	if (read_owner(u->home, &proc, &owner) == -1 || owner.uid != u->uid)
+		_exit(finish());	/* it has ended */
 	mapsfd = openat(proc, "maps", O_RDONLY | O_CLOEXEC);
 	pagemapfd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
 	mem = openat(proc, "mem", O_RDONLY | O_CLOEXEC);
@@ -2964,8 +2978,7 @@ send_process(const char *pid, const struct user *owners, size_t n)
 
 	show_life(SIGN_OF_LIFE / 64);
 	(void)format(path, sizeof path, "/proc/%s", pid);
-	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (read_owner(proc, &u) == 0) {
+	if (read_owner(path, &proc, &u) == 0) {
 		for (o = owners; o < owners + n; o++)
 			if (o->uid == u.uid &&
 			    (u.name == none || is_wanted(o)))

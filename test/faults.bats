@@ -146,6 +146,20 @@ homes() {
 	"${fault[@]}" -m "$BATS_FILE_TMPDIR/shhist" -r "$R" -o "$all_shhist"
 }
 
+@test "shhist -m: the same on what a shell holds in memory" {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo typing told
+	unshare --net --pid --mount --fork --kill-child --mount-proc bash -c '
+		HISTFILE= bash --norc -i <typing >shown 2>&1 &
+		exec 7>typing
+		echo "echo typed" >&7
+		echo "echo done >told" >&7
+		read -r line <told
+		"$@"
+	' - "${fault[@]}" "$shhist" -mu root -o uid,time,command 3>&-
+}
+
 # judged WHOLE COMMAND...: exit 0 with the very output of the file WHOLE, or
 # exit 1 or 2 and a message, and rows that are whole.
 judged() {
