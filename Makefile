@@ -79,7 +79,7 @@ lint:
 		--suppress=shadowFunction --suppress=ctunullpointer \
 		--inline-suppr --error-exitcode=1 psock.c shhist.c common.c
 	mandoc -Tlint -W warning man/*.[17]
-	shellcheck .ci/run test/*/run test/fuzz/build test/cross/fetch \
+	shellcheck .ci/run test/capture test/peers test/*/run test/fuzz/build test/cross/fetch \
 		test/cross/cc test/cross/swap
 	shellcheck -s bats -S warning -e SC2034,SC2154,SC2258 \
 		test/*.bats test/*.bash

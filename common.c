@@ -445,6 +445,10 @@ fatal(const char *fmt, ...)
 void
 usage_error(const char *usage)
 {
+	char option = (char)optopt;
+
+	if (option != '\0')
+		warning("-%.*s: unknown, or without its argument", 1, &option);
 	(void)write_all(STDERR_FILENO, usage, strlen(usage));
 	_exit(2);
 }
@@ -493,6 +497,8 @@ start(const char *name)
 	int fd, hole;
 
 	progname = name;
+	/* getopt(3) would write what it was given as it is. */
+	opterr = optopt = 0;
 	signal(SIGPIPE, SIG_DFL);
 	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
 		fatal("standard output: %s", strerror(errno));
@@ -501,7 +507,7 @@ start(const char *name)
 			/* "/" is there even in a chroot without /dev. */
 			hole = open("/", O_PATH | O_CLOEXEC);
 			if (hole == -1)
-				_exit(2);
+				fatal("/: %s", strerror(errno));
 		}
 }
 

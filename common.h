@@ -78,7 +78,10 @@ void warning(const char *, ...) __attribute__((format(printf, 1, 2)));
 /* fatal: sends "NAME: message" and exits with 2. */
 _Noreturn void fatal(const char *, ...) __attribute__((format(printf, 1, 2)));
 
-/* usage_error: prints the usage to standard error and exits with 2. */
+/*
+ * usage_error: tells which option getopt(3) refused, where it did, prints
+ * the usage to standard error and exits with 2.
+ */
 _Noreturn void usage_error(const char *usage);
 
 /*

@@ -26,7 +26,8 @@ setup_file() {
 	# Builds whose malloc(3) can fail; what it takes is never given back.
 	for name in psock shhist; do
 		cc -O1 -DVERSION='"x"' -o "$BATS_FILE_TMPDIR/$name" \
-			"$BATS_TEST_DIRNAME"/{../$name.c,../common.c,inside/malloc.c}
+			"$BATS_TEST_DIRNAME"/../{$name,common}.c \
+			"$BATS_TEST_DIRNAME/inside/malloc.c"
 	done
 }
 

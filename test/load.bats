@@ -59,3 +59,20 @@ runs() {
 	cd "$BATS_TEST_TMPDIR"
 	runs "${LOAD_RUNS:-4}" "$bin/churn" 2000
 }
+
+@test "closed with words unread: a unix socket that is counted, not listed" {
+	[ "$(id -u)" -eq 0 ] || skip 'not root'
+	command -v python3 >/dev/null || skip 'no python3'
+	unshare --net --pid --mount --fork --mount-proc python3 - "$psock" <<-'END'
+		import socket, subprocess, sys
+		reader = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+		reader.bind(b'\0reader')
+		for i in range(5):
+		    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as writer:
+		        writer.sendto(b'words', b'\0reader')
+		result = subprocess.run([sys.argv[1], '-Htunix', '-opath'],
+		                        capture_output=True)
+		assert result.returncode == 0, result
+		assert result.stdout == b'@reader\n', result
+	END
+}

@@ -406,6 +406,10 @@ open_all(void)
 		for (type = 1; type <= 10; type++)
 			for (p = 0; p < sizeof protocols / sizeof *protocols;
 			    p++) {
+				/* The kernel takes 10 ms to close one. */
+				if ((family == AF_PACKET || type == 10) &&
+				    p > 1)
+					break;
 				fd = socket(family, type, protocols[p]);
 				if (fd == -1)
 					continue;
@@ -487,6 +491,10 @@ open_kind(const char *arg)
 		tell(connected(fd, SOCK_DGRAM, 0));
 	} else if (IS("udp6")) {
 		tell(bound(AF_INET6, SOCK_DGRAM, 0));
+	} else if (IS("mptcp")) {
+		tell(socket(AF_INET, SOCK_STREAM, 262));
+	} else if (IS("xdp")) {
+		tell(socket(AF_XDP, SOCK_RAW, 0));
 	} else if (IS("all")) {
 		open_all();
 	} else if (IS("reset")) {
