@@ -1990,19 +1990,19 @@ open_regular(const char *path, struct stat *st)
 	fd = open_path(path, O_PATH);
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) {
-		new = reopen(fd, path);
-		/* Without /proc, another file may be there by now. */
-		if (new != -1 && (fstat(new, &again) == -1 ||
-		    again.st_ino != st->st_ino ||
-		    again.st_dev != st->st_dev)) {
-			close_quietly(new);
-			new = -1;
-			errno = ESTALE;
-		}
-	} else
+	if (fstat(fd, st) == 0) {
 		errno = EMEDIUMTYPE;
+		if (S_ISREG(st->st_mode))
+			new = reopen(fd, path);
+	}
 	close_quietly(fd);
+	/* Without /proc, another file may be there by now. */
+	if (new != -1 && (fstat(new, &again) == -1 ||
+	    again.st_ino != st->st_ino || again.st_dev != st->st_dev)) {
+		close(new);
+		new = -1;
+		errno = ESTALE;
+	}
 	return new;
 }
 

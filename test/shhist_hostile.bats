@@ -252,6 +252,14 @@ bob\ttwo'
 	same "$(tail -n 2 "$T/grown.out")" $'ann\tmore\nbob\ttwo'
 }
 
+@test "a file that cannot be looked at is not said to be none" {
+	echo one >"$T/file"
+	run -1 strace -f -qq -o /dev/null \
+		-e inject=fstat,newfstatat,statx:error=EACCES \
+		"$shhist" -H "$T/file"
+	same "$output" "shhist: $T/file: Permission denied"
+}
+
 # hold_lease FILE yes|no: a lease on it; whether it is given back when asked.
 hold_lease() {
 	python3 -c 'import fcntl, os, signal, sys
