@@ -3027,6 +3027,8 @@ list_users(void)
 	if (fork_child(keep_users, 3, input))
 		list_passwd();
 	finish_child("passwd", "list", input);
+	if (!input)
+		close_if_open(&passwdfd);
 	if (mflag)
 		nusers = users.n;
 	if (fork_child(keep_users, 3, 0)) {

@@ -91,7 +91,8 @@ confinement() {
 	for id in 4001 0; do
 		user=$([ "$id" -eq 0 ] && echo root || echo ann)
 		root=$([ "$id" -eq 0 ] && echo /root || echo /home/ann)
-		catch "$user" "$id" "$shhist" -H -r "$tree" -u "$user"
+		catch "$user" "$id" "$shhist" -H -r "$tree" -u "$user" \
+			-p "$tree/etc/passwd"
 		same "$(confinement "$caught")" "Uid: $id $id $id $id
 Gid: $id $id $id $id
 Groups: $id
