@@ -155,6 +155,17 @@ rnd(uint32_t *state)
 	return *state;
 }
 
+/* What is random for an input: never 0, the same for the same input. */
+static uint32_t
+chance(const char *s, size_t n)
+{
+	uint32_t h = 2166136261u;
+
+	while (n-- > 0)
+		h = (h ^ (unsigned char)*s++) * 16777619u;
+	return h | 1;
+}
+
 /* What the tool finds under this name; the first one is FIRST_FILE. */
 static void
 serve(const char *name, const char *s, size_t n)

@@ -96,7 +96,7 @@ fuzz_file(const char *s, size_t n, const struct format *f)
 	show_file(s, n, f);
 	first.n = 0;
 	put(&first, out.s, out.n);
-	chunks = (uint32_t)n + 1;
+	chunks = chance(s, n);
 	show_file(s, n, f);
 	must(same(&first, &out), "the same rows whatever the reads");
 	must(show_rows(first.s, first.n, 4, put_raw) == 0,
@@ -848,7 +848,7 @@ fuzz_memory(const char *s, size_t n, int unused)
 	show_memory(&image, wide);
 	verify_rows(&out, 2);
 	verify_commands(&image);
-	chunks = (uint32_t)n + 1;
+	chunks = chance(s, n);
 	changes = 1;
 	show_memory(&image, wide);
 	verify_rows(&out, 2);
@@ -868,7 +868,7 @@ fuzz_maps(const char *s, size_t n, int unused)
 	(void)unused;
 	begin();
 	serve("maps", s, n);
-	chunks = (uint32_t)n + 1;
+	chunks = chance(s, n);
 	nmappings = 0;
 	while ((len = read_line(&r, '\n', &line)) != -1)
 		parse_mapping(line, (size_t)len);
@@ -890,7 +890,7 @@ fuzz_rows(const char *s, size_t n, int unused)
 	verify_lines(&out, 8);
 	first.n = 0;
 	put(&first, out.s, out.n);
-	chunks = (uint32_t)n + 1;
+	chunks = chance(s, n);
 	must(show_rows(s, n, 8, put_raw) == fine,
 	    "the same answer whatever the reads");
 	verify_lines(&out, 8);
@@ -916,7 +916,7 @@ static void
 fuzz_userlist(const char *s, size_t n, int unused)
 {
 	(void)unused;
-	chunks = (uint32_t)n + 1;
+	chunks = chance(s, n);
 	users.n = 0;
 	(void)show_rows(s, n, 4, keep_users);
 	verify_users();
@@ -976,7 +976,7 @@ fuzz_passwd(const char *s, size_t n, int unused)
 	struct user u;
 
 	(void)unused;
-	chunks = (uint32_t)n + 1;
+	chunks = chance(s, n);
 	for (; s < end; s = next < end ? next + 1 : end) {
 		next = memchr(s, '\n', (size_t)(end - s));
 		if (next == NULL)
