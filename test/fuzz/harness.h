@@ -482,7 +482,7 @@ end(void)
 static int
 survives(void (*call)(const char *), const char *s)
 {
-	int survived = 0;
+	volatile int survived = 0;	/* longjmp(3) */
 
 	may_exit = 1;
 	if (setjmp(exited) == 0) {
