@@ -1620,6 +1620,16 @@ is_copy(uint64_t e)
 	return 0;
 }
 
+/* Tries twice: zsh changes its entries when they are repeated. */
+static int
+read_entry(const struct shape *s, uint64_t e)
+{
+	if (s->read_entry(e) == 0)
+		return 0;
+	forget_pages();
+	return s->read_entry(e);
+}
+
 static void
 print_list(const struct list *l)
 {
@@ -1628,7 +1638,7 @@ print_list(const struct list *l)
 	n = settle_list(l->shape, l->start);
 	for (i = 0; i < n; i++) {
 		entry.line = i + 1;
-		if (l->shape->read_entry(entries[i]) == 0 &&
+		if (read_entry(l->shape, entries[i]) == 0 &&
 		    !is_copy(entries[i]))
 			emit(text.s, text.n);
 	}

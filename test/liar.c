@@ -2,8 +2,8 @@
 
 /*
  * Holds in memory what looks like histories and is not, beside one that is:
- * "echo honest".  Prints a line when it's all there, and waits.
- * usage: liar traps|many|long|much|changing
+ * "echo honest".  Prints a line when all of it is there, and waits.
+ * usage: liar large|traps|many|long|much|changing
  */
 
 #define _GNU_SOURCE
@@ -32,8 +32,9 @@ struct event {			/* of zsh */
 	long nwords, number;
 };
 
-/* What is searched: static data. */
+/* What is searched: static data, most of which was never touched. */
 void *roots[32];
+char large[64 << 20];
 
 static struct entry *
 entry(char *line, char *stamp)

@@ -158,7 +158,8 @@ held() {
 @test "zsh: its ring, with and without the symbol" {
 	need zsh
 	printf '%s\n' 'for i in 1 2' 'do echo ü € 😀' 'done' \
-		$'echo \x83\xa2\xff' 'echo \' ' more' >>typed
+		$'echo \x83\xa2\xff' 'echo \' ' more' 'for unfinished in 1' \
+		>>typed
 	awk 'NR <= 200' typed >want
 	printf '%s\n' 'for i in 1 2\ndo echo ü € 😀\ndone' \
 		'echo \x83\xa2\xff' 'echo \\n more' >>want
@@ -227,7 +228,7 @@ held() {
 
 @test "a subshell has but what its parent lost or never had" {
 	need bash
-	printf '%s\n' '(echo 1; sleep 9; :) & exec 9< <(:; sleep 9)' \
+	printf '%s\n' '(sleep 99; :) & exec 9< <(sleep 99; :)' \
 		'history -c' 'echo kept' >>typed
 	hold typed env HISTSIZE=500 bash --norc
 	memory -o command,history_file
@@ -331,6 +332,13 @@ held() {
 		trace
 	run ! grep -E 'open(at)?\([^)]*(O_WRONLY|O_RDWR|O_CREAT)' trace
 	same "$(grep -E "^($kept)" "/proc/$pid/status")" "$before"
+	cp "$BATS_TEST_DIRNAME/bin/liar" .
+	exec {out}< <(exec "${as[@]}" ./liar large 3>&-)
+	holders+=($!)
+	read -r -u "$out"
+	before=$(grep VmPTE "/proc/$!/status")
+	memory
+	same "$(grep VmPTE "/proc/$!/status")" "$before"
 }
 
 # lie MODE: a process that lies, and what is said of it.

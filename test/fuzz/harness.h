@@ -482,7 +482,7 @@ end(void)
 static int
 survives(void (*call)(const char *), const char *s)
 {
-	volatile int survived = 0;	/* longjmp(3) */
+	int survived = 0;
 
 	may_exit = 1;
 	if (setjmp(exited) == 0) {

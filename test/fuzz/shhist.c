@@ -218,15 +218,6 @@ put_stamped_bash(const struct command *c, size_t i)
 	put_line(c, i);
 }
 
-/* A line without a stamp is an entry all the same where the first has none. */
-static void
-put_half_stamped(const struct command *c, size_t i)
-{
-	if (c->time != 0)
-		put_decimal("#", c->time, "\n");
-	put_line(c, i);
-}
-
 /* As zsh writes a command, which is metafied in its memory. */
 static void
 put_metafied(struct bytes *b, const struct command *c)
@@ -525,7 +516,7 @@ put_vim(const struct command *c, size_t n)
 static const struct writer writers[] = {
 	{ "bash", "", can_bash, put_line, 0, 0 },
 	{ "bash", "", can_stamped_bash, put_stamped_bash, 1, 1 },
-	{ "bash", "first\n", can_bash, put_half_stamped, 1, 0 },
+	{ "bash", "first\n", can_bash, put_stamped_bash, 1, 0 },
 	{ "zsh", "", can_raw_zsh, put_line, 0, 0 },
 	{ "zsh", "", can_plain_zsh, put_plain_zsh, 0, 0 },
 	{ "zsh", "", can_zsh, put_extended_zsh, 2, 1 },
@@ -611,8 +602,6 @@ write_commands(const char *s, size_t n, const struct writer *w)
 			continue;
 		if (i == 0)	/* a time of today tells the format */
 			c->time = 1700000000;
-		if (i % 2 == 1 && w->put == put_half_stamped)
-			c->time = 0;
 		w->put(c, i++);
 		put_row(c, w->times);
 	}
