@@ -240,7 +240,7 @@ opened() {
 		-e trace=open,openat,readlink,readlinkat,pidfd_getfd \
 		"$psock" "$@" >/dev/null 2>&1 || [ $? -lt 2 ]
 	# What a sanitizer asks of itself is not psock's.
-	sed -n '/"\/proc\/self\/exe"/d
+	sed -n '/"\/proc\/self\//d
 		s/^[0-9]* *[a-z_]*([^"]*"\([^"]*\)".*/\1/p
 		s/^[0-9]* *\(pidfd_getfd\)(.*/\1/p' "$BATS_TEST_TMPDIR/trace" |
 		sed 's|.*/||' | sort -u
