@@ -29,7 +29,7 @@ VERSION != c=$$(if [ -e .git ]; then git describe --always --exclude '*' \
 HEAD != ls .git/logs/HEAD 2>/dev/null || :
 
 FLAGS = -std=c11 -Wall -Wextra -Wpedantic -DVERSION='"$(VERSION)"'
-SMALL = -fno-pie -no-pie -fstack-protector-strong -ffunction-sections -fdata-sections \
+SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noseparate-code
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
