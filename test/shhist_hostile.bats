@@ -63,6 +63,7 @@ sleepy() {
 	local pid log=$T/sleepy.${#mounted[@]}
 
 	[ -c /dev/fuse ] || skip 'no /dev/fuse'
+	[ -x "$BATS_TEST_DIRNAME/bin/sleepyfs" ]
 	"$BATS_TEST_DIRNAME/bin/sleepyfs" "$1" "$2" 4001 >"$log" 3>&- &
 	pid=$!
 	until [ -s "$log" ] || ! kill -0 "$pid" 2>/dev/null; do :; done
