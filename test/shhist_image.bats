@@ -98,7 +98,8 @@ look() {
 @test "image: a plain user is refused where the kernel has no openat2" {
 	need_root
 	bin=$BATS_TEST_TMPDIR
-	cp "$shhist" "$BATS_TEST_DIRNAME/bin/nosys" "$bin"
+	cp "$shhist" "$bin/shhist"
+	cp "$BATS_TEST_DIRNAME/bin/nosys" "$bin"
 	look "$bin/nosys" openat2 setpriv --reuid 4005 --clear-groups \
 		"$bin/shhist"
 	same "$output" ''
