@@ -782,7 +782,7 @@ read_ahead(struct reader *r, size_t n)
 {
 	while (r->end - r->start < n && fill(r))
 		;
-	return r->end - r->start;
+	return r->end - r->start < n ? r->end - r->start : n;
 }
 
 void

@@ -1082,8 +1082,6 @@ content_format(struct reader *r)
 	char *s;
 
 	n = read_ahead(r, HEAD);
-	if (n > HEAD)
-		n = HEAD;
 	s = r->buf + r->start;
 	if (n > 1 && (unsigned char)s[0] == 0x81 && (unsigned char)s[1] < 2)
 		return find_format("ksh");
