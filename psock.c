@@ -3374,6 +3374,8 @@ settle_forgeries(void)
 	struct entry *e;
 	int thorough;
 
+	if (nentries == 0)
+		return;
 	for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)
 		for (e = entries; e < entries + nentries; e++)
 			if (is_unix_row(e))
