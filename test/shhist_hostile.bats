@@ -256,7 +256,7 @@ bob\ttwo'
 
 @test "a file that cannot be looked at is not said to be none" {
 	echo one >"$T/file"
-	run -1 strace -f -qq -o /dev/null \
+	run -1 strace -f -qq -o /dev/null -P "$T/file" \
 		-e inject=fstat,newfstatat,statx:error=EACCES \
 		"$shhist" -H "$T/file"
 	same "$output" "shhist: $T/file: Permission denied"
