@@ -78,8 +78,10 @@ setup() {
 	commands psock.7
 	cp "$(grep -l '^compare listeners' run/*)" nightly
 	mkdir -p bin kept
-	ln -s "$psock" bin/psock
-	ln -s "${SHHIST:-$BATS_TEST_DIRNAME/../shhist}" bin/shhist
+	# Copies: this may all be below /root.
+	cp "$psock" bin/psock
+	cp "${SHHIST:-$BATS_TEST_DIRNAME/../shhist}" bin/shhist
+	cp "$BATS_TEST_DIRNAME/bin/sockets" bin
 	cat >host <<-'END'
 		ip link set lo up
 		mount -t tmpfs tmpfs /root
@@ -92,9 +94,9 @@ setup() {
 		}
 		open() {
 			mkfifo "$1"
-			"$sockets" "$@" <>"$1" >"$1.told" &
+			bin/sockets "$@" <>"$1" >"$1.told" &
 			until grep -qs ready "$1.told"; do
-				:
+				kill -0 "$!"
 			done
 		}
 		open tcp tcp6 udp udp6 dgram seqpacket raw netlink pair
@@ -109,8 +111,6 @@ setup() {
 		rm /root/.zsh_history
 		night again
 	END
-	sockets=$(cd "$BATS_TEST_DIRNAME" && pwd)/bin/sockets
-	export sockets
 	unshare --net --pid --mount --fork --kill-child --mount-proc \
 		bash -eu host >told
 	diff told - <<-END
@@ -118,7 +118,7 @@ setup() {
 		quiet:
 		new:
 		3a4
-		> LISTEN	0	0		0	new.sock	$sockets
+		> LISTEN	0	0		0	new.sock	$PWD/bin/sockets
 		1a2
 		> 0	1700000060	w	/root/.bash_history
 		warned:
