@@ -563,7 +563,8 @@ static const struct column columns[] = {
 static const int allowed_calls[] = {
 	SYS_read, SYS_close, SYS_readlinkat, SYS_getdents64, SYS_fstat,
 	SYS_statx, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
-	SYS_exit_group, SYS_wait4,
+	SYS_exit_group,
+	SYS_wait4,	/* for the helper */
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
 #ifdef SYS_getrandom	/* and its malloc for a key */
 	SYS_getrandom,
