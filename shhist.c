@@ -18,6 +18,7 @@
  */
 
 #define _GNU_SOURCE
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -1133,17 +1134,29 @@ send_identities(void)
 	nidentities = 0;
 }
 
-/* Where a file is among those told, or has its place. */
+/*
+ * Where a file is among those told, or has its place.  A server of files may
+ * give them any numbers: which ones meet depends on what is drawn at random
+ * for each run, and on all bits.
+ */
 static struct identity *
 find_known(struct identity id)
 {
-	size_t i = id.ino * 0x9e3779b97f4a7c15u >> 20;
+	static uint64_t factor;
+	struct identity *k;
+	size_t i;
 
-	while (known[i & (known_size - 1)].ino != 0 &&
-	    (known[i & (known_size - 1)].ino != id.ino ||
-	    known[i & (known_size - 1)].dev != id.dev))
-		i++;
-	return &known[i & (known_size - 1)];
+	if (factor == 0) {
+		memcpy(&factor, (void *)getauxval(AT_RANDOM), sizeof factor);
+		factor |= 1;
+	}
+	i = (size_t)((id.ino + id.dev * 0x9e3779b97f4a7c15u) * factor >>
+	    __builtin_clzll(known_size - 1));
+	for (;; i++) {
+		k = &known[i & (known_size - 1)];
+		if (k->ino == 0 || (k->ino == id.ino && k->dev == id.dev))
+			return k;
+	}
 }
 
 /*

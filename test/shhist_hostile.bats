@@ -383,6 +383,12 @@ ended() {
 	same "$(sort <<<"$output")" "$(seq -f '%06g' "$n")"
 }
 
+@test "many files whose numbers differ in few bits are told apart at once" {
+	cc -std=gnu11 -O1 -Wall -o "$T/inside" \
+		"$BATS_TEST_DIRNAME"/{inside/shhist.c,../common.c}
+	"$T/inside"
+}
+
 @test "many users" {
 	local n=${HOSTILE_USERS:-1000}
 
