@@ -1213,7 +1213,7 @@ enum {
 	NPAGES = 512,		/* kept at once */
 	MAX_ENTRIES = 1000000,
 	MAX_TYPED = 1 << 20,	/* bytes of a command */
-	MAX_READ = 1 << 30,	/* bytes of a process */
+	MAX_READ = 1 << 30,	/* bytes of a process, half to search it */
 	MAX_LISTS = 16,
 	STAMP = 24,
 	ENOUGH = 16,		/* entries of a list that are looked at */
@@ -1244,7 +1244,7 @@ struct list {
 /* Of the process that is read. */
 static int memfd = -1, mapsfd = -1, pagemapfd = -1;
 static size_t wordsize;		/* of its pointers */
-static uint64_t bytes_read;
+static uint64_t bytes_read, may_read;
 static int told_limit;
 
 static struct mapping *mappings;	/* private and writable, sorted */
@@ -1276,7 +1276,7 @@ page_at(uint64_t address)
 		return NULL;
 	if (page_address[i] != start) {
 		page_address[i] = 0;
-		if (bytes_read >= MAX_READ) {
+		if (bytes_read >= may_read) {
 			tell_limit("1 GiB to be read");
 			return NULL;
 		}
@@ -1779,9 +1779,11 @@ parse_memory(struct reader *r)
 		parse_mapping(line, (size_t)n);
 	r->error = lines.error;
 	reader_free(&lines);
+	may_read = MAX_READ / 2;
 	for (i = 0; i < nmappings; i++)
 		if (mappings[i].data)
 			search_mapping(lists, &mappings[i]);
+	may_read = MAX_READ;	/* so that no search hides what it found */
 	for (l = lists; l->shape != NULL; l++)
 		print_list(l);
 	send_identities();

@@ -3,7 +3,7 @@
 /*
  * Holds in memory what looks like histories and is not, beside one that is:
  * "echo honest".  Prints a line when all of it is there, and waits.
- * usage: liar large|traps|many|long|much|changing
+ * usage: liar large|traps|many|long|much|slow|changing
  */
 
 #define _GNU_SOURCE
@@ -33,7 +33,7 @@ struct event {			/* of zsh */
 };
 
 /* What is searched: static data, most of which was never touched. */
-void *roots[32];
+void *roots[4096];
 char large[64 << 20];
 
 static struct entry *
@@ -173,6 +173,11 @@ main(int argc, char **argv)
 	for (i = 0; strcmp(mode, "much") == 0 && i < 4000; i++) {
 		much[i] = entry(text, stamp);
 		roots[1] = much;
+	}
+	for (i = 1; strcmp(mode, "slow") == 0 && i < 4096; i++) {
+		if (i == 1)
+			much = list(MANY / 2, entry(strdup("echo"), stamp));
+		roots[i] = much + i;
 	}
 	if (strcmp(mode, "changing") == 0) {
 		roots[1] = list(65, entry(strdup("echo changing"), stamp));

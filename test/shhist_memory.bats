@@ -373,6 +373,9 @@ lie() {
 @test "what looks like a history: more than is read" {
 	[ -n "${MEMORY_RUNS-}" ] || skip 'needs MEMORY_RUNS, prints 1 GiB'
 	cp "$BATS_TEST_DIRNAME/bin/liar" .
+	lie slow
+	same "$status$stderr" '1shhist: /proc/N/mem: more than 1 GiB to be read'
+	[[ $output == 'echo honest'* ]]
 	exec {out}< <(exec "${as[@]}" ./liar much 3>&-)
 	holders+=($!)
 	read -r -u "$out"
