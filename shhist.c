@@ -1509,18 +1509,28 @@ is_typed(uint64_t e)
 	    ((uint32_t)zsh_field(e, NWORDS) > 0 || zsh_field(e, STARTED) > 0);
 }
 
+static void
+forget_event(uint64_t e)
+{
+	page_address[e / PAGE % NPAGES] = 0;
+	page_address[(e + NUMBER * wordsize) / PAGE % NPAGES] = 0;
+}
+
 /* A comment has no words, but a time. */
 static int
 fits_zsh(uint64_t p)
 {
-	uint64_t up = zsh_field(p, UP);
+	uint64_t up = zsh_field(p, UP), started = zsh_field(p, STARTED);
 	uint16_t bounds[2];
 
-	if (!is_pointer(up) || zsh_field(p, NUMBER) - 1 > UINT32_MAX ||
-	    zsh_field(up, NUMBER) - 1 > UINT32_MAX)
+	if (!is_pointer(up) || !is_pointer(zsh_field(p, DOWN)) ||
+	    zsh_field(p, NUMBER) - 1 > UINT32_MAX ||
+	    !is_mapped(zsh_field(p, NAME)) ||
+	    (started != 0 && !is_today(started)))
 		return 0;
-	forget_pages();		/* what links them is young */
+	forget_event(p);	/* what links them is young */
 	up = zsh_field(p, UP);
+	forget_event(up);
 	if (zsh_field(up, DOWN) != p || !is_typed(up))
 		return 0;
 	if ((uint32_t)zsh_field(up, NWORDS) == 0)
