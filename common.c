@@ -714,6 +714,8 @@ fill(struct reader *r)
 		return 0;
 	}
 	r->end += (size_t)n;
+	if (r->progress != NULL)
+		r->progress((size_t)n);
 	return 1;
 }
 

@@ -28,11 +28,13 @@ struct column {
  * A file read line by line.  Set fd and max (the longest line in bytes that
  * is kept whole) and zero the rest; reader_free gives the memory back but
  * leaves fd open.  With sparse set, the holes of a sparse file are skipped.
+ * Where progress is set, it is told how many bytes each read(2) brought.
  */
 struct reader {
 	int fd;
 	size_t max;
 	int sparse;
+	void (*progress)(size_t);
 	int error;	/* errno of the read that failed, else 0 */
 	int cut;	/* the line last returned was longer than max */
 	int ended;	/* it had its delimiter, and is not cut */

@@ -362,7 +362,6 @@ next_line(struct reader *r, int delim, char **line)
 	if (n == -1)
 		return -1;
 	line_number++;
-	show_life((size_t)n + 1);
 	if (r->cut)
 		tell_cut();
 	return n;
@@ -1104,7 +1103,8 @@ parse_source(const struct source *s)
 
 	/* The buffer serves one file after the other. */
 	r = (struct reader){ .fd = s->fd, .max = MAX_COMMAND,
-	    .sparse = s->sparse, .buf = r.buf, .size = r.size };
+	    .sparse = s->sparse, .progress = show_life, .buf = r.buf,
+	    .size = r.size };
 	format_now = s->format;
 	path_now = s->path;
 	if (format_now == NULL)
@@ -2872,7 +2872,8 @@ send_user(const struct user *u, const char *home)
 static _Noreturn void
 list_passwd(void)
 {
-	struct reader r = { .fd = passwdfd, .max = 65536 };
+	struct reader r = { .fd = passwdfd, .max = 65536,
+	    .progress = show_life };
 	struct user u;
 	struct stat st;
 	ptrdiff_t n;

@@ -368,6 +368,17 @@ ended() {
 	ended passwd $'\ttwo' "shhist: passwd: list reader $silent"
 }
 
+@test "a line that takes long to read, by a reader that shows its life" {
+	command -v strace >/dev/null || skip 'no strace'
+	head -c 40000000 /dev/zero | tr '\0' x >"$T/line"
+	echo x >>"$T/line"
+	run -1 --separate-stderr strace -f -qq -o "$T/trace" -e trace=write \
+		"$shhist" -H -o line "$T/line"
+	same "$output" 1
+	# One for each 4 MiB, before the row and behind it.
+	[ "$(grep -c 'write(1, "\\n", 1)' "$T/trace")" -eq 9 ]
+}
+
 @test "many files in a directory, listed and read in turns" {
 	local n=${HOSTILE_FILES:-17000}
 
