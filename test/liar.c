@@ -92,7 +92,7 @@ set_traps(void)
 	char *stamp = strdup("#1700000000"), *line = strdup("echo false");
 	struct event *a = event("echo rho", 1), *b = event("echo rho", 2),
 	    *c = event("echo rho", 3);
-	void **p;
+	void **p, *shared;
 
 	/* Commands and stamps that are nowhere, or go over the brink. */
 	roots[1] = list(3, entry((char *)16, stamp));
@@ -128,6 +128,12 @@ set_traps(void)
 	b->down = (struct event *)8;
 	a->up = b;
 	roots[15] = b;
+	/* Words in memory that is shared: a read may do harm. */
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	a = event("echo shared", 1);
+	a->words = memcpy(shared, a->words, 2 * sizeof *a->words);
+	roots[17] = a;
 	/* Numbers that do not grow. */
 	a = event("echo equal", 5);
 	b = event("echo equal", 5);
