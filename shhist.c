@@ -1265,6 +1265,26 @@ tell_limit(const char *what)
 	told_limit = 1;
 }
 
+/* Whether there are data of the process at an address. */
+static int
+is_mapped(uint64_t address)
+{
+	size_t low = 0, high = nmappings, middle;
+
+	if (high == 0 || address < mappings->start)
+		return 0;	/* nearly all, at once */
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (address < mappings[middle].start)
+			high = middle;
+		else if (address >= mappings[middle].end)
+			low = middle + 1;
+		else
+			return 1;
+	}
+	return 0;
+}
+
 /* The byte at an address and those that follow in its page, or null. */
 static const char *
 page_at(uint64_t address)
@@ -1275,6 +1295,8 @@ page_at(uint64_t address)
 	if (start == 0)
 		return NULL;
 	if (page_address[i] != start) {
+		if (!is_mapped(start))
+			return NULL;
 		page_address[i] = 0;
 		if (bytes_read >= may_read) {
 			tell_limit("1 GiB to be read");
@@ -1328,26 +1350,6 @@ word_at(uint64_t address)
 	return peek(&wide, address, wordsize) == 0 ? wide : 0;
 }
 
-/* Whether there are data of the process at an address. */
-static int
-is_mapped(uint64_t address)
-{
-	size_t low = 0, high = nmappings, middle;
-
-	if (high == 0 || address < mappings->start)
-		return 0;	/* nearly all, at once */
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (address < mappings[middle].start)
-			high = middle;
-		else if (address >= mappings[middle].end)
-			low = middle + 1;
-		else
-			return 1;
-	}
-	return 0;
-}
-
 static int
 is_pointer(uint64_t p)
 {
@@ -1363,7 +1365,7 @@ read_string(uint64_t address)
 
 	text.n = 0;
 	do {
-		s = is_mapped(address) ? page_at(address) : NULL;
+		s = page_at(address);
 		if (s == NULL)
 			return -1;
 		n = PAGE - address % PAGE;
@@ -1403,7 +1405,7 @@ read_stamp(uint64_t address, char stamp[STAMP])
 
 	memset(stamp, 0, STAMP);
 	for (i = 0; i < STAMP - 1; i++) {
-		s = is_mapped(address + i) ? page_at(address + i) : NULL;
+		s = page_at(address + i);
 		if (s == NULL)
 			return 0;
 		stamp[i] = *s;
