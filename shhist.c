@@ -22,6 +22,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/times.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -3024,6 +3026,39 @@ send_process(const char *pid, const struct user *owners, size_t n)
 	close_if_open(&proc);
 }
 
+/* Looks at a line of mountinfo: what is mounted over a process hides it. */
+static void
+look_at_mount(const char *line, size_t n)
+{
+	size_t blanks;
+
+	for (blanks = 0; n > 0 && blanks < 4; line++, n--)
+		blanks += *line == ' ';
+	if (starts(line, n, "/proc/") && digits(line + 6, n - 6) > 0)
+		count_warning("process", "memory", "mounted over");
+	if (!starts(line, n, "/proc ") || geteuid() == 0)
+		return;
+	for (; n > 0; line++, n--)
+		if (starts(line, n, "hidepid="))
+			warning("/proc: hidepid: processes may be missing");
+}
+
+static void
+look_at_mounts(void)
+{
+	struct reader r = { .max = 4 * PATH_MAX };
+	ptrdiff_t n;
+	char *line;
+
+	r.fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (r.fd == -1)
+		warning("/proc/self/mountinfo: %s", strerror(errno));
+	while (r.fd != -1 && (n = read_line(&r, '\n', &line)) != -1)
+		look_at_mount(line, (size_t)n);
+	close_if_open(&r.fd);
+	reader_free(&r);
+}
+
 /* In a child: the processes, in the order of their numbers. */
 static _Noreturn void
 list_processes(void)
@@ -3036,6 +3071,7 @@ list_processes(void)
 	for (n = 0; owners = grow(owners, &room, n, sizeof *owners),
 	    next_user(&at, &owners[n]); n++)
 		;
+	look_at_mounts();
 	dir = open_directory("/proc");
 	if (dir == NULL)
 		fatal("/proc: %s", strerror(ENOENT));
@@ -3189,12 +3225,17 @@ close_inherited(void)
 static void
 prepare(void)
 {
+	struct statfs fs;
+	struct stat st;
 	sigset_t set;
 	int cap;
 
 	procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (faccessat(procfd, "self/fd", F_OK, 0) == -1)
+	if (fstatfs(procfd, &fs) == -1 || fs.f_type != PROC_SUPER_MAGIC ||
+	    fstatat(procfd, "self/fd", &st, 0) == -1)
 		close_if_open(&procfd);
+	if (mflag && procfd == -1)
+		fatal("/proc: no procfs that shows us");
 	close_inherited();
 	/* Only root can; others resolve each path below rootfd. */
 	if (rootfd != -1 && fchdir(rootfd) == 0 && chroot(".") == 0)

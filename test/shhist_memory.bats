@@ -321,6 +321,41 @@ held() {
 	same "$stderr" ''
 }
 
+# covered MOUNT COMMAND...: runs it where something is mounted over /proc.
+covered() {
+	unshare --mount sh -c "$1; exec \"\$@\"" sh "${@:2}"
+}
+
+@test "what is mounted over /proc or a process is told" {
+	need_root
+	unshare --mount true || skip 'needs a mount namespace'
+	sleep 1000 3>&- &
+	holders+=($!)
+	for over in '-t tmpfs none' '--bind /proc/self'; do
+		run -1 --separate-stderr covered "mount $over /proc/$!" \
+			"$shhist" -Hm -u "$uid"
+		[[ $stderr == *'1 process: memory: mounted over'* ]]
+	done
+	for over in '-t tmpfs none' '--bind /proc/self'; do
+		run -2 covered "mount $over /proc" "$shhist" -m
+		same "$output" 'shhist: /proc: no procfs that shows us'
+	done
+}
+
+@test "hidepid: that processes may be missing is told, but not to root" {
+	need_root
+	hide='mount -t proc -o hidepid=2 proc /proc'
+	unshare --pid --mount --fork sh -c "$hide" ||
+		skip 'needs a namespace for pids'
+	cp "$shhist" shhist
+	run -1 --separate-stderr unshare --pid --mount --fork \
+		sh -c "$hide; exec \"\$@\"" sh "${as[@]}" ./shhist -Hm
+	[[ $stderr == *'/proc: hidepid: processes may be missing'* ]]
+	run -0 --separate-stderr unshare --pid --mount --fork \
+		sh -c "$hide; exec \"\$@\"" sh ./shhist -Hm
+	same "$stderr" ''
+}
+
 @test "the shell is not disturbed" {
 	need bash strace
 	hold typed bash --norc
