@@ -3165,7 +3165,7 @@ choose_format(const char *name)
 	for (f = formats; f->name != NULL && used < sizeof list; f++)
 		used += format(list + used, sizeof list - used, " %s",
 		    f->name);
-	fatal("unknown format '%s'; the formats are:%s", name, list);
+	fatal("-f: unknown format '%s'; the formats are:%s", name, list);
 }
 
 static const char usage[] =
@@ -3295,7 +3295,9 @@ main(int argc, char **argv)
 			usage_error(usage);
 		}
 	if (mflag && (rootfd != -1 || fflag != NULL || optind < argc))
-		usage_error(usage);
+		fatal("-m goes with no -f, -r or file");
+	if (optind < argc && (aflag || passwdfd != -1 || nwanted > 0))
+		fatal("a file goes with no -a, -p or -u");
 	(void)choose_columns(columns, NDEFAULT, oflag);
 	row_tabs = count_tabs(oflag);
 	prepare();

@@ -196,7 +196,7 @@ held() {
 	same "$stderr" 'shhist: 4000000: no such user'
 	for option in '-r /' '-f bash' /dev/null; do
 		run -2 "$shhist" -m $option
-		[[ $output == usage:* ]]
+		same "$output" 'shhist: -m goes with no -f, -r or file'
 	done
 }
 

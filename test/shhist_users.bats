@@ -285,6 +285,14 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	same "$stderr" 'shhist: missing: No such file or directory'
 }
 
+@test "file operands go with nothing that chooses others" {
+	echo one >"$BATS_TEST_TMPDIR/some"
+	for option in -a '-u ann' '-p -'; do
+		run -2 "$shhist" $option "$BATS_TEST_TMPDIR/some"
+		same "$output" 'shhist: a file goes with no -a, -p or -u'
+	done
+}
+
 @test "an unterminated last line counts" {
 	printf 'one\ntwo' >"$ann/.bash_history"
 	rows -o command

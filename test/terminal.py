@@ -292,7 +292,7 @@ def shhist_messages(tool, where):
           b': No such file or directory')
     result = run(tool, b'-f', singles, status=2)
     assert result.stderr.startswith(
-        b"shhist: unknown format '" + escaped(singles)), result.stderr
+        b"shhist: -f: unknown format '" + escaped(singles)), result.stderr
     # A home that is a link to itself.
     home = b'/home/' + bytes(set(name[0]) - set(b'/:\n'))
     os.makedirs(where + b'/home')
