@@ -32,6 +32,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -59,6 +60,7 @@ enum {
 	UNIX_NAME_MAX = 108,	/* bytes of sun_path */
 	TEXT_MAX = 131072,	/* longest cmdline, path or cgroup kept */
 	MAX_FIELDS = 32,
+	MAX_ROW_FIELDS = 1024,	/* sctp lists all addresses of a host */
 	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
 	/* entry.table of a socket that is in none, of a row that is dropped */
@@ -239,6 +241,15 @@ static const struct entry *row;
 static const struct holder *row_holder;
 static const struct task *row_task;
 
+static void
+close_quietly(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+}
+
 /* Counts what kept a socket from being asked, unless none can be. */
 static void
 count_unasked(void)
@@ -254,6 +265,18 @@ count_unasked(void)
 		return;
 	}
 	count_warning("socket", "not asked", strerror(errno));
+}
+
+/* Returns 0 where the kernel does not tell. */
+static int
+socket_option(int fd, int option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
+		return 0;
+	return value;
 }
 
 /* Asks a socket itself: a copy of the holder's descriptor, or -1. */
@@ -277,24 +300,12 @@ borrow_socket(const struct holder *h)
 	close(pidfd);
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	/* By now it may be any file, and fstat(2) wait for its server. */
+	if (socket_option(fd, SO_TYPE) != 0 && fstat(fd, &st) == 0 &&
 	    st.st_ino == h->inode)
 		return fd;
 	close(fd);
-	errno = EBADF;	/* closed since it was listed */
 	return -1;
-}
-
-/* Returns 0 where the kernel does not tell. */
-static int
-socket_option(int fd, int option)
-{
-	socklen_t len = sizeof(int);
-	int value;
-
-	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
-		return 0;
-	return value;
 }
 
 /* Columns */
@@ -586,7 +597,7 @@ static const int allowed_calls[] = {
 static const struct condition conditions[] = {
 	{ SYS_write, 0, UINT32_MAX, STDOUT_FILENO },
 	{ SYS_write, 0, UINT32_MAX, STDERR_FILENO },
-	{ SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY },
+	{ SYS_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0 },
 	{ SYS_ioctl, 1, UINT32_MAX, GET_NETNS },
 	{ SYS_mprotect, 2, PROT_EXEC, 0 },	/* musl, where brk fails */
 #if defined(SYS_mmap2)
@@ -613,9 +624,9 @@ static const struct condition conditions[] = {
 static void
 confine_psock(void)
 {
-	const uint32_t keep = root != NULL ? 1u << CAP_DAC_READ_SEARCH :
-	    1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE |
-	    1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN;
+	const uint32_t look = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE,
+	    keep = root != NULL ? look :
+	    look | 1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN;
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2];
@@ -679,7 +690,7 @@ open_below(int dir, const char *path, int flags)
 {
 	char name[64];
 	size_t len = strcspn(path, "/");
-	int next, fd, saved;
+	int next, fd;
 
 	if (root == NULL || path[len] == '\0')
 		return open_one(dir, path, flags);
@@ -688,9 +699,7 @@ open_below(int dir, const char *path, int flags)
 	if (next == -1)
 		return -1;
 	fd = open_below(next, path + len + 1, flags);
-	saved = errno;
-	close(next);
-	errno = saved;
+	close_quietly(next);
 	return fd;
 }
 
@@ -787,6 +796,22 @@ parse_link(const char *link, ssize_t len, const char *prefix, uint64_t *inode)
 	    UINT64_MAX, inode);
 }
 
+/*
+ * Whether a descriptor of ours, opened with O_PATH, is "socket:[inode]" or
+ * the like, without asking its file.  Sets path to its link below proc.
+ */
+static int
+leads_to(int fd, char *path, size_t size, const char *prefix, uint64_t inode)
+{
+	char link[64];
+	uint64_t now;
+	ssize_t len;
+
+	format(path, size, "self/fd/%d", fd);
+	len = readlinkat(proc, path, link, sizeof link);
+	return parse_link(link, len, prefix, &now) == 0 && now == inode;
+}
+
 /* Keeps the n bytes at s. */
 static struct text
 keep_text(const char *s, size_t n)
@@ -876,6 +901,12 @@ field_number(const struct field *f, int base, uint64_t max, uint64_t *value)
 	return parse_number(f->s, f->len, base, max, value);
 }
 
+static int
+field_is(const struct field *f, const char *s)
+{
+	return f->len == strlen(s) && memcmp(f->s, s, f->len) == 0;
+}
+
 /* Seconds since the epoch when the kernel started, from /proc/stat. */
 static int64_t
 boot_time(void)
@@ -897,7 +928,7 @@ boot_time(void)
 	while ((len = read_line(&r, '\n', &line)) != -1)
 		if (split(line, (size_t)len, f) >= 2 && f[0].len == 5 &&
 		    memcmp(f[0].s, "btime", 5) == 0 &&
-		    field_number(&f[1], 10, INT64_MAX, &value) == 0)
+		    field_number(&f[1], 10, INT64_MAX / 2, &value) == 0)
 			btime = (int64_t)value;
 	close_lines(&r, "stat");
 	return btime;
@@ -912,21 +943,22 @@ parse_stat(struct details *d, const struct text *t)
 {
 	struct field f[MAX_FIELDS];
 	uint64_t ticks, ppid;
-	char *open, *close;
+	char *left, *right;
 	unsigned long hz = getauxval(AT_CLKTCK);
 
-	open = memchr(t->s, '(', t->len);
-	close = memrchr(t->s, ')', t->len);
-	if (open == NULL || close == NULL || close < open)
+	left = memchr(t->s, '(', t->len);
+	right = memrchr(t->s, ')', t->len);
+	if (left == NULL || right == NULL || right < left)
 		return;
 	if (d->comm.len == 0)
-		d->comm = keep_text(open + 1, (size_t)(close - open) - 1);
-	if (split(close + 1, t->len - (size_t)(close + 1 - t->s), f) < 20 ||
-	    field_number(&f[1], 10, INT_MAX, &ppid) == -1 ||
-	    field_number(&f[19], 10, INT64_MAX, &ticks) == -1 ||
-	    boot_time() == -1 || hz == 0)
+		d->comm = keep_text(left + 1, (size_t)(right - left) - 1);
+	if (split(right + 1, t->len - (size_t)(right + 1 - t->s), f) < 20 ||
+	    field_number(&f[1], 10, INT_MAX, &ppid) == -1)
 		return;
 	d->ppid = (int64_t)ppid;
+	if (field_number(&f[19], 10, INT64_MAX, &ticks) == -1 || hz == 0 ||
+	    boot_time() == -1)
+		return;
 	d->start_time = boot_time() + (int64_t)(ticks / hz);
 }
 
@@ -934,13 +966,18 @@ static void
 parse_status(struct details *d, const struct text *t)
 {
 	struct field f[MAX_FIELDS];
-	const char *line;
+	const char *s, *nl, *end = t->s + t->len;
 	uint64_t uid;
 
-	line = memmem(t->s, t->len, "\nUid:", 5);
-	if (line != NULL && split(line + 5, t->len - (size_t)(line + 5 - t->s),
-	    f) >= 1 && field_number(&f[0], 10, UINT32_MAX, &uid) == 0)
-		d->uid = (int64_t)uid;
+	for (s = t->s; s < end; s = nl + 1) {
+		nl = memchr(s, '\n', (size_t)(end - s));
+		if (nl == NULL)
+			nl = end;
+		if (split(s, (size_t)(nl - s), f) > 1 &&
+		    field_is(&f[0], "Uid:") &&
+		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0)
+			d->uid = (int64_t)uid;
+	}
 }
 
 /* The path in the unified hierarchy, else the first one that is not "/". */
@@ -1499,16 +1536,12 @@ first_holder(uint64_t inode)
 	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
 }
 
-/* Reads the processes of -p alone. */
-static void
-read_listed(void)
+/* Whether -p lets rows of this process through; -1: nobody's. */
+static int
+is_wanted(int pid)
 {
-	size_t i;
-
-	for (i = 0; i < npids; i++)
-		if (read_process(pids[i]) == -1)
-			warning("process %d: %s", pids[i],
-			    strerror(is_gone(errno) ? ESRCH : errno));
+	return npids == 0 || bsearch(&pid, pids, npids, sizeof *pids,
+	    compare_ints) != NULL;
 }
 
 static void
@@ -1572,7 +1605,7 @@ start_helper(void)
 	size_t i;
 
 	own_share = processes.count;
-	if (root != NULL || (needs & NEED_PROCESS) != 0 ||
+	if (root != NULL || (needs & NEED_PROCESS) != 0 || !want_ownerless ||
 	    processes.count < WORTH_IT)
 		return;
 	reports = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED |
@@ -1586,6 +1619,7 @@ start_helper(void)
 	own_share = processes.count / 4;
 	if (helper != 0)
 		return;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	confine_psock();
 	for (i = own_share; i < processes.count; i++)
 		report_process(processes.n[i]);
@@ -1958,7 +1992,8 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 	uint16_t local = 0, remote = 0;
 
 	(void)t;
-	if (set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
+	if (nfields == MAX_ROW_FIELDS ||	/* it may be cut */
+	    set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
 	    field_number(&f[place[STATE]], 10, 0xff, &state) == -1 ||
 	    (assoc && set_number(&e->remote_port, &f[place[REMOTE_PORT]],
 	    10) == -1) || (place[TYPE] != NONE &&
@@ -1979,7 +2014,8 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 		return -1;
 	if (assoc && (next >= nfields || f[next].len != 3 ||
 	    memcmp(f[next++].s, "<->", 3) != 0 ||
-	    parse_sctp_list(f, nfields, &next, &remote, e->remote) == -1))
+	    parse_sctp_list(f, nfields, &next, &remote, e->remote) == -1 ||
+	    remote == 0))
 		return -1;
 	if (local == AF_INET6 || remote == AF_INET6)
 		e->family = AF_INET6;
@@ -2056,11 +2092,10 @@ _Static_assert((int)NTABLES <= (int)MAX_TABLES, "struct netns has no room");
 static int
 is_column(const struct field *f, const char *want)
 {
-	size_t len = strlen(want);
+	size_t len = strlen(want) - 1;
 
-	if (want[len - 1] == '*')
-		return f->len >= len - 1 && memcmp(f->s, want, len - 1) == 0;
-	return f->len == len && memcmp(f->s, want, len) == 0;
+	return want[len] != '*' ? field_is(f, want) :
+	    f->len >= len && memcmp(f->s, want, len) == 0;
 }
 
 /*
@@ -2151,13 +2186,19 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 static void
 name_interface(int netdir, struct entry *e)
 {
-	char name[64];
+	static char name[64];
+	static size_t len;
+	static uint32_t named, netns = UINT32_MAX;
 	uint32_t index = e->local_port;
 
 	e->local_port = 0;
 	if ((needs & NEED_INTERFACE) == 0 || index == 0)
 		return;
-	set_text(e, name, read_interface(netdir, index, name, sizeof name));
+	if (index != named || e->netns != netns)
+		len = read_interface(netdir, index, name, sizeof name);
+	named = index;
+	netns = e->netns;
+	set_text(e, name, len);
 }
 
 static void
@@ -2174,7 +2215,7 @@ static void
 read_rows(struct reader *r, int netdir, const struct nettable *t,
     const struct entry *blank, const int *place, struct tally *tally)
 {
-	struct field f[MAX_FIELDS];
+	struct field f[MAX_ROW_FIELDS];
 	struct entry e;
 	size_t n, wanted;
 	ptrdiff_t len;
@@ -2185,7 +2226,7 @@ read_rows(struct reader *r, int netdir, const struct nettable *t,
 		if (place[i] > most)
 			most = place[i];
 	/* A list of addresses is the last that sctp's parser wants. */
-	wanted = t->parse == parse_sctp ? MAX_FIELDS : (size_t)most + 1;
+	wanted = t->parse == parse_sctp ? MAX_ROW_FIELDS : (size_t)most + 1;
 	while ((len = read_line(r, '\n', &line)) != -1) {
 		n = split_some(line, (size_t)len, f, wanted);
 		e = *blank;
@@ -2328,12 +2369,6 @@ read_table(int netdir, size_t table, uint32_t ns, int pass,
 }
 
 /* Namespaces */
-
-static int
-field_is(const struct field *f, const char *s)
-{
-	return f->len == strlen(s) && memcmp(f->s, s, f->len) == 0;
-}
 
 /* Takes one line of net/sockstat: "TCP: inuse 0 orphan 0 tw 0 ...". */
 static void
@@ -2563,6 +2598,8 @@ read_all(void)
 	size_t i;
 
 	for (i = 0; i < processes.count; i++) {
+		if (!want_ownerless && !is_wanted(processes.n[i]))
+			continue;
 		if (i == own_share) {
 			if (nnamespaces > 0 && read_netns(0, 0))
 				namespaces[0].want = 0;
@@ -2579,10 +2616,7 @@ read_processes(void)
 {
 	size_t i;
 
-	if (want_ownerless)
-		read_all();
-	else
-		read_listed();
+	read_all();
 	for (i = 0; i < nrings; i++)
 		read_ring(&rings[i]);
 	sort_holders();
@@ -2619,35 +2653,51 @@ keep_netns(int fd, uint64_t inode)
 	return ns;
 }
 
+/*
+ * Opens a namespace for setns(2).  By now its path may lead to any file, and
+ * to open that may do something: so it is looked at first.  Returns -1 with
+ * errno; ENOENT where it is another file.
+ */
+static int
+open_netns(const struct ns_link *l)
+{
+	char path[64];
+	struct stat st, own;
+	int fd = NONE, look, same;
+
+	if (l->path == NULL)
+		descriptor_path(path, sizeof path, &tasks[l->task], l->fd);
+	look = openat(proc, l->path != NULL ? l->path : path,
+	    O_PATH | O_CLOEXEC);
+	if (look == -1)
+		return -1;
+	same = leads_to(look, path, sizeof path, "net:[", l->inode);
+	if (l->path != NULL)	/* which is what the link says */
+		same = fstat(look, &st) == 0 &&
+		    fstatat(proc, "self/ns/net", &own, 0) == 0 &&
+		    st.st_dev == own.st_dev && st.st_ino == l->inode;
+	errno = ENOENT;
+	if (same)
+		fd = open_below(proc, path, 0);
+	close_quietly(look);
+	return fd;
+}
+
 /* The namespaces that only a mount or a descriptor keeps. */
 static void
 add_linked_netns(void)
 {
 	const struct ns_link *l;
-	char path[64];
-	struct stat st;
 	int fd;
 
 	for (l = ns_links; l < ns_links + nns_links; l++) {
 		if (find_netns(l->inode) != UINT32_MAX)
 			continue;
-		if (l->path != NULL) {
-			fd = openat(AT_FDCWD, l->path,
-			    O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		} else {
-			descriptor_path(path, sizeof path, &tasks[l->task],
-			    l->fd);
-			fd = open_below(proc, path, 0);
-		}
-		if (fd == -1) {
+		fd = open_netns(l);
+		if (fd == -1)
 			count_refusal("namespace", "open");
-			continue;
-		}
-		/* Closed or mounted over meanwhile: another file. */
-		if (fstat(fd, &st) == 0 && st.st_ino == l->inode)
-			keep_netns(fd, l->inode);
 		else
-			close(fd);
+			keep_netns(fd, l->inode);
 	}
 }
 
@@ -2686,6 +2736,20 @@ hides_process(const char *path)
 	    strncmp(path, "thread-self", 11) == 0;
 }
 
+/* Whether the options of a procfs keep other users' processes from us. */
+static int
+hides_others(const struct field *options)
+{
+	static const char name[] = "hidepid=";
+	const size_t len = sizeof name - 1;
+	size_t i;
+
+	for (i = 0; i + len < options->len; i++)
+		if (memcmp(options->s + i, name, len) == 0)
+			return options->s[i + len] != '0';
+	return 0;
+}
+
 /*
  * Looks at one mount: "id parent dev root mountpoint options ... - type
  * source superoptions".  Returns 1 where it hides a process.
@@ -2710,9 +2774,7 @@ look_at_mount(char *line, size_t len)
 	    parse_link(f[3].s, (ssize_t)f[3].len, "net:[", &inode) == 0)
 		add_ns_link(inode, 0, NONE, path);
 	if (strcmp(path, "/proc") == 0 && getauxval(AT_EUID) != 0 &&
-	    dash + 3 < n &&
-	    memmem(f[dash + 3].s, f[dash + 3].len, "hidepid=", 8) != NULL &&
-	    memmem(f[dash + 3].s, f[dash + 3].len, "hidepid=0", 9) == NULL)
+	    dash + 3 < n && hides_others(&f[dash + 3]))
 		warning("/proc: mounted with hidepid: processes of other "
 		    "users are not seen");
 	return hides_process(path);
@@ -2782,7 +2844,7 @@ read_mounts(void)
 	int hidden = 0;
 
 	if (!is_whole_proc(proc))
-		use_own_proc("something else is mounted over it", 1);
+		use_own_proc("not a whole procfs", 1);
 	if (open_lines(&r, proc, "self/mountinfo") == -1) {
 		count_refusal("file", "mountinfo");
 	} else {
@@ -2995,18 +3057,38 @@ static const struct protocol_name {
 	{ NULL, 0, 0, 0 },
 };
 
-/* The protocol's name by the descriptor's attribute, where asking is no. */
+/*
+ * The name of a socket's protocol, an attribute of its descriptor; -1 where
+ * there is none.  It is looked at first, for by now it may be any file.
+ */
+static ssize_t
+read_protocol_name(const struct holder *h, char *name, size_t size)
+{
+	char path[64];
+	ssize_t len = -1;
+	int fd;
+
+	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
+	fd = openat(proc, path, O_PATH | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	if (leads_to(fd, path, sizeof path, "socket:[", h->inode))
+		len = getxattr(path, "system.sockprotoname", name, size);
+	close(fd);
+	return len;
+}
+
+/* What the name of its protocol tells of a socket, where asking is no. */
 static void
 ask_attribute(const struct holder *h, struct entry *e)
 {
 	const struct protocol_name *p;
-	char path[64], name[64];
+	char name[64];
 	struct field f = { name, 0 };
 	ssize_t len;
 	size_t i;
 
-	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
-	len = getxattr(path, "system.sockprotoname", name, sizeof name);
+	len = read_protocol_name(h, name, sizeof name);
 	if (len <= 0)
 		return;
 	f.len = strnlen(name, (size_t)len);
@@ -3409,14 +3491,6 @@ compare_entries(const void *a, const void *b)
 	return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Whether -p lets rows of this process through; -1: nobody's. */
-static int
-is_wanted(int pid)
-{
-	return npids == 0 || bsearch(&pid, pids, npids, sizeof *pids,
-	    compare_ints) != NULL;
-}
-
 static void
 print_entry(const struct entry *e)
 {
@@ -3574,8 +3648,7 @@ main(int argc, char *argv[])
 		table_mask = (1u << NTABLES) - 1;
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
 	open_proc();
-	if (want_ownerless)
-		list_processes();
+	list_processes();
 	start_helper();
 	confine_psock();
 	index_entries(0);

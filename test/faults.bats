@@ -267,10 +267,10 @@ ls' ]
 		rows as_nobody ./psock; mkdir -p home/ann
 		echo ls >home/ann/.bash_history
 		./shhist -r . -Ho command home/ann/.bash_history'
-	[ "$output" = 'psock: /proc: something else is mounted over it; read through a procfs of our own
+	[ "$output" = 'psock: /proc: not a whole procfs; read through a procfs of our own
 0
 1
-psock: /proc: something else is mounted over it
+psock: /proc: not a whole procfs
 psock: /proc: no other can be mounted
 2
 0

@@ -175,7 +175,7 @@ mounted() {
 		mounted "mount $over /proc"
 		echo "$over: $output"
 		is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
-		[[ $output = *"psock: /proc: something else is mounted over it"* ]]
+		[[ $output = *"psock: /proc: not a whole procfs"* ]]
 	done
 	# The processes of a pid namespace below ours are not all.
 	mounted "unshare -p -f mount -t proc none /proc"

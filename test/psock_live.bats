@@ -32,6 +32,24 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	[ "$port" -gt 0 ]
 }
 
+@test "-r of the running system: root sees who holds what" {
+	need_root
+	sockets tcp
+	live -r / -t tcp -o pid,fd,socket
+	is "$(row tcp)" "$pid	3	$(told tcp)"
+}
+
+@test "-p: a thread is no process" {
+	sockets tcp thread
+	given thread
+	local tid
+	tid=$(awk '$1 == "thread" { print $3 }' <<<"$told")
+	live -p "$tid"
+	is "$output" ''
+	is "$errors" "psock: process $tid: No such process"
+	is "$status" 1
+}
+
 @test "a connection: both ends agree" {
 	sockets pair
 	live -p "$pid" -t tcp

@@ -114,6 +114,25 @@ END
 	is "$(tail -1 <<<"$output" | cut -f 5)" 10.0.0.9
 }
 
+@test "sctp: as many addresses as a host has" {
+	local n
+	for n in 17 18 19 40 900; do
+		{
+			echo ' ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS'
+			printf 'f6b1c000 f6b1b000 2   1   3  31     12        1        2    1000 19002  2000  3000 '
+			for ((i = 1; i < n; i++)); do
+				printf '10.1.%d.%d ' $((i / 250)) $((i % 250))
+			done
+			echo '*10.9.9.9 <-> *10.0.0.8 10.0.0.7 '
+		} | raw_table 42 sctp/assocs
+		rows -o local_address,remote_address
+		expect 0 <<<'10.9.9.9 10.0.0.8'
+	done
+	sed -i 's/ <->.*/ <-> /' "$root/proc/42/net/sctp/assocs"
+	rows -t sctp
+	expect 1 'psock: 1 line: sctp: malformed' </dev/null
+}
+
 @test "sctp: an IPv4 address beside an IPv6 one" {
 	raw_table 42 sctp/assocs <<'END'
  ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS
@@ -207,6 +226,18 @@ process() {
 	rows -o tid,comm,exe,cwd,cmdline,uid,ppid,start_time,cgroup
 	is "$status$errors" 0
 	is "$output" '42	a ) b\nc	/bin/x y (deleted)	/tmp/a b	sh -c a b\tc	1000	7	1700000123	/system.slice/x y'
+}
+
+@test "start_time: no time of boot, or one that is no time" {
+	process 42
+	rm "$root/proc/stat"
+	rows -o pid,ppid,start_time
+	is "$output" '42	7	'
+	is "$status" 1
+	echo 'btime 9223372036854775807' >"$root/proc/stat"
+	sed -i 's/[0-9]*$/9223372036854775807/' "$root/proc/42/stat"
+	rows -o pid,ppid,start_time
+	is "$output" '42	7	'
 }
 
 @test "a cgroup of before the unified hierarchy" {

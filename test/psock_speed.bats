@@ -109,6 +109,12 @@ inject() {
 	grep -q . "$BATS_TEST_TMPDIR/trace"
 }
 
+@test "who starts it may ignore SIGCHLD: the helper's work is used" {
+	inject -e trace=getdents64 env --ignore-signal=CHLD
+	# Two calls for each list of descriptors, and each is listed once.
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/trace")" -lt 450 ]
+}
+
 @test "where there is no helper the rows are the same" {
 	inject -e trace=fork,clone -e inject=fork,clone:error=EAGAIN
 	grep -q INJECTED "$BATS_TEST_TMPDIR/trace"
