@@ -14,7 +14,8 @@
  * printed.
  *
  * Text from /proc is the attacker's: unix names hold newlines, processes
- * vanish between two calls.  Nothing below ROOT is followed or trusted.
+ * vanish between two calls, a path leads elsewhere by the time it is opened.
+ * Below another root no link is followed.
  */
 
 #define _GNU_SOURCE
@@ -70,7 +71,10 @@ enum {
 	NONE = -1,
 };
 
-/* What must be read of a process or asked for the chosen columns. */
+/*
+ * What must be read or asked for the chosen columns: first that of a process,
+ * which read_details reads and the helper does not.
+ */
 enum {
 	NEED_COMM = 1 << 0,
 	NEED_EXE = 1 << 1,
@@ -200,8 +204,12 @@ static struct numbers {
 } processes;			/* all of them, ascending */
 static size_t own_share;	/* of processes; the rest is the helper's */
 static pid_t helper;
-static char *reports, *reports_end;	/* what is left of them, or of room */
+static char *reports, *reports_end;	/* its place to write, then ours to read */
 
+/*
+ * These live to the end.  They move when they grow, so that their elements
+ * are named by index; unlisted points into holders when that is complete.
+ */
 static struct task *tasks;
 static size_t ntasks, tasks_room;
 static struct holder *holders;
@@ -250,7 +258,7 @@ close_quietly(int fd)
 	errno = saved;
 }
 
-/* Counts what kept a socket from being asked, unless none can be. */
+/* Counts what kept a socket from being asked, unless that is to be expected. */
 static void
 count_unasked(void)
 {
@@ -528,6 +536,8 @@ print_filter(void)
 	close(fd);
 }
 
+enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
+
 #define ENTRY(member) 0, offsetof(struct entry, member)
 #define DETAIL(need, member) need, offsetof(struct details, member)
 
@@ -544,7 +554,6 @@ static const struct column columns[] = {
 	{ "path", print_path, 0, 0 },
 	{ "state", print_state, 0, 0 },
 	{ "net_namespace", print_net_namespace, 0, 0 },
-#define DEFAULT_COLUMNS 12
 	{ "tid", print_tid, 0, 0 },
 	{ "comm", print_text, DETAIL(NEED_COMM, comm) },
 	{ "exe", print_text, DETAIL(NEED_EXE, exe) },
@@ -722,7 +731,7 @@ close_lines(struct reader *r, const char *what)
 	reader_free(r);
 }
 
-/* Writes "n" or "n/rest" to buf. */
+/* Writes n in decimal to buf and returns it; format() takes longer. */
 static const char *
 number_name(char *buf, int n)
 {
@@ -1431,6 +1440,8 @@ read_ring(const struct ring *ring)
 	close_lines(&r, "fdinfo");
 }
 
+/* Holders by inode */
+
 /* The order of rows: by pid and fd; one inode of a number beside another. */
 static int
 compare_holders(const void *a, const void *b)
@@ -1536,6 +1547,8 @@ first_holder(uint64_t inode)
 	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
 }
 
+/* All processes */
+
 /* Whether -p lets rows of this process through; -1: nobody's. */
 static int
 is_wanted(int pid)
@@ -1564,7 +1577,8 @@ list_processes(void)
  * while we read the tables of the first namespace, and leaves its reports in
  * memory that we share.  What is not plain (it has threads, it refuses, it
  * vanished, it is the first of its namespace) we read ourselves, and all of
- * it if the child fails: a report only decides who makes the system calls.
+ * it if the child fails.  A report says what we would have read: the helper
+ * is the same program, confined as we are.
  */
 struct report {
 	uint64_t netns, nholders;	/* the holders are behind it */
@@ -2026,8 +2040,7 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 
 /*
  * The names in the header that each parser goes by.  "rem*" stands for
- * rem_address and remote_address.  A leading
- * '?' marks what old kernels lack.
+ * rem_address and remote_address.  A leading '?' marks what old kernels lack.
  */
 static const char *const inet_columns[MAX_WANTED] = {
 	[LOCAL] = "local_address", [REMOTE] = "rem*", [STATE] = "st",
@@ -2053,6 +2066,10 @@ static const char *const assocs_columns[MAX_WANTED] = {
 	[LOCAL] = "LADDRS",
 };
 
+/*
+ * In the order of the rows.  idle_tables knows tcp and tcp6 by their place,
+ * table_of takes the first row of a family that is neither inet nor inet6.
+ */
 static const struct nettable nettables[] = {
 	{ "tcp", "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, parse_inet,
 	    inet_columns, "TCP:", { "TCP", NULL } },
@@ -2591,7 +2608,10 @@ read_netns(uint32_t ns, int pass)
 	return 0;
 }
 
-/* Who holds nothing of a socket is known when all have been read. */
+/*
+ * Reads the processes that are asked for; while the helper reads its share,
+ * the tables of the first namespace.
+ */
 static void
 read_all(void)
 {
@@ -2625,7 +2645,7 @@ read_processes(void)
 
 /* No process has tables of its own: before Linux 2.6.25, or none is left. */
 static void
-read_only_netns(void)
+read_sole_netns(void)
 {
 	int netdir = open_below(proc, "net", O_DIRECTORY), found = 0;
 
@@ -2858,7 +2878,7 @@ read_mounts(void)
 	(void)fchdir(proc);
 }
 
-/* Joining */
+/* Asking sockets */
 
 enum { ASKED, GONE, REFUSED };
 
@@ -2963,7 +2983,7 @@ table_of(const struct entry *e, int asked)
 	const struct nettable *t;
 	size_t i;
 
-	if (asked && e->protocol == IPPROTO_TCP && e->state == 7)
+	if (asked && e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
 		return 0;	/* unbound, or bound but not listening */
 	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
 	    (e->family == AF_INET || e->family == AF_INET6))
@@ -3017,7 +3037,7 @@ ask_copy(int fd, struct entry *e)
 	e->netns = ask_netns(fd);
 }
 
-/* What the kernel calls the protocols that have no table of ours. */
+/* Names of protocols that are not in nettables.counted. */
 static const struct protocol_name {
 	const char *name;
 	unsigned short family, protocol;
@@ -3152,7 +3172,7 @@ ask_socket(uint64_t inode, struct entry *e)
 }
 
 static void
-list_unlisted(const struct holder *h)
+keep_unlisted(const struct holder *h)
 {
 	unlisted = grow(unlisted, &unlisted_room, nunlisted,
 	    sizeof *unlisted);
@@ -3167,7 +3187,7 @@ find_unlisted(void)
 
 	for (h = holders; h < holders + nholders; h++)
 		if (find_entry(h->inode) == NULL && first_holder(h->inode) == h)
-			list_unlisted(h);
+			keep_unlisted(h);
 }
 
 /*
@@ -3228,7 +3248,7 @@ read_namespaces(void)
 	if (!want_ownerless && nholders == 0)
 		return;
 	if (!read_marked(0))
-		read_only_netns();
+		read_sole_netns();
 	find_unlisted();
 	for (pass = 1; root == NULL && pass < PASSES && ask_unlisted(); pass++)
 		(void)read_marked(pass);
@@ -3276,6 +3296,14 @@ add_unlisted(void)
 			add_entry(&e);
 	}
 }
+
+/*
+ * Forged rows.  A row of the unix table is SUSPECT when it fits into the name
+ * before it (read_unix).  If it is held, its socket is asked (settle_inode);
+ * if not, the socket before it is, and what that one's name contains is
+ * dropped (drop_embedded).  Where none can be asked, both rows stay, with a
+ * warning.  One forgery, and in a second round every suspect is asked.
+ */
 
 /*
  * Whether a row of the unix table says what its socket says.  The socket's
@@ -3387,7 +3415,7 @@ settle_inode(const struct entry *e)
 		}
 	}
 	if (kept == NULL) {
-		list_unlisted(first_holder(truth.inode));
+		keep_unlisted(first_holder(truth.inode));
 		return;
 	}
 	if (!is_true_row(kept, &truth))
@@ -3647,6 +3675,7 @@ main(int argc, char *argv[])
 	if (!some_tables)
 		table_mask = (1u << NTABLES) - 1;
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
+	/* What a sandbox would not allow: a procfs of our own, the helper. */
 	open_proc();
 	list_processes();
 	start_helper();
