@@ -204,7 +204,7 @@ static struct numbers {
 } processes;			/* all of them, ascending */
 static size_t own_share;	/* of processes; the rest is the helper's */
 static pid_t helper;
-static char *reports, *reports_end;	/* its place to write, then ours to read */
+static char *reports, *reports_end;	/* for it to write, us to read */
 
 /*
  * These live to the end.  They move when they grow, so that their elements
