@@ -335,6 +335,7 @@ append_number(char *dst, size_t size, size_t used, uint64_t value)
 size_t
 format_list(char *dst, size_t size, const char *fmt, va_list ap)
 {
+	unsigned long long number;
 	size_t used = 0, len;
 	const char *s;
 	int limit, d;
@@ -368,10 +369,12 @@ format_list(char *dst, size_t size, const char *fmt, va_list ap)
 			used = append_number(dst, size, used,
 			    va_arg(ap, unsigned));
 			break;
-		case 'l':	/* "%lu" */
+		case 'l':	/* "%lu", "%llu" */
 			fmt++;
-			used = append_number(dst, size, used,
-			    va_arg(ap, unsigned long));
+			number = *fmt == 'u' ? va_arg(ap, unsigned long) :
+			    va_arg(ap, unsigned long long);
+			fmt += *fmt == 'l';
+			used = append_number(dst, size, used, number);
 			break;
 		}
 	}

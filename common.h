@@ -94,7 +94,7 @@ _Noreturn void usage_error(const char *usage);
 void count_warning(const char *unit, const char *what, const char *why);
 
 /*
- * format, format_list: snprintf(3) for %s, %.*s, %d, %u and %lu alone.
+ * format, format_list: snprintf(3) for %s, %.*s, %d, %u, %lu, %llu alone.
  * musl's own brings in floating point, a fifth of a binary of 64 KiB.
  */
 size_t format(char *, size_t, const char *, ...)

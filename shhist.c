@@ -851,7 +851,7 @@ parse_yash(struct reader *r)
 			when = 0;
 		entry.line = line_number;
 		entry.time_length = format(entry.time, sizeof entry.time,
-		    "%lu", (unsigned long)when);
+		    "%llu", (unsigned long long)when);
 		emit(line + blank + 1, blank < n ? n - blank - 1 : 0);
 	}
 }
@@ -1578,12 +1578,12 @@ read_zsh(uint64_t e)
 	    !is_unchanged(e, (NUMBER + 1) * wordsize))
 		return -1;
 	text.n = unmetafy(text.s, text.n);
-	entry.time_length = format(entry.time, sizeof entry.time, "%lu",
-	    (unsigned long)started);
+	entry.time_length = format(entry.time, sizeof entry.time, "%llu",
+	    (unsigned long long)started);
 	if (ended >= started)
 		entry.duration_length = format(entry.duration,
-		    sizeof entry.duration, "%lu",
-		    (unsigned long)(ended - started));
+		    sizeof entry.duration, "%llu",
+		    (unsigned long long)(ended - started));
 	entry.format = "zsh";
 	return 0;
 }

@@ -128,6 +128,7 @@ END
 @test "yash: times in hexadecimal" {
 	format yash '#$# yash history v0 r0\n1:6553f100 ls -l\np123\n2:6553f101 id\n' \
 		$'1700000000\tls -l' $'1700000001\tid'
+	format yash '#$# yash history v0 r0\n1:1ffffffff ls\n' $'8589934591\tls'
 }
 
 @test "mysql: octal below the header" {
