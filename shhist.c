@@ -2206,7 +2206,7 @@ tell_unread(const char *path)
 	if (fd != -1) {
 		close(fd);
 		warning("%s: is a history of a format that is not read", path);
-	} else if (errno != ENOENT && errno != ENOTDIR)
+	} else if (reading == NULL || (errno != ENOENT && errno != ENOTDIR))
 		warning("%s: %s", path, strerror(errno));
 }
 
@@ -2290,8 +2290,8 @@ same_depth(const char *path, const char *other)
 	return tail;
 }
 
-/* The format that the name of a file operand tells; null for none. */
-static const struct format *
+/* The name of the format that the name of a file tells; null for none. */
+static const char *
 name_format(const char *path)
 {
 	const struct place *p;
@@ -2299,12 +2299,24 @@ name_format(const char *path)
 	for (p = places; p->path != NULL; p++)
 		if (p->format != NULL &&
 		    matches(p->path, same_depth(path, p->path)))
-			return find_format(p->format);
+			return p->format;
 	return NULL;
 }
 
 static void
 add_stdin(void)
+static void
+add_operand(const char *path)
+{
+	const char *name = fflag == NULL ? name_format(path) : NULL;
+
+	format_next = name != NULL ? find_format(name) : fflag;
+	if (name == unread)
+		tell_unread(path);
+	else
+		add_source(path);
+}
+
 {
 	char *path = strdup("-");
 	struct stat st;
@@ -2324,13 +2336,10 @@ read_operands(char **files)
 {
 	set_escaped(&entry.user, "", 0);
 	for (; *files != NULL; files++)
-		if (strcmp(*files, "-") == 0) {
+		if (strcmp(*files, "-") == 0)
 			add_stdin();
-		} else {
-			format_next = fflag != NULL ? fflag :
-			    name_format(*files);
-			add_source(*files);
-		}
+		else
+			add_operand(*files);
 	parse_sources();
 }
 

@@ -73,6 +73,17 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 		/home/ann/.local/share/atuin/history.db \
 		/home/ann/.local/share/xonsh/history_json \
 		/home/ann/.local/state/elvish/db.bolt)"
+	# As operands, too, unless -f says what they are.
+	f=$ann/.local/share/atuin/history.db
+	run -1 --separate-stderr "$shhist" -H "$f" "${f/atuin/none}" \
+		"$(dirname "$f")/none/../history.db"
+	same "$output" ''
+	same "$stderr" "$(printf 'shhist: %s\n' \
+		"$f: is a history of a format that is not read" \
+		"${f/atuin/none}: No such file or directory" \
+		"$(dirname "$f")/none/../history.db: No such file or directory")"
+	run -0 --separate-stderr "$shhist" -H -f plain -o command "$f"
+	same "$output" x
 }
 
 @test "orphans: homes that no entry claims, with their owner's uid" {
