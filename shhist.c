@@ -2701,7 +2701,8 @@ reap_child(void)
 		    errno == EAGAIN)
 			return silent;
 	child.pid = -1;
-	if (pid != -1 && WIFEXITED(result) && WEXITSTATUS(result) == REFUSED) {
+	if (pid != -1 && child.process && WIFEXITED(result) &&
+	    WEXITSTATUS(result) == REFUSED) {
 		refused++;
 		return NULL;
 	}

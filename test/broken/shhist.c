@@ -119,6 +119,8 @@ print_or_attack(void)
 		__builtin_trap();
 	if (strcmp(name, "exit") == 0)
 		_exit(2);
+	if (strcmp(name, "refuse") == 0)
+		_exit(REFUSED);
 	while (strcmp(name, "spin") == 0)
 		;
 	while (strcmp(name, "endless") == 0)
@@ -141,7 +143,7 @@ main(int argc, char **argv)
 		puts(calls[i].name);
 	for (i = 0; i < sizeof lies / sizeof *lies; i++)
 		puts(lies[i].name);
-	puts("crash\nexit");
+	puts("crash\nexit\nrefuse");
 #ifdef __x86_64__
 	puts("i386-getpid");
 #endif
