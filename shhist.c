@@ -2024,6 +2024,7 @@ open_regular(const char *path, struct stat *st)
 	struct stat again;
 	int fd, new = -1;
 
+	st->st_mode = S_IFREG;	/* until we know better */
 	fd = open_path(path, O_PATH);
 	if (fd == -1)
 		return -1;
@@ -2046,7 +2047,8 @@ open_regular(const char *path, struct stat *st)
 static void
 warn_unopened(const char *path, const struct stat *st)
 {
-	if (errno == EMEDIUMTYPE)
+	/* A file server may answer anything, that, too. */
+	if (errno == EMEDIUMTYPE && !S_ISREG(st->st_mode))
 		warning("%s: is %s, not a regular file", path,
 		    file_type(st->st_mode));
 	else
@@ -2304,8 +2306,6 @@ name_format(const char *path)
 }
 
 static void
-add_stdin(void)
-static void
 add_operand(const char *path)
 {
 	const char *name = fflag == NULL ? name_format(path) : NULL;
@@ -2317,6 +2317,8 @@ add_operand(const char *path)
 		add_source(path);
 }
 
+static void
+add_stdin(void)
 {
 	char *path = strdup("-");
 	struct stat st;
@@ -2421,13 +2423,15 @@ find_removed(const char *path)
 	show_life(SIGN_OF_LIFE / 64);
 	if (!is_removed(path, &st))
 		return;
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd != -1 && nsources < BATCH - 1) {
-		keep_source(fd, path, reading->uid, &st);
-	} else if (fd != -1 || errno != ENOENT) {
+	if (nsources == BATCH - 1) {
 		warning("%s: %s", path, strerror(EMFILE));
-		close_if_open(&fd);
+		return;
 	}
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd != -1)
+		keep_source(fd, path, reading->uid, &st);
+	else if (errno != ENOENT && errno != ESRCH)
+		warning("%s: %s", path, strerror(errno));
 }
 
 /* Opens them as their user: what he may not read is no history of his. */
@@ -2451,6 +2455,21 @@ open_removed(void)
 	nsources = (size_t)(to - sources);
 }
 
+/* Opens what we cannot do without of a process, or ends. */
+static int
+open_needed(int proc, const char *name, const char *home)
+{
+	int fd = openat(proc, name, O_RDONLY | O_CLOEXEC);
+
+	if (fd != -1)
+		return fd;
+	if (errno == EACCES || errno == EPERM)
+		_exit(REFUSED);
+	if (errno != ENOENT && errno != ESRCH)
+		warning("%s/%s: %s", home, name, strerror(errno));
+	_exit(status);
+}
+
 /* Reads what a process holds; it is opened while we have the right to. */
 static _Noreturn void
 read_process(const struct user *u)
@@ -2464,16 +2483,9 @@ read_process(const struct user *u)
 	reading = u;
 	if (read_owner(u->home, &proc, &owner) == -1 || owner.uid != u->uid)
 		_exit(finish());	/* it has ended */
-	mapsfd = openat(proc, "maps", O_RDONLY | O_CLOEXEC);
+	mapsfd = open_needed(proc, "maps", u->home);
+	mem = open_needed(proc, "mem", u->home);
 	pagemapfd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
-	mem = openat(proc, "mem", O_RDONLY | O_CLOEXEC);
-	if (mapsfd == -1 || mem == -1) {
-		if (errno == EACCES || errno == EPERM)
-			_exit(REFUSED);
-		if (errno != ENOENT && errno != ESRCH)
-			warning("%s: %s", u->home, strerror(errno));
-		_exit(status);
-	}
 	format_next = &removed_file;
 	(void)format(path, sizeof path, "%s/fd", u->home);
 	for_each_match(path, "*", find_removed);
@@ -2675,8 +2687,10 @@ listen_to_child(int timeout)
 			left -= (int)(times(NULL) - before) * TICK;
 		if (n == 0 || left < timeout - SILENCE)
 			return silent;
-		if (n == -1)
+		if (n == -1 && errno == EINTR)
 			continue;
+		if (n == -1)
+			fatal("poll: %s", strerror(errno));
 		if (fds[1].revents != 0)
 			receive_identities();
 		if (fds[0].revents != 0 && receive_rows() == -1)

@@ -261,6 +261,11 @@ bob\ttwo'
 		-e inject=fstat,newfstatat,statx:error=EACCES \
 		"$shhist" -H "$T/file"
 	same "$output" "shhist: $T/file: Permission denied"
+	# A file server may answer what we ourselves call no file.
+	run -1 strace -f -qq -o /dev/null -P "$T/file" \
+		-e inject=?open,openat,?openat2:error=EMEDIUMTYPE \
+		"$shhist" -H "$T/file"
+	same "$output" "shhist: $T/file: Wrong medium type"
 }
 
 # hold_lease FILE yes|no: a lease on it; whether it is given back when asked.

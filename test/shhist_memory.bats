@@ -186,6 +186,27 @@ held() {
 	done
 }
 
+@test "what cannot be opened of a process is told with its reason" {
+	need strace unshare
+	echo 'echo removed' >file
+	exec {out}< <(exec "${as[@]}" sh -c 'exec 9<file; rm file; echo
+		exec sleep infinity' 3>&-)
+	holders+=($!)
+	read -r -u "$out"
+	run --separate-stderr strace -f -qq -o trace -P "/proc/$!/fd/9" \
+		-e inject=?open,openat:error=EACCES "$shhist" -Hm -u "$uid"
+	same "$status$stderr" "1shhist: /proc/$!/fd/9: Permission denied"
+	# Another file beside it fails in another way.
+	need_root
+	python3 -c 'import socket
+socket.socket(socket.AF_UNIX).bind("none")'
+	run --separate-stderr unshare --mount sh -c 'mount --bind none "$1" &&
+		shift && exec strace -f -qq -o trace -P maps \
+		-e inject=openat:error=EACCES "$@"' - "/proc/$!/pagemap" \
+		"$shhist" -Hm -u "$uid"
+	same "$status$stderr" '1shhist: 1 process: memory: Permission denied'
+}
+
 @test "-u chooses processes; -r, -f and files are not for -m" {
 	need bash
 	bash_with HISTSIZE=10
