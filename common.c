@@ -503,7 +503,7 @@ start(const char *name)
 	/* getopt(3) would write what it was given as it is. */
 	opterr = optopt = 0;
 	signal(SIGPIPE, SIG_DFL);
-	signal(SIGCHLD, SIG_DFL);	/* ignored, it takes the child's status */
+	signal(SIGCHLD, SIG_DFL);	/* ignored, children leave no status */
 	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
 		fatal("standard output: %s", strerror(errno));
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
