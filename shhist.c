@@ -19,6 +19,7 @@
 
 #define _GNU_SOURCE
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -64,6 +65,7 @@
 enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
 	MAX_ROW = 80 << 20,	/* each byte escaped to four, and the rest */
+	MAX_MEMORY = 512 << 20,	/* of a parser */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
 	TICK = 10,		/* ms of times(2) */
@@ -1846,15 +1848,9 @@ drop_capabilities(void)
 static const int allowed[] = {
 	SYS_read, SYS_pread64, SYS_write, SYS_close, SYS_exit_group,
 	SYS_brk, SYS_munmap, SYS_mremap,
-	SYS_madvise, SYS_mprotect,	/* musl's free and malloc */
+	SYS_madvise,		/* musl's free */
 #ifdef SYS_getrandom	/* glibc's first malloc */
 	SYS_getrandom,
-#endif
-#ifdef SYS_mmap
-	SYS_mmap,
-#endif
-#ifdef SYS_mmap2	/* i386, arm */
-	SYS_mmap2,
 #endif
 #ifdef SYS_lseek	/* over holes */
 	SYS_lseek,
@@ -1868,6 +1864,18 @@ static const int allowed[] = {
 #endif
 };
 
+/* Memory, but none that can be run. */
+static const struct condition conditions[] = {
+	{ SYS_mprotect, 2, PROT_EXEC, 0 },	/* musl, where brk fails */
+#if defined(SYS_mmap2)		/* i386, arm */
+	{ SYS_mmap2, 2, PROT_EXEC, 0 },
+#elif defined(__s390x__)	/* by a pointer to its arguments */
+	{ SYS_mmap, 0, 0, 0 },
+#else
+	{ SYS_mmap, 2, PROT_EXEC, 0 },
+#endif
+};
+
 static void
 close_if_open(int *fd)
 {
@@ -1877,18 +1885,25 @@ close_if_open(int *fd)
 }
 
 /*
- * Before the first byte is parsed: only to read what is open and to write
- * rows.  A kernel without seccomp does without.
+ * Before the first byte is parsed: only to read what is open, to write rows,
+ * and to have as much memory as a few commands need.  A kernel without
+ * seccomp does without.
  */
 static void
 confine_parser(void)
 {
+#ifndef __SANITIZE_ADDRESS__
+	const struct rlimit enough = { MAX_MEMORY, MAX_MEMORY };
+
+	(void)prlimit(0, RLIMIT_AS, &enough, NULL);
+#endif
 	drop_capabilities();
 	close_if_open(&procfd);
 	if (!mflag)
 		close_if_open(&idpipe);
 	close_if_open(&rootfd);
-	if (confine(allowed, sizeof allowed / sizeof *allowed, NULL, 0) == -1 &&
+	if (confine(allowed, sizeof allowed / sizeof *allowed, conditions,
+	    sizeof conditions / sizeof *conditions) == -1 &&
 	    errno != ENOSYS && errno != EINVAL)
 		fatal("seccomp: %s", strerror(errno));
 }

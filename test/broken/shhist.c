@@ -92,6 +92,23 @@ attack_call(const char *name)
 #endif
 }
 
+/* Memory that can be run, and more than parsing needs. */
+static void
+attack_memory(const char *name)
+{
+	static _Alignas(4096) char page[4096];
+
+	if (strcmp(name, "mmap-exec") == 0)
+		(void)mmap(NULL, sizeof page, PROT_READ | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (strcmp(name, "mprotect-exec") == 0)
+		(void)mprotect(page, sizeof page, PROT_READ | PROT_EXEC);
+	if (strcmp(name, "hoard") == 0 && mmap(NULL, 1 << 30,
+	    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+	    MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		_exit(2);
+}
+
 static void
 tell_lie(const char *name)
 {
@@ -114,6 +131,7 @@ print_or_attack(void)
 	(void)format(name, sizeof name, "%.*s", entry.length < sizeof name ?
 	    (int)entry.length : 0, entry.command);
 	attack_call(name);
+	attack_memory(name);
 	tell_lie(name);
 	if (strcmp(name, "crash") == 0)
 		__builtin_trap();
@@ -143,7 +161,7 @@ main(int argc, char **argv)
 		puts(calls[i].name);
 	for (i = 0; i < sizeof lies / sizeof *lies; i++)
 		puts(lies[i].name);
-	puts("crash\nexit\nrefuse");
+	puts("crash\nexit\nrefuse\nmmap-exec\nmprotect-exec\nhoard");
 #ifdef __x86_64__
 	puts("i386-getpid");
 #endif
