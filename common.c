@@ -577,6 +577,12 @@ choose_columns(const struct column *all, size_t ndefault, const char *list)
 	return needs;
 }
 
+size_t
+count_columns(void)
+{
+	return nchosen;
+}
+
 void
 print_header(void)
 {

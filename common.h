@@ -168,6 +168,8 @@ size_t utf8_length(const char *s, size_t n);
  */
 unsigned choose_columns(const struct column *all, size_t ndefault,
     const char *list);
+/* count_columns: how many were chosen. */
+size_t count_columns(void);
 /* print_header, print_row: one row of the chosen columns. */
 void print_header(void);
 void print_row(void);

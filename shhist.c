@@ -12,9 +12,9 @@
  * /home, which may be on a server that is dead: children list the users, and
  * a child that is silent for long is killed and never waited for.
  *
- * From top to bottom: entries and columns, lines of a file, the parsers, the
- * formats and places, the memory of shells, opening files, the child,
- * processes, the parent, users, main.
+ * From top to bottom: columns, entries, lines of a file, the parsers, formats
+ * and places, files told already, the memory of shells, the confined parser,
+ * opening files, the child, processes, the parent, users, options, main.
  */
 
 #define _GNU_SOURCE
@@ -102,7 +102,7 @@ struct place {
 	int clients;		/* only with -a */
 };
 
-/* A file that is open, or that could not be. */
+/* A file that is open, to be parsed. */
 struct source {
 	int fd, sparse;
 	uint64_t uid;
@@ -110,6 +110,7 @@ struct source {
 	const struct format *format;
 };
 
+/* Who, and where; with -m it is a process, whose home is /proc/PID. */
 struct user {
 	uint64_t uid, gid;
 	char *name, *home;
@@ -168,7 +169,9 @@ static struct wanted *wanted;
 static size_t nwanted;
 static int passwdfd = -1;	/* with -p */
 static struct buffer users;	/* all of them, as send_user writes them */
-static size_t nusers;		/* bytes of it that -m takes names from */
+static size_t owners_end;	/* bytes of it that -m takes names from */
+
+/* Columns */
 
 static void
 print_uid(void)
@@ -229,6 +232,8 @@ static const struct column columns[] = {
 	{ "duration",		print_duration,	0, 0 },
 	{ NULL,			NULL,		0, 0 },
 };
+
+/* Entries */
 
 /* Replaces b by the n bytes at s, escaped. */
 static void
@@ -339,6 +344,8 @@ show_life(size_t n)
 	unheard = 0;
 	relay_message("\n", 1);
 }
+
+/* Lines of a file */
 
 static void
 tell_cut(void)
@@ -455,6 +462,8 @@ join_lines(struct reader *r, char *line, size_t n, char more)
 	}
 	add(line, n);
 }
+
+/* Parsers */
 
 /* A line an entry, with the stamps, joins and escapes of the format. */
 static void
@@ -978,6 +987,8 @@ parse_vim(struct reader *r)
 	emit(text.s, text.n);
 }
 
+/* Formats and places */
+
 static const struct format formats[] = {
 	{ "bash",	parse_bash,	NULL,		"#",	'\0',	NULL },
 	{ "zsh",	parse_zsh,	NULL,		NULL,	'\0',	NULL },
@@ -1053,8 +1064,9 @@ find_format(const char *name)
 }
 
 /*
- * What the form of a line tells of its file; null for nothing.  A format
- * with a header has it, or the stamp, on the first line alone.
+ * What the form of a line tells of its file; null for nothing.  Formats are
+ * tried in the order of their table.  One with a header has it, or the stamp,
+ * on the first line alone.
  */
 static const struct format *
 line_format(const char *s, size_t n, int first)
@@ -1125,6 +1137,8 @@ parse_source(const struct source *s)
 		warning("%s: %s", s->path, strerror(r.error));
 }
 
+/* Files told already */
+
 /*
  * Tells the parent which files have their reader now.  Not among the rows:
  * a parser that is broken must not hide the files of others.
@@ -1192,6 +1206,8 @@ already_told(struct identity id)
 	}
 	return 0;
 }
+
+/* The memory of shells */
 
 /*
  * What running shells hold in memory, for -m.
@@ -1822,6 +1838,8 @@ static const struct format memory = {
 	.name = "removed", .parse = parse_removed
 };
 
+/* The confined parser */
+
 /*
  * No way back: no capability, no privilege by execve, no core, nobody but
  * root may look into the process, and it ends with its parent.
@@ -1951,6 +1969,8 @@ parse_batch(void)
 		free(sources[nsources].path);
 	}
 }
+
+/* Opening files */
 
 static const char *
 file_type(mode_t mode)
@@ -2250,6 +2270,8 @@ add_place(const struct place *p)
 	}
 }
 
+/* The child */
+
 /*
  * Becomes the user for good; whoever is not root stays what he is.  We have
  * no threads, for which libc's own calls bring 3 KB along.
@@ -2359,6 +2381,8 @@ read_operands(char **files)
 			add_operand(*files);
 	parse_sources();
 }
+
+/* Processes */
 
 /* The first number of a line of four ids; returns 1 where it is there. */
 static int
@@ -2512,6 +2536,8 @@ read_process(const struct user *u)
 	set_escaped(&entry.user, u->name, strlen(u->name));
 	parse_sources();
 }
+
+/* The parent */
 
 /* A child that reads, and what the parent knows of it. */
 static struct {
@@ -2839,6 +2865,8 @@ print_operands(char **files)
 	finish_child("operands", "history", input);
 }
 
+/* Users */
+
 static int
 is_wanted(const struct user *u)
 {
@@ -3032,8 +3060,7 @@ list_orphans(void)
 	struct user u;
 
 	while (next_user(&at, &u)) {
-		claimed = grow(claimed, &room, (nclaimed + 1) *
-		    sizeof *claimed, 1);
+		claimed = grow(claimed, &room, nclaimed, sizeof *claimed);
 		claimed[nclaimed++] = u.home;
 	}
 	if (nclaimed > 0)
@@ -3141,7 +3168,7 @@ list_users(void)
 	if (!input)
 		close_if_open(&passwdfd);
 	if (mflag)
-		nusers = users.n;
+		owners_end = users.n;
 	if (fork_child(keep_users, 3, 0)) {
 		if (mflag)
 			list_processes();
@@ -3160,7 +3187,7 @@ print_users(void)
 	size_t at = 0;
 
 	while (next_user(&at, &u))
-		if (is_wanted(&u) && at > nusers)
+		if (is_wanted(&u) && at > owners_end)
 			print_user_history(&u);
 	for (; refused > 0; refused--)
 		count_warning("process", "memory", strerror(EACCES));
@@ -3168,6 +3195,8 @@ print_users(void)
 		if (!w->seen)
 			warning("%s: no such user", w->name);
 }
+
+/* Options */
 
 /* Takes the list of -u apart. */
 static void
@@ -3180,7 +3209,7 @@ choose_users(char *list)
 		len = strcspn(list, ",");
 		if (len == 0)
 			fatal("-u: empty name");
-		wanted = grow(wanted, &room, (nwanted + 1) * sizeof *w, 1);
+		wanted = grow(wanted, &room, nwanted, sizeof *w);
 		w = &wanted[nwanted++];
 		*w = (struct wanted){ list, 0, 0, 0 };
 		w->number = parse_number(list, len, 10, UINT32_MAX - 1,
@@ -3211,19 +3240,6 @@ static const char usage[] =
     "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root] "
     "[-u user,...]\n"
     "              [file ...]\n";
-
-/* The number of TABs in a row of the columns that -o chose. */
-static size_t
-count_tabs(const char *list)
-{
-	size_t n = list == NULL ? NDEFAULT - 1 : 0;
-
-	if (list != NULL && *list == '+')
-		n = NDEFAULT;
-	for (; list != NULL && *list != '\0'; list++)
-		n += *list == ',';
-	return n;
-}
 
 /* Opens what an option names; "-" is standard input. */
 static int
@@ -3338,7 +3354,7 @@ main(int argc, char **argv)
 	if (optind < argc && (aflag || passwdfd != -1 || nwanted > 0))
 		fatal("a file goes with no -a, -p or -u");
 	(void)choose_columns(columns, NDEFAULT, oflag);
-	row_tabs = count_tabs(oflag);
+	row_tabs = count_columns() - 1;
 	prepare();
 	if (optind == argc)
 		list_users();
