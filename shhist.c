@@ -132,6 +132,8 @@ static int aflag, mflag;
 static const struct format *fflag;
 static int rootfd = -1;		/* with -r, where it cannot be our root */
 static int procfd = -1;		/* /proc */
+static int topfd = -1;		/* in a root that is closed to the user */
+static size_t top;		/* length of its path */
 static size_t row_tabs;
 
 /* The entry to print.  What is the same for a whole file is escaped once. */
@@ -1920,6 +1922,7 @@ confine_parser(void)
 	if (!mflag)
 		close_if_open(&idpipe);
 	close_if_open(&rootfd);
+	close_if_open(&topfd);
 	if (confine(allowed, sizeof allowed / sizeof *allowed, conditions,
 	    sizeof conditions / sizeof *conditions) == -1 &&
 	    errno != ENOSYS && errno != EINVAL)
@@ -2010,6 +2013,9 @@ open_path(const char *path, int flags)
 	flags |= O_CLOEXEC;
 	if (rootfd != -1)
 		return open_below(path, flags);
+	if (topfd != -1)
+		return openat(topfd, path[top] == '\0' ? "." :
+		    path + top + 1, flags);
 	return open(path, flags);
 }
 
@@ -2292,6 +2298,27 @@ become(const struct user *u)
 	drop_capabilities();
 }
 
+/*
+ * Whoever collects evidence makes a directory that he alone may search, and
+ * below it is what all could.  So the user need not pass the root, but only
+ * what is in it.
+ */
+static void
+become_below_root(const struct user *u)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	top = 1 + strcspn(u->home + 1, "/");
+	(void)format(path, sizeof path, "%.*s", (int)top, u->home);
+	fd = open_path(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	become(u);
+	if (chdir("/") == -1)
+		topfd = fd;
+	else
+		close_if_open(&fd);
+}
+
 static _Noreturn void
 read_user(const struct user *u)
 {
@@ -2299,7 +2326,7 @@ read_user(const struct user *u)
 	int fd;
 
 	(void)setpgid(0, 0);
-	become(u);
+	become_below_root(u);
 	reading = u;
 	set_escaped(&entry.user, u->name, strlen(u->name));
 	fd = open_path(u->home, O_PATH | O_DIRECTORY);

@@ -109,3 +109,29 @@ look() {
 	look "$bin/nosys" openat2 "$bin/shhist"
 	same "$output" "$rows"
 }
+
+@test "image: in a directory that is open to its owner alone" {
+	need_root
+	mkdir -p "$tree/home/kim/.bash_sessions"
+	echo kim >"$tree/home/kim/.bash_sessions/x.history"
+	chmod -R go= "$tree/root"
+	echo no >"$tree/root/.ash_history"
+	ln -s /root/.ash_history "$tree/home/kim/.ash_history"
+	sed -i 's/^kim:.*/kim:x:4005:4005::\/home\/kim:/' "$tree/etc/passwd"
+	chmod 700 "$tree"
+	for owner in 0 4711; do
+		chown "$owner" "$tree"
+		look "$shhist" -u kim
+		same "$output" \
+			'kim 0 kim /home/kim/.bash_sessions/x.history'
+		[[ $warnings == *'/kim/.ash_history: Permission denied'* ]]
+	done
+	chown 0 "$tree"
+	look "$shhist" -u root
+	same "$(tail -n 1 <<<"$output")" 'root 0 no /root/.ash_history'
+	chmod 700 "$tree/home"
+	look "$shhist" -u kim
+	chmod 755 "$tree" "$tree/home"
+	same "$output" ''
+	[[ $warnings == *'/home/kim: Permission denied'* ]]
+}
