@@ -2381,14 +2381,25 @@ add_operand(const char *path)
 		add_source(path);
 }
 
-static void
-add_stdin(void)
+/* The child would find its own behind the device's name. */
+static int
+is_stdin(const char *path)
 {
-	char *path = strdup("-");
+	return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0;
+}
+
+static void
+add_stdin(const char *name)
+{
+	char *path = strdup(name);
 	struct stat st;
 
 	if (path == NULL)
 		fatal("%s", strerror(ENOMEM));
+	if (read(STDIN_FILENO, NULL, 0) == -1) {
+		warning("%s: %s", name, strerror(errno));
+		return;
+	}
 	if (nsources == BATCH)
 		parse_batch();
 	if (fstat(STDIN_FILENO, &st) == -1)
@@ -2400,12 +2411,17 @@ add_stdin(void)
 static _Noreturn void
 read_operands(char **files)
 {
+	int any = 0;
+
 	set_escaped(&entry.user, "", 0);
-	for (; *files != NULL; files++)
-		if (strcmp(*files, "-") == 0)
-			add_stdin();
+	for (; *files != NULL; any |= nsources > 0, files++)
+		if (is_stdin(*files))
+			add_stdin(*files);
 		else
 			add_operand(*files);
+	/* Any identity tells the parent, in a way that no parser has. */
+	if (any)
+		identities[nidentities++] = (struct identity){ 0, 1 };
 	parse_sources();
 }
 
@@ -2886,10 +2902,12 @@ print_operands(char **files)
 	char **f;
 
 	for (f = files; *f != NULL; f++)
-		input |= strcmp(*f, "-") == 0;
+		input |= is_stdin(*f);
 	if (fork_child(put_raw, row_tabs, input))
 		read_operands(files);
 	finish_child("operands", "history", input);
+	if (nknown == 0)
+		status = 2;	/* not one could be opened */
 }
 
 /* Users */

@@ -257,12 +257,12 @@ bob\ttwo'
 @test "a file that cannot be looked at is not said to be none" {
 	command -v strace >/dev/null || skip 'no strace'
 	echo one >"$T/file"
-	run -1 strace -f -qq -o /dev/null -P "$T/file" \
+	run -2 strace -f -qq -o /dev/null -P "$T/file" \
 		-e inject=fstat,newfstatat,statx:error=EACCES \
 		"$shhist" -H "$T/file"
 	same "$output" "shhist: $T/file: Permission denied"
 	# A file server may answer what we ourselves call no file.
-	run -1 strace -f -qq -o /dev/null -P "$T/file" \
+	run -2 strace -f -qq -o /dev/null -P "$T/file" \
 		-e inject=?open,openat,?openat2:error=EMEDIUMTYPE \
 		"$shhist" -H "$T/file"
 	same "$output" "shhist: $T/file: Wrong medium type"

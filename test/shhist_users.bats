@@ -75,7 +75,7 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 		/home/ann/.local/state/elvish/db.bolt)"
 	# As operands, too, unless -f says what they are.
 	f=$ann/.local/share/atuin/history.db
-	run -1 --separate-stderr "$shhist" -H "$f" "${f/atuin/none}" \
+	run -2 --separate-stderr "$shhist" -H "$f" "${f/atuin/none}" \
 		"$(dirname "$f")/none/../history.db"
 	same "$output" ''
 	same "$stderr" "$(printf 'shhist: %s\n' \
@@ -209,7 +209,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 
 @test "a link to /dev/null is a device" {
 	ln -s /dev/null "$BATS_TEST_TMPDIR/null"
-	run -1 "$shhist" -H "$BATS_TEST_TMPDIR/null"
+	run -2 "$shhist" -H "$BATS_TEST_TMPDIR/null"
 	[[ $output == *'is a character device, '* ]]
 }
 
@@ -294,6 +294,27 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	run -1 --separate-stderr "$shhist" -H some missing
 	same "$output" "$(id -u)"$'\t0\tone\tsome'
 	same "$stderr" 'shhist: missing: No such file or directory'
+}
+
+@test "file operands: none can be read" {
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo fifo
+	run -2 "$shhist" -H missing . fifo
+	same "$output" 'shhist: missing: No such file or directory
+shhist: .: is a directory, not a regular file
+shhist: fifo: is a FIFO, not a regular file'
+	run -2 "$shhist" -H - <.
+	same "$output" 'shhist: -: Is a directory'
+	run -2 sh -c "exec \"$shhist\" -H - <&-"
+	same "$output" 'shhist: -: Bad file descriptor'
+	: >empty
+	run -1 "$shhist" -H missing empty
+	run -0 "$shhist" -H empty
+}
+
+@test "file operands: /dev/stdin is standard input" {
+	run -0 "$shhist" -H -o command,history_file /dev/stdin < <(echo one)
+	same "$output" $'one\t/dev/stdin'
 }
 
 @test "file operands go with nothing that chooses others" {

@@ -280,7 +280,7 @@ def shhist_messages(tool, where):
     singles = bytes(set(range(1, 256)) - set(b'/'))
     name = b'/' + singles[:127], b'/' + singles[127:]
     path = where + name[0] + name[1]
-    result = run(tool, path, status=1)
+    result = run(tool, path, status=2)
     check('missing', result.stderr, [path], b'shhist: ',
           b': No such file or directory')
     write(path, b'x\n')
