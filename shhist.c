@@ -169,6 +169,7 @@ static size_t refused;		/* processes whose memory may not be read */
 
 static struct wanted *wanted;
 static size_t nwanted;
+static int need_names;
 static int passwdfd = -1;	/* with -p */
 static struct buffer users;	/* all of them, as send_user writes them */
 static size_t owners_end;	/* bytes of it that -m takes names from */
@@ -228,7 +229,7 @@ static const struct column columns[] = {
 	{ "time",		print_time,	0, 0 },
 	{ "command",		print_command,	0, 0 },
 	{ "history_file",	print_file,	0, 0 },
-	{ "user",		print_user,	0, 0 },
+	{ "user",		print_user,	1, 0 },
 	{ "format",		print_format,	0, 0 },
 	{ "line",		print_line,	0, 0 },
 	{ "duration",		print_duration,	0, 0 },
@@ -2391,15 +2392,16 @@ is_stdin(const char *path)
 static void
 add_stdin(const char *name)
 {
-	char *path = strdup(name);
 	struct stat st;
+	char *path;
 
-	if (path == NULL)
-		fatal("%s", strerror(ENOMEM));
 	if (read(STDIN_FILENO, NULL, 0) == -1) {
 		warning("%s: %s", name, strerror(errno));
 		return;
 	}
+	path = strdup(name);
+	if (path == NULL)
+		fatal("%s", strerror(ENOMEM));
 	if (nsources == BATCH)
 		parse_batch();
 	if (fstat(STDIN_FILENO, &st) == -1)
@@ -3207,9 +3209,11 @@ list_users(void)
 {
 	int input = passwdfd == STDIN_FILENO;
 
-	if (fork_child(keep_users, 3, input))
-		list_passwd();
-	finish_child("passwd", "list", input);
+	if (!mflag || need_names) {
+		if (fork_child(keep_users, 3, input))
+			list_passwd();
+		finish_child("passwd", "list", input);
+	}
 	if (!input)
 		close_if_open(&passwdfd);
 	if (mflag)
@@ -3294,7 +3298,7 @@ open_named(const char *path, int flags)
 
 	if (strcmp(path, "-") != 0 || flags != O_RDONLY)
 		fd = open(path, flags | O_CLOEXEC);
-	if (fd == -1)
+	if (fd == -1 || (flags == O_RDONLY && read(fd, NULL, 0) == -1))
 		fatal("%s: %s", path, strerror(errno));
 	return fd;
 }
@@ -3398,7 +3402,8 @@ main(int argc, char **argv)
 		fatal("-m goes with no -f, -r or file");
 	if (optind < argc && (aflag || passwdfd != -1 || nwanted > 0))
 		fatal("a file goes with no -a, -p or -u");
-	(void)choose_columns(columns, NDEFAULT, oflag);
+	need_names = choose_columns(columns, NDEFAULT, oflag) != 0 ||
+	    nwanted > 0;
 	row_tabs = count_columns() - 1;
 	prepare();
 	if (optind == argc)

@@ -3,7 +3,7 @@
 #
 # -m: what real shells, typed into through a pty, hold in memory.
 
-# shellcheck disable=SC2016,SC2154
+# shellcheck disable=SC2016,SC2086,SC2154
 
 bats_require_minimum_version 1.5.0
 
@@ -361,6 +361,21 @@ covered() {
 	for over in '-t tmpfs none' '--bind /proc/self'; do
 		run -2 covered "mount $over /proc" "$shhist" -m
 		same "$output" 'shhist: /proc: no procfs that shows us'
+	done
+}
+
+@test "names of users are read where they are asked for" {
+	need_root
+	unshare --mount true || skip 'needs a mount namespace'
+	for option in '-o uid' '-o user' '-u 0'; do
+		run --separate-stderr covered 'mount -t tmpfs none /etc' \
+			"$shhist" -Hm $option
+		lost='shhist: /etc/passwd: No such file or directory'
+		if [ "$option" = '-o uid' ]; then
+			[[ $stderr != *"$lost"* ]]
+		else
+			[[ $stderr == *"$lost"* ]]
+		fi
 	done
 }
 

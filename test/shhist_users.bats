@@ -154,6 +154,9 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	same "$output" eve
 	rows -p "$BATS_TEST_TMPDIR/missing"
 	[ "$status" -eq 2 ]
+	rows -p "$BATS_TEST_TMPDIR"
+	[ "$status" -eq 2 ]
+	same "$warnings" "shhist: $BATS_TEST_TMPDIR: Is a directory"
 }
 
 @test "passwd: traps give no user, are counted, and cost no neighbour" {
