@@ -360,7 +360,9 @@ covered() {
 	done
 	for over in '-t tmpfs none' '--bind /proc/self'; do
 		run -2 covered "mount $over /proc" "$shhist" -m
-		same "$output" 'shhist: /proc: no procfs that shows us'
+		# Without /proc a sanitizer has its own word.
+		same "$(grep '^shhist:' <<<"$output")" \
+			'shhist: /proc: no procfs that shows us'
 	done
 }
 

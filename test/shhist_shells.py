@@ -225,8 +225,8 @@ def show_zsh(file):
 def show_fish(file):
     """A new fish leaves out what is as young as it is itself."""
     with open(file, 'rb') as history:
-        newest = re.findall(rb'(?m)^ *when: (\d+)$', history.read())[-1]
-    while time.time() < int(newest) + 1:
+        times = re.findall(rb'(?m)^ *when: (\d+)$', history.read())
+    while time.time() < max(map(int, times)) + 1:
         pass
     text = output(['fish', '-c', 'history search --null --reverse '
                    '--show-time="%s "'])
