@@ -2324,6 +2324,7 @@ static _Noreturn void
 read_user(const struct user *u)
 {
 	const struct place *p;
+	struct stat st;
 	int fd;
 
 	(void)setpgid(0, 0);
@@ -2331,7 +2332,8 @@ read_user(const struct user *u)
 	reading = u;
 	set_escaped(&entry.user, u->name, strlen(u->name));
 	fd = open_path(u->home, O_PATH | O_DIRECTORY);
-	if (fd == -1) {
+	/* One that may not be searched is told once, not for each place. */
+	if (fd == -1 || fstatat(fd, ".", &st, 0) == -1) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			warning("%s: %s", u->home, strerror(errno));
 		_exit(status);
