@@ -1149,8 +1149,10 @@ parse_source(const struct source *s)
 static void
 send_identities(void)
 {
-	if (nidentities > 0 && write(idpipe, identities,
-	    nidentities * sizeof *identities) == -1)
+	const size_t n = nidentities * sizeof *identities;
+
+	errno = EIO;	/* if it comes back short */
+	if (n > 0 && write(idpipe, identities, n) != (ssize_t)n)
 		fatal("pipe: %s", strerror(errno));
 	nidentities = 0;
 }
@@ -2739,10 +2741,11 @@ receive_identities(void)
 	ssize_t n;
 	size_t i;
 
+	errno = EIO;	/* if one is not whole */
 	n = read(child.ids, ids, sizeof ids);
 	if (n == -1 && errno == EINTR)
 		return;
-	if (n == -1)
+	if (n % (ssize_t)sizeof *ids != 0)	/* -1 too */
 		fatal("pipe: %s", strerror(errno));
 	for (i = 0; i < (size_t)n / sizeof *ids; i++) {
 		if (child.process)
