@@ -35,10 +35,10 @@ host() {
 			exec "$2" -D -f server' - "$1" "$(command -v sshd)" &
 }
 
-# answers NAME: waits until it does.
+# answers NAME: waits until it does, for a minute.
 answers() {
-	local tries
-	for tries in {1..100}; do
+	local end=$((SECONDS + 60))
+	while ((SECONDS < end)); do
 		if bin/ssh "$1" true 2>/dev/null; then
 			return
 		fi
