@@ -3352,10 +3352,18 @@ prepare(void)
 	for (cap = 0; cap < 64; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1)
 			break;
-	(void)signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void
+check_options(int files)
+{
+	if (mflag && (rootfd != -1 || fflag != NULL || files))
+		fatal("-m goes with no -f, -r or file");
+	if (files && (aflag || passwdfd != -1 || nwanted > 0))
+		fatal("a file goes with no -a, -p or -u");
 }
 
 int
@@ -3403,10 +3411,7 @@ main(int argc, char **argv)
 		default:
 			usage_error(usage);
 		}
-	if (mflag && (rootfd != -1 || fflag != NULL || optind < argc))
-		fatal("-m goes with no -f, -r or file");
-	if (optind < argc && (aflag || passwdfd != -1 || nwanted > 0))
-		fatal("a file goes with no -a, -p or -u");
+	check_options(optind < argc);
 	need_names = choose_columns(columns, NDEFAULT, oflag) != 0 ||
 	    nwanted > 0;
 	row_tabs = count_columns() - 1;
