@@ -63,7 +63,7 @@ test check: all helpers
 	sed -n 's/^ok .* # skip/ skipped:/p' test/bin/report.tap | \
 		sort | uniq -c; exit $$s
 
-sanitize: helpers
+sanitize: all helpers
 	@mkdir -p .sanitize
 	for p in psock shhist; do $(SANITIZECC) $(FLAGS) $(SANITIZE) \
 		-o .sanitize/$$p $$p.c common.c || exit; done
