@@ -538,35 +538,40 @@ print_filter(void)
 
 enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
 
-#define ENTRY(member) 0, offsetof(struct entry, member)
-#define DETAIL(need, member) need, offsetof(struct details, member)
+/* A member is printed as what it is: what has another type is refused. */
+#define ENTRY(member) _Generic(((struct entry *)0)->member, \
+    uint16_t: print_u16, uint32_t: print_u32, uint64_t: print_u64, \
+    unsigned char *: print_address), 0, offsetof(struct entry, member)
+#define DETAIL(need, member) _Generic(((struct details *)0)->member, \
+    struct text: print_text, int64_t: print_known), \
+    need, offsetof(struct details, member)
 
 static const struct column columns[] = {
 	{ "pid", print_pid, 0, 0 },
 	{ "fd", print_fd, 0, 0 },
-	{ "socket", print_u64, ENTRY(inode) },
-	{ "family", print_u16, ENTRY(family) },
-	{ "protocol", print_u16, ENTRY(protocol) },
-	{ "local_address", print_address, ENTRY(local) },
-	{ "remote_address", print_address, ENTRY(remote) },
-	{ "local_port", print_u32, ENTRY(local_port) },
-	{ "remote_port", print_u32, ENTRY(remote_port) },
+	{ "socket", ENTRY(inode) },
+	{ "family", ENTRY(family) },
+	{ "protocol", ENTRY(protocol) },
+	{ "local_address", ENTRY(local) },
+	{ "remote_address", ENTRY(remote) },
+	{ "local_port", ENTRY(local_port) },
+	{ "remote_port", ENTRY(remote_port) },
 	{ "path", print_path, 0, 0 },
 	{ "state", print_state, 0, 0 },
 	{ "net_namespace", print_net_namespace, 0, 0 },
 	{ "tid", print_tid, 0, 0 },
-	{ "comm", print_text, DETAIL(NEED_COMM, comm) },
-	{ "exe", print_text, DETAIL(NEED_EXE, exe) },
-	{ "cwd", print_text, DETAIL(NEED_CWD, cwd) },
-	{ "cmdline", print_text, DETAIL(NEED_CMDLINE, cmdline) },
-	{ "uid", print_known, DETAIL(NEED_STATUS, uid) },
-	{ "ppid", print_known, DETAIL(NEED_STAT, ppid) },
-	{ "start_time", print_known, DETAIL(NEED_STAT, start_time) },
-	{ "cgroup", print_text, DETAIL(NEED_CGROUP, cgroup) },
+	{ "comm", DETAIL(NEED_COMM, comm) },
+	{ "exe", DETAIL(NEED_EXE, exe) },
+	{ "cwd", DETAIL(NEED_CWD, cwd) },
+	{ "cmdline", DETAIL(NEED_CMDLINE, cmdline) },
+	{ "uid", DETAIL(NEED_STATUS, uid) },
+	{ "ppid", DETAIL(NEED_STAT, ppid) },
+	{ "start_time", DETAIL(NEED_STAT, start_time) },
+	{ "cgroup", DETAIL(NEED_CGROUP, cgroup) },
 	{ "type", print_type, 0, 0 },
-	{ "owner", print_u32, ENTRY(owner) },
-	{ "rx_queue", print_u32, ENTRY(rx_queue) },
-	{ "tx_queue", print_u32, ENTRY(tx_queue) },
+	{ "owner", ENTRY(owner) },
+	{ "rx_queue", ENTRY(rx_queue) },
+	{ "tx_queue", ENTRY(tx_queue) },
 	{ "interface", print_interface, NEED_INTERFACE, 0 },
 	{ "filter", print_filter, 0, 0 },
 	{ NULL, NULL, 0, 0 },
