@@ -1330,57 +1330,61 @@ count_findings(void)
 	return nholders + nrings + nns_links;
 }
 
+/* A process with threads, as far as it has been read. */
+struct leader {
+	struct task task;
+	int dir;
+	size_t from, to;	/* its holders */
+	int last;		/* thread with descriptors of its own */
+};
+
 /*
  * Reads one thread beside the leader: it counts where it has descriptors
- * or a namespace of its own.  last is the thread before it that had its own
- * descriptors.  Returns 1 where this one has.
+ * or a namespace of its own.
  */
-static int
-read_thread(int task_dir, int pid_dir, int tid, size_t leader_task,
-    size_t leader, size_t leader_end, int last)
+static void
+read_thread(struct leader *l, int task_dir, int tid)
 {
-	struct task *lead = &tasks[leader_task];
+	struct task t = { l->task.pid, tid, UINT32_MAX, NULL };
 	char name[12];
 	size_t before = count_findings();
-	uint32_t ns;
 	int dir, own, found;
 
-	own = !share_fds(lead->pid, tid) &&
-	    (last == NONE || !share_fds(last, tid));
+	own = !share_fds(t.pid, tid) &&
+	    (l->last == NONE || !share_fds(l->last, tid));
 	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
 	if (dir == -1) {
 		count_refusal("thread", "directory");
-		return 0;
+		return;
 	}
-	ns = netns_of(dir, (uint32_t)ntasks);
-	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-	lead = &tasks[leader_task];
-	if (own)
-		(void)read_fds(dir, (uint32_t)ntasks, leader, leader_end);
+	t.netns = netns_of(dir, (uint32_t)ntasks);
+	if (own) {
+		(void)read_fds(dir, (uint32_t)ntasks, l->from, l->to);
+		l->last = tid;
+	}
 	found = count_findings() > before;
-	if (found || (ns != lead->netns && ns != UINT32_MAX)) {
-		tasks[ntasks] = (struct task){ lead->pid, tid, ns, NULL };
-		if (found && (needs & NEED_PROCESS) != 0)
-			tasks[ntasks].details = read_details(pid_dir, dir);
-		ntasks++;
+	if (found && (needs & NEED_PROCESS) != 0)
+		t.details = read_details(l->dir, dir);
+	if (found || (t.netns != l->task.netns && t.netns != UINT32_MAX)) {
+		tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
+		tasks[ntasks++] = t;
 	}
 	close(dir);
-	return own;
 }
 
 static void
-read_threads(int pid_dir, size_t leader_task, size_t leader)
+read_threads(struct leader *l)
 {
 	static struct numbers tids;
-	size_t i, leader_end = nholders;
-	int task_dir, last = NONE, pid = tasks[leader_task].pid;
 	struct stat st;
+	size_t i;
+	int task_dir;
 
 	/* "." and ".." and one for each thread, as procfs counts links. */
-	if (fstatat(pid_dir, "task", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstatat(l->dir, "task", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_nlink == 3)
 		return;
-	task_dir = open_below(pid_dir, "task", O_DIRECTORY);
+	task_dir = open_below(l->dir, "task", O_DIRECTORY);
 	if (task_dir == -1) {
 		count_refusal("process", "task");
 		return;
@@ -1388,9 +1392,8 @@ read_threads(int pid_dir, size_t leader_task, size_t leader)
 	if (read_numbers(task_dir, &tids) == -1)
 		count_refusal("process", "task");
 	for (i = 0; i < tids.count; i++)
-		if (tids.n[i] != pid && read_thread(task_dir, pid_dir,
-		    tids.n[i], leader_task, leader, leader_end, last))
-			last = tids.n[i];
+		if (tids.n[i] != l->task.pid)
+			read_thread(l, task_dir, tids.n[i]);
 	close(task_dir);
 }
 
@@ -1398,24 +1401,26 @@ read_threads(int pid_dir, size_t leader_task, size_t leader)
 static int
 read_process(int pid)
 {
-	size_t leader = nholders, task = ntasks, before = count_findings();
-	struct task t = { pid, pid, UINT32_MAX, NULL };
-	int dir, refused;
+	struct leader l = { .task = { pid, pid, UINT32_MAX, NULL },
+	    .from = nholders, .last = NONE };
+	size_t task = ntasks, before = count_findings();
+	int refused;
 
-	dir = open_task(&t);
-	if (dir == -1)
+	l.dir = open_task(&l.task);
+	if (l.dir == -1)
 		return -1;
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-	tasks[ntasks++] = t;
-	t.netns = netns_of(dir, (uint32_t)task);
-	refused = read_fds(dir, (uint32_t)task, 0, 0);
+	tasks[ntasks++] = l.task;
+	l.task.netns = netns_of(l.dir, (uint32_t)task);
+	refused = read_fds(l.dir, (uint32_t)task, 0, 0);
+	l.to = nholders;
 	if (count_findings() > before && (needs & NEED_PROCESS) != 0)
-		t.details = read_details(dir, dir);
-	tasks[task] = t;
+		l.task.details = read_details(l.dir, l.dir);
+	tasks[task] = l.task;
 	/* What refuses its leader's descriptors refuses its threads'. */
 	if (!refused)
-		read_threads(dir, task, leader);
-	close(dir);
+		read_threads(&l);
+	close(l.dir);
 	return 0;
 }
 
