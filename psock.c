@@ -88,17 +88,26 @@ enum {
 };
 
 /* Indexes of state_names; the kernel's numbers plus the base. */
-enum { STATE_TCP = 0, STATE_UNIX = 16, STATE_SCTP = 24 };
+enum {
+	TCP_UNKNOWN = 13,
+	STATE_UNIX = 16,
+	UNIX_LISTEN = STATE_UNIX + SS_DISCONNECTING + 1,	/* a flag */
+	STATE_SCTP = 24,
+	SCTP_ESTABLISHED = STATE_SCTP + 3,
+	SCTP_LISTEN = STATE_SCTP + 8,	/* of an endpoint alone */
+	SCTP_UNKNOWN,
+};
 
 static const char *const state_names[] = {
-	[STATE_TCP] = "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1",
+	"", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1",
 	"FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
-	"CLOSING", "NEW_SYN_RECV", "UNKNOWN", "UNKNOWN", "UNKNOWN",
+	"CLOSING", "NEW_SYN_RECV", [TCP_UNKNOWN] = "UNKNOWN",
 	[STATE_UNIX] = "UNKNOWN", "UNCONNECTED", "CONNECTING", "CONNECTED",
-	"DISCONNECTING", "LISTEN", "UNKNOWN", "UNKNOWN",
+	"DISCONNECTING", [UNIX_LISTEN] = "LISTEN",
 	[STATE_SCTP] = "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED",
 	"ESTABLISHED", "SHUTDOWN_PENDING", "SHUTDOWN_SENT",
-	"SHUTDOWN_RECEIVED", "SHUTDOWN_ACK_SENT", "LISTEN", "UNKNOWN",
+	"SHUTDOWN_RECEIVED", "SHUTDOWN_ACK_SENT", [SCTP_LISTEN] = "LISTEN",
+	[SCTP_UNKNOWN] = "UNKNOWN",
 };
 
 static const char *const type_names[] = {
@@ -1865,6 +1874,12 @@ set_number(uint32_t *to, const struct field *f, int base)
 	return 0;
 }
 
+static uint8_t
+tcp_state(uint64_t n)
+{
+	return n > 0 && n < TCP_UNKNOWN ? (uint8_t)n : TCP_UNKNOWN;
+}
+
 /* tcp, udp, udplite, raw and icmp, of either family. */
 static int
 parse_inet(const struct nettable *t, struct entry *e, const struct field *f,
@@ -1891,7 +1906,7 @@ parse_inet(const struct nettable *t, struct entry *e, const struct field *f,
 		return -1;
 	e->rx_queue = (uint32_t)value;
 	if (t->protocol == IPPROTO_TCP)
-		e->state = (uint8_t)(state >= 1 && state <= 12 ? state : 13);
+		e->state = tcp_state(state);
 	return 0;
 }
 
@@ -1913,9 +1928,8 @@ parse_unix(const struct nettable *t, struct entry *e, const struct field *f,
 	    field_number(&f[6], 10, UINT64_MAX, &e->inode) == -1)
 		return -1;
 	e->type = (uint8_t)(type <= 5 ? type : 0);
-	/* __SO_ACCEPTCON */
-	e->state = (uint8_t)(STATE_UNIX + ((flags & 0x10000) != 0 ? 5 :
-	    state >= 1 && state <= 4 ? state : 0));
+	e->state = (uint8_t)((flags & __SO_ACCEPTCON) != 0 ? UNIX_LISTEN :
+	    state <= SS_DISCONNECTING ? STATE_UNIX + state : STATE_UNIX);
 	return 0;
 }
 
@@ -2029,10 +2043,11 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 		return -1;
 	/* An endpoint has the socket's state, numbered as TCP's. */
 	if (assoc)
-		e->state = (uint8_t)(STATE_SCTP + (state <= 7 ? state : 9));
+		e->state = (uint8_t)(state < SCTP_LISTEN - STATE_SCTP ?
+		    STATE_SCTP + state : SCTP_UNKNOWN);
 	else
-		e->state = (uint8_t)(STATE_SCTP + (state == 10 ? 8 :
-		    state == 1 ? 3 : 0));
+		e->state = state == TCP_LISTEN ? SCTP_LISTEN :
+		    state == TCP_ESTABLISHED ? SCTP_ESTABLISHED : STATE_SCTP;
 	e->type = style == STYLE_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
 	if (parse_sctp_list(f, nfields, &next, &local, e->local) == -1)
 		return -1;
@@ -2958,12 +2973,13 @@ ask_state(int fd, struct entry *e, int connected)
 	socklen_t len = sizeof info;
 
 	if (e->family == AF_UNIX) {
-		e->state = STATE_UNIX + (connected ? 3 : 1);
+		e->state = STATE_UNIX + (connected ? SS_CONNECTED :
+		    SS_UNCONNECTED);
 		if (socket_option(fd, SO_ACCEPTCONN) == 1)
-			e->state = STATE_UNIX + 5;
+			e->state = UNIX_LISTEN;
 	} else if (e->protocol == IPPROTO_TCP && e->type == SOCK_STREAM &&
 	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0) {
-		e->state = info.tcpi_state <= 12 ? info.tcpi_state : 13;
+		e->state = tcp_state(info.tcpi_state);
 	}
 }
 
@@ -3323,7 +3339,7 @@ static int
 is_true_row(const struct entry *e, const struct entry *truth)
 {
 	return e->type == truth->type &&
-	    (e->state == STATE_UNIX + 5) == (truth->state == STATE_UNIX + 5) &&
+	    (e->state == UNIX_LISTEN) == (truth->state == UNIX_LISTEN) &&
 	    e->text_len <= truth->text_len &&
 	    memcmp(text_of(e), text_of(truth), e->text_len) == 0 &&
 	    (e->text_len == truth->text_len ||
