@@ -164,7 +164,7 @@ struct entry {
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
 	uint16_t family, protocol, text_len;
 	uint8_t type, state, table, pass;
-	uint8_t told;		/* how often its table told it; 255: or more */
+	uint8_t told;		/* how often that pass told it; 255: or more */
 	uint8_t flags;
 };
 
@@ -173,6 +173,7 @@ enum {
 	SUSPECT = 2,		/* unix: fits in the name before it */
 	SETTLED = 4,		/* unix: what the socket says of itself */
 	DOUBLE = 8,		/* unix: told, and part of a name as well */
+	NAMED = 16,		/* unix: has a name, if only a newline */
 };
 
 /* Positions in nettable.columns of what every parser wants. */
@@ -1804,7 +1805,8 @@ add_entry(struct entry *e)
 			if (same_facts(e, &entries[i - 1]))
 				break;
 		}
-	if (i != 0 && entries[i - 1].told < UINT8_MAX)
+	if (i != 0 && entries[i - 1].pass == e->pass &&
+	    entries[i - 1].told < UINT8_MAX)
 		entries[i - 1].told++;
 	if (told)
 		return;
@@ -2340,7 +2342,7 @@ read_unix(struct reader *r, const struct nettable *t,
 	char name[UNIX_NAME_MAX], *line;
 	size_t head, n, used = 0;
 	ptrdiff_t len;
-	int pending = 0, named = 0;
+	int pending = 0, suspect;
 
 	while ((len = read_line(r, '\n', &line)) != -1) {
 		head = unix_row_length(line, (size_t)len);
@@ -2357,11 +2359,12 @@ read_unix(struct reader *r, const struct nettable *t,
 				set_text(&e, name, used);
 				keep_entry(&e, tally);
 			}
+			suspect = (e.flags & NAMED) != 0 &&
+			    used + 1 + (size_t)len <= sizeof name;
 			e = *blank;
-			if (named && used + 1 + (size_t)len <= sizeof name)
-				e.flags = SUSPECT;
+			e.flags = (uint8_t)((suspect ? SUSPECT : 0) |
+			    (n > 0 ? NAMED : 0));
 			used = 0;
-			named = n > 0;
 			pending = t->parse(t, &e, f, split(line, head, f),
 			    NULL) == 0;
 			if (!pending)
@@ -3332,18 +3335,25 @@ add_unlisted(void)
  */
 
 /*
- * Whether a row of the unix table says what its socket says.  The socket's
- * name may go on with a newline and what was taken for a row.
+ * Whether a row of the unix table has its socket's name.  That may go on
+ * with a newline and what was taken for a row.
  */
+static int
+is_true_name(const struct entry *e, const struct entry *truth)
+{
+	return e->text_len <= truth->text_len &&
+	    memcmp(text_of(e), text_of(truth), e->text_len) == 0 &&
+	    (e->text_len == truth->text_len || ((e->flags & NAMED) != 0 &&
+	    text_of(truth)[e->text_len] == '\n'));
+}
+
+/* Whether it says what its socket says. */
 static int
 is_true_row(const struct entry *e, const struct entry *truth)
 {
 	return e->type == truth->type &&
 	    (e->state == UNIX_LISTEN) == (truth->state == UNIX_LISTEN) &&
-	    e->text_len <= truth->text_len &&
-	    memcmp(text_of(e), text_of(truth), e->text_len) == 0 &&
-	    (e->text_len == truth->text_len ||
-	    text_of(truth)[e->text_len] == '\n');
+	    is_true_name(e, truth);
 }
 
 static int forgeries;
@@ -3370,11 +3380,12 @@ is_row_at(const struct entry *e, const struct entry *r, const char *s,
 
 /*
  * Drops what looked like a row but is part of this socket's name, where it
- * names what nobody holds; others are asked themselves.  The kernel may
- * have told of the same row once more, and then that is a true one.
+ * names what nobody holds; others are asked themselves.  A read tells a
+ * socket once, and with it each row in its name, if it has that already
+ * (named).  What that read or one before told once more may be true.
  */
 static void
-drop_embedded(const struct entry *e)
+drop_embedded(const struct entry *e, int named)
 {
 	struct field f[MAX_FIELDS];
 	struct entry r = { 0 }, *other;
@@ -3396,13 +3407,14 @@ drop_embedded(const struct entry *e)
 			    other->netns != e->netns ||
 			    !is_row_at(other, &r, s, end))
 				continue;
-			if (other->told <= e->told) {
+			if (named && other->pass == e->pass &&
+			    other->told < UINT8_MAX && --other->told == 0) {
 				drop_forged(other);
-				continue;
+			} else {
+				forgeries++;
+				other->flags |= DOUBLE;
 			}
-			forgeries++;
-			other->flags |= DOUBLE;
-			other->told = (uint8_t)(other->told - e->told);
+			break;
 		}
 	}
 }
@@ -3418,6 +3430,7 @@ settle_inode(const struct entry *e)
 	struct entry truth, *other, *kept = NULL;
 	uint8_t table = e->table;
 	uint32_t i;
+	int named;
 
 	if (e->family != AF_UNIX || table >= NTABLES ||
 	    (e->flags & SETTLED) != 0 ||
@@ -3444,13 +3457,14 @@ settle_inode(const struct entry *e)
 		keep_unlisted(first_holder(truth.inode));
 		return;
 	}
+	named = is_true_name(kept, &truth);
 	if (!is_true_row(kept, &truth))
 		kept->state = truth.state;
 	kept->type = truth.type;
 	kept->text = truth.text;
 	kept->text_len = truth.text_len;
 	kept->flags |= SETTLED;
-	drop_embedded(kept);
+	drop_embedded(kept, named);
 }
 
 /* Whether another entry names the same inode with other facts. */

@@ -28,6 +28,35 @@ in_netns() {
 	output=$(grep "	$ns\$" <<<"$output")
 }
 
+# bind_late N KIND...: in_netns, where the late sockets get their names when
+# psock has closed net/protocols, which it reads before and behind the
+# tables, for the Nth time.
+bind_late() {
+	local line='' closes=$1 me=$BATS_TEST_TMPDIR/psock.pid
+	local trace=$BATS_TEST_TMPDIR/trace
+	command -v strace >/dev/null || skip 'no strace'
+	shift
+	under=(unshare -n)
+	sockets "$@" || skip 'unshare -n is refused'
+	# shellcheck disable=SC2016 # it is sh that expands these
+	ASAN_OPTIONS=detect_leaks=0 strace -qq -o "$trace" -P \
+		"/proc/$pid/net/protocols" -e \
+		inject=close:signal=STOP:when="$closes" sh -c \
+		'echo $$ >"$0"; exec "$@"' "$me" "$psock" -H -t unix \
+		-o "$columns" >"$trace.rows" 2>"$trace.errors" 3>&- &
+	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
+		kill -0 $! || break
+		sleep 0.01
+	done
+	echo >&"${SOCKETS[1]}"
+	IFS= read -r line <&"${SOCKETS[0]}"
+	kill -CONT "$(cat "$me")"
+	wait $! || :
+	output=$(cat "$trace.rows")
+	errors=$(cat "$trace.errors")
+	is "$line" bound
+}
+
 # only KIND PATH STATE: that socket has this row and no other.
 only() {
 	echo "$output"
@@ -100,6 +129,30 @@ true_rows() {
 	pairs unix-in-flight
 	true_rows unix-in-flight LISTEN
 	is "$status" 1
+}
+
+@test "a true row that nobody holds, in a name whose own row is forged" {
+	need_root
+	in_netns unix-in-flight=@true "dgram=@1$(forge %1 @true)" \
+		"dgram=@2$(forge %2 @1 00000000 0002)"
+	only unix-in-flight @true LISTEN
+}
+
+@test "a true row that nobody holds, in a name that came later" {
+	need_root
+	# The last of three reads is over.
+	bind_late 6 unix-in-flight=@true "late=@1$(forge %1 @true)" \
+		"dgram=@2$(forge %2)"
+	is "$(row late | cut -f 5 | cut -c 1-8)" '@1\n0000'
+	only unix-in-flight @true LISTEN
+	[[ $errors = *'may be forged'* ]]
+}
+
+@test "connections that wait, and a row that looks like one" {
+	need_root
+	in_netns waiting=@w "dgram=@1$(forge '    0' @w 00000000 0001 02)"
+	is "$(grep -c '	0	1	@w	' <<<"$output")" 1
+	[[ $errors != *'may be forged'* ]]
 }
 
 @test "rows that name sockets of other families" {

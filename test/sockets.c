@@ -3,7 +3,8 @@
 /*
  * sockets: opens what its arguments name, prints a line "kind pid tid fd
  * inode" for each descriptor and "ready", and waits until its standard
- * input ends.  What the host cannot give prints "kind - reason" instead.
+ * input ends.  A line of that gives the late ones their names, and "bound".
+ * What the host cannot give prints "kind - reason" instead.
  */
 
 #define _GNU_SOURCE
@@ -41,6 +42,12 @@ static int kept;
 /* What has been told, for names that hold "%N". */
 static unsigned long long inodes[100];
 static unsigned ninodes;
+/* What gets its name later. */
+static struct {
+	int fd;
+	const char *name;
+} late[10];
+static int nlate;
 
 static int
 tell(int fd)
@@ -141,14 +148,21 @@ decode_name(char *to, size_t size, const char *name, int fd)
 }
 
 static int
-unix_socket(int type, const char *name, int listening)
+give_name(int fd, const char *name)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type, 0);
 	size_t n = decode_name(un.sun_path, sizeof un.sun_path, name, fd);
 
-	if (n > 0 && bind(fd, (struct sockaddr *)&un, (socklen_t)
-	    (offsetof(struct sockaddr_un, sun_path) + n)) == -1)
+	return n == 0 ? 0 : bind(fd, (struct sockaddr *)&un, (socklen_t)
+	    (offsetof(struct sockaddr_un, sun_path) + n));
+}
+
+static int
+unix_socket(int type, const char *name, int listening)
+{
+	int fd = socket(AF_UNIX, type, 0);
+
+	if (give_name(fd, name) == -1)
 		return -1;
 	if (listening)
 		listen(fd, 5);
@@ -521,6 +535,9 @@ open_kind(const char *arg)
 		tell(unix_socket(SOCK_STREAM, name, 1));
 	} else if (IS("dgram")) {
 		tell(unix_socket(SOCK_DGRAM, name, 0));
+	} else if (IS("late")) {
+		late[nlate].fd = tell(socket(AF_UNIX, SOCK_DGRAM, 0));
+		late[nlate++].name = name;
 	} else if (IS("seqpacket")) {
 		tell(unix_socket(SOCK_SEQPACKET, name, 1));
 	} else if (IS("quiet-unix")) {
@@ -579,7 +596,7 @@ int
 main(int argc, char *argv[])
 {
 	char label[64];
-	int i;
+	int i, c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 1; i < argc; i++) {
@@ -594,7 +611,12 @@ main(int argc, char *argv[])
 		pthread_exit(NULL);
 	}
 	puts("ready");
-	while (getc(stdin) != EOF)
-		;
+	while ((c = getc(stdin)) != EOF)
+		if (c == '\n') {
+			while (nlate > 0 && give_name(late[nlate - 1].fd,
+			    late[nlate - 1].name) == 0)
+				nlate--;
+			puts(nlate == 0 ? "bound" : strerror(errno));
+		}
 	_exit(0);
 }
