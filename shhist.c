@@ -348,6 +348,42 @@ show_life(size_t n)
 	relay_message("\n", 1);
 }
 
+static void
+tell_errno(const char *what)
+{
+	warning("%s: %s", what, strerror(errno));
+}
+
+/* What is not there, or has ended since, is no error. */
+static int
+is_missing(void)
+{
+	return errno == ENOENT || errno == ENOTDIR || errno == ESRCH;
+}
+
+static void
+tell_unless_missing(const char *path)
+{
+	if (!is_missing())
+		tell_errno(path);
+}
+
+static _Noreturn void
+fatal_errno(const char *what)
+{
+	fatal("%s: %s", what, strerror(errno));
+}
+
+static char *
+copy_string(const char *s)
+{
+	char *copy = strdup(s);
+
+	if (copy == NULL)
+		fatal_errno("strdup");
+	return copy;
+}
+
 /* Lines of a file */
 
 static void
@@ -1136,8 +1172,9 @@ parse_source(const struct source *s)
 	entry.format = format_now->name;
 	emit("", 0);
 	format_now->parse(&r);
-	if (r.error != 0)
-		warning("%s: %s", s->path, strerror(r.error));
+	errno = r.error;
+	if (errno != 0)
+		tell_errno(s->path);
 }
 
 /* Files told already */
@@ -1153,7 +1190,7 @@ send_identities(void)
 
 	errno = EIO;	/* if it comes back short */
 	if (n > 0 && write(idpipe, identities, n) != (ssize_t)n)
-		fatal("pipe: %s", strerror(errno));
+		fatal_errno("pipe");
 	nidentities = 0;
 }
 
@@ -1196,7 +1233,7 @@ already_told(struct identity id)
 		known_size = known_size == 0 ? 64 : 2 * known_size;
 		known = calloc(known_size, sizeof *known);
 		if (known == NULL)
-			fatal("%s", strerror(ENOMEM));
+			fatal_errno("calloc");
 		for (i = 0; i < old_size; i++)
 			if (old[i].ino != 0)
 				*find_known(old[i]) = old[i];
@@ -1862,7 +1899,7 @@ drop_capabilities(void)
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)prlimit(0, RLIMIT_CORE, &zero, NULL);
 	if (syscall(SYS_capset, &header, none) == -1)
-		fatal("capset: %s", strerror(errno));
+		fatal_errno("capset");
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
@@ -1929,7 +1966,7 @@ confine_parser(void)
 	if (confine(allowed, sizeof allowed / sizeof *allowed, conditions,
 	    sizeof conditions / sizeof *conditions) == -1 &&
 	    errno != ENOSYS && errno != EINVAL)
-		fatal("seccomp: %s", strerror(errno));
+		fatal_errno("seccomp");
 }
 
 static _Noreturn void
@@ -1960,7 +1997,7 @@ parse_batch(void)
 	flush_output();
 	pid = fork();
 	if (pid == -1)
-		fatal("fork: %s", strerror(errno));
+		fatal_errno("fork");
 	if (pid == 0) {
 		status = 0;
 		parse_sources();
@@ -2096,7 +2133,7 @@ warn_unopened(const char *path, const struct stat *st)
 		warning("%s: is %s, not a regular file", path,
 		    file_type(st->st_mode));
 	else
-		warning("%s: %s", path, strerror(errno));
+		tell_errno(path);
 }
 
 static void
@@ -2108,9 +2145,7 @@ keep_source(int fd, const char *path, uint64_t uid, const struct stat *st)
 	s->format = format_next;
 	s->sparse = st->st_blocks < st->st_size / 512;
 	s->uid = uid;
-	s->path = strdup(path);
-	if (s->path == NULL)
-		fatal("%s", strerror(ENOMEM));
+	s->path = copy_string(path);
 }
 
 /* Opens a file to be parsed; an operand must be there. */
@@ -2130,7 +2165,7 @@ add_source(const char *path)
 		fd = open_regular(path, &st);
 	}
 	if (fd == -1) {
-		if (reading == NULL || (errno != ENOENT && errno != ENOTDIR))
+		if (reading == NULL || !is_missing())
 			warn_unopened(path, &st);
 		return;
 	}
@@ -2189,8 +2224,8 @@ open_directory(const char *path)
 	fd = open_or_parse(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	if (fd != -1)
 		dir = fdopendir(fd);
-	if (dir == NULL && errno != ENOENT && errno != ENOTDIR)
-		warning("%s: %s", path, strerror(errno));
+	if (dir == NULL)
+		tell_unless_missing(path);
 	return dir;
 }
 
@@ -2209,9 +2244,7 @@ next_names(DIR *dir, const char *pattern)
 		show_life(sizeof *d);
 		if (!matches(pattern, d->d_name))
 			continue;
-		names[n] = strdup(d->d_name);
-		if (names[n++] == NULL)
-			fatal("%s", strerror(ENOMEM));
+		names[n++] = copy_string(d->d_name);
 	}
 	if (n > 0)
 		qsort(names, n, sizeof *names, compare_names);
@@ -2231,16 +2264,17 @@ for_each_match(char path[PATH_MAX], const char *pattern,
 		return;
 	while ((n = next_names(dir, pattern)) > 0)
 		for (i = 0; i < n; i++) {
+			errno = ENAMETOOLONG;
 			if (format(path + used, PATH_MAX - used, "/%s",
 			    names[i]) < PATH_MAX - used)
 				use(path);
 			else
-				warning("%s: %s", path, strerror(ENAMETOOLONG));
+				tell_errno(path);
 			free(names[i]);
 		}
 	path[used] = '\0';
 	if (errno != 0)
-		warning("%s: %s", path, strerror(errno));
+		tell_errno(path);
 	closedir(dir);
 }
 
@@ -2252,8 +2286,8 @@ tell_unread(const char *path)
 	if (fd != -1) {
 		close(fd);
 		warning("%s: is a history of a format that is not read", path);
-	} else if (reading == NULL || (errno != ENOENT && errno != ENOTDIR))
-		warning("%s: %s", path, strerror(errno));
+	} else if (reading == NULL || !is_missing())
+		tell_errno(path);
 }
 
 static void
@@ -2267,7 +2301,8 @@ add_place(const struct place *p)
 		format_next = find_format(p->format);
 	if (format(path, sizeof path, "%s/%s", strcmp(reading->home, "/") == 0 ?
 	    "" : reading->home, p->path) >= sizeof path) {
-		warning("%s: %s", path, strerror(ENAMETOOLONG));
+		errno = ENAMETOOLONG;
+		tell_errno(path);
 	} else if (p->format == unread) {
 		tell_unread(path);
 	} else if (strchr(p->path, '*') == NULL) {
@@ -2336,8 +2371,7 @@ read_user(const struct user *u)
 	fd = open_path(u->home, O_PATH | O_DIRECTORY);
 	/* One that may not be searched is told once, not for each place. */
 	if (fd == -1 || fstatat(fd, ".", &st, 0) == -1) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			warning("%s: %s", u->home, strerror(errno));
+		tell_unless_missing(u->home);
 		_exit(status);
 	}
 	close(fd);
@@ -2397,21 +2431,17 @@ static void
 add_stdin(const char *name)
 {
 	struct stat st;
-	char *path;
 
 	if (read(STDIN_FILENO, NULL, 0) == -1) {
-		warning("%s: %s", name, strerror(errno));
+		tell_errno(name);
 		return;
 	}
-	path = strdup(name);
-	if (path == NULL)
-		fatal("%s", strerror(ENOMEM));
 	if (nsources == BATCH)
 		parse_batch();
 	if (fstat(STDIN_FILENO, &st) == -1)
 		st.st_uid = getuid();
 	sources[nsources++] = (struct source){ STDIN_FILENO, 0, st.st_uid,
-	    path, fflag };
+	    copy_string(name), fflag };
 }
 
 static _Noreturn void
@@ -2493,8 +2523,8 @@ is_removed(const char *path, struct stat *st)
 	ssize_t n;
 
 	n = readlink(path, link, sizeof link);
-	if (n == -1 && errno != ENOENT && errno != ESRCH)
-		warning("%s: %s", path, strerror(errno));
+	if (n == -1)
+		tell_unless_missing(path);
 	return n > len && memcmp(link + n - len, mark, (size_t)len) == 0 &&
 	    stat(path, st) == 0 && S_ISREG(st->st_mode) &&
 	    !already_told(own_identity(st->st_dev,
@@ -2518,8 +2548,8 @@ find_removed(const char *path)
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd != -1)
 		keep_source(fd, path, reading->uid, &st);
-	else if (errno != ENOENT && errno != ESRCH)
-		warning("%s: %s", path, strerror(errno));
+	else
+		tell_unless_missing(path);
 }
 
 /* Opens them as their user: what he may not read is no history of his. */
@@ -2553,7 +2583,7 @@ open_needed(int proc, const char *name, const char *home)
 		return fd;
 	if (errno == EACCES || errno == EPERM)
 		_exit(REFUSED);
-	if (errno != ENOENT && errno != ESRCH)
+	if (!is_missing())
 		warning("%s/%s: %s", home, name, strerror(errno));
 	_exit(status);
 }
@@ -2729,7 +2759,7 @@ receive_rows(void)
 	if (n == -1 && errno == EINTR)
 		return 0;
 	if (n == -1)
-		fatal("pipe: %s", strerror(errno));
+		fatal_errno("pipe");
 	close_if_open(&child.rows);
 	return b->n > 0 ? -1 : 0;
 }
@@ -2746,7 +2776,7 @@ receive_identities(void)
 	if (n == -1 && errno == EINTR)
 		return;
 	if (n % (ssize_t)sizeof *ids != 0)	/* -1 too */
-		fatal("pipe: %s", strerror(errno));
+		fatal_errno("pipe");
 	for (i = 0; i < (size_t)n / sizeof *ids; i++) {
 		if (child.process)
 			ids[i].dev = child.uid;
@@ -2781,7 +2811,7 @@ listen_to_child(int timeout)
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
-			fatal("poll: %s", strerror(errno));
+			fatal_errno("poll");
 		if (fds[1].revents != 0)
 			receive_identities();
 		if (fds[0].revents != 0 && receive_rows() == -1)
@@ -2830,7 +2860,7 @@ settle_child(int rows, int ids, int input)
 	send_message = relay_message;
 	for (fd = input ? STDOUT_FILENO : 0; fd <= STDERR_FILENO; fd++)
 		if (dup2(rows, fd) == -1)
-			fatal("dup2: %s", strerror(errno));
+			fatal_errno("dup2");
 	close(rows);
 	close(child.rows);
 	close(child.ids);
@@ -2848,7 +2878,7 @@ fork_child(void (*take)(const char *, size_t), size_t width, int input)
 
 	flush_output();
 	if (pipe2(rows, O_CLOEXEC) == -1 || pipe2(ids, O_CLOEXEC) == -1)
-		fatal("pipe: %s", strerror(errno));
+		fatal_errno("pipe");
 	child.rows = rows[0];
 	child.ids = ids[0];
 	child.take = take;
@@ -2856,7 +2886,7 @@ fork_child(void (*take)(const char *, size_t), size_t width, int input)
 	child.used = child.tabs = child.row.n = 0;
 	child.pid = fork();
 	if (child.pid == -1)
-		fatal("fork: %s", strerror(errno));
+		fatal_errno("fork");
 	if (child.pid == 0) {
 		settle_child(rows[1], ids[1], input);
 		return 1;
@@ -3021,8 +3051,9 @@ list_passwd(void)
 			u.home = strcpy(u.home, "/");
 		send_user(&u, u.home);
 	}
-	if (r.error != 0)
-		warning("passwd: %s", strerror(r.error));
+	errno = r.error;
+	if (errno != 0)
+		tell_errno("passwd");
 	_exit(finish());
 }
 
@@ -3092,8 +3123,7 @@ send_orphan(const char *home)
 		return;
 	fd = open_path(home, O_PATH | O_NOFOLLOW);
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		if (errno != ENOENT && errno != ENOTDIR)
-			warning("%s: %s", home, strerror(errno));
+		tell_unless_missing(home);
 	} else if (S_ISDIR(st.st_mode)) {
 		u.uid = st.st_uid;
 		u.gid = st.st_gid;
@@ -3170,7 +3200,7 @@ look_at_mounts(void)
 
 	r.fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	if (r.fd == -1)
-		warning("/proc/self/mountinfo: %s", strerror(errno));
+		tell_errno("/proc/self/mountinfo");
 	while (r.fd != -1 && (n = read_line(&r, '\n', &line)) != -1)
 		look_at_mount(line, (size_t)n);
 	close_if_open(&r.fd);
@@ -3197,7 +3227,7 @@ list_processes(void)
 		if (is_digit(*d->d_name))
 			send_process(d->d_name, owners, n);
 	if (errno != 0)
-		warning("/proc: %s", strerror(errno));
+		tell_errno("/proc");
 	_exit(finish());
 }
 
@@ -3304,7 +3334,7 @@ open_named(const char *path, int flags)
 	if (strcmp(path, "-") != 0 || flags != O_RDONLY)
 		fd = open(path, flags | O_CLOEXEC);
 	if (fd == -1 || (flags == O_RDONLY && read(fd, NULL, 0) == -1))
-		fatal("%s: %s", path, strerror(errno));
+		fatal_errno(path);
 	return fd;
 }
 
