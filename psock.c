@@ -160,8 +160,9 @@ struct entry {
 	uint32_t rx_queue, tx_queue, owner;
 	uint32_t netns;
 	uint32_t text;		/* into texts: unix name, interface */
-	uint32_t number;	/* place in the order of reading */
-	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
+	uint32_t rest;		/* the SUSPECT behind it; 0: none, else +1 */
+	/* Of the same hash value; 0 ends, else +1.  At last, the place. */
+	uint32_t next;
 	uint16_t family, protocol, text_len;
 	uint8_t type, state, table, pass;
 	uint8_t told;		/* how often that pass told it; 255: or more */
@@ -1787,12 +1788,14 @@ is_told(const struct entry *a, const struct entry *b)
 	    a->protocol == IPPROTO_ICMPV6);
 }
 
+/* Adds an entry, unless it is told already or nobody wants it. */
 static void
 add_entry(struct entry *e)
 {
-	uint32_t i;
-	int told = 0;
+	static uint32_t last;	/* tells the one before; 0: none, else +1 */
+	uint32_t i, told = 0, before = last;
 
+	last = 0;
 	if (!want_ownerless && first_holder(e->inode) == NULL)
 		return;
 	/* Each entry of a chain is another line of the cache. */
@@ -1801,22 +1804,26 @@ add_entry(struct entry *e)
 	i = entry_buckets[hash(entry_key(e), entry_mask)];
 	for (; i != 0; i = entries[i - 1].next)
 		if (is_told(e, &entries[i - 1])) {
-			told = 1;
+			told = i;
 			if (same_facts(e, &entries[i - 1]))
 				break;
 		}
 	if (i != 0 && entries[i - 1].pass == e->pass &&
 	    entries[i - 1].told < UINT8_MAX)
 		entries[i - 1].told++;
-	if (told)
-		return;
-	if (nentries >= UINT32_MAX - 1)
-		fatal("%s", strerror(EOVERFLOW));
-	entries = grow(entries, &entries_room, nentries, sizeof *entries);
-	e->number = (uint32_t)nentries;
-	e->told = 1;
-	entries[nentries] = *e;
-	link_entry((uint32_t)nentries++);
+	if (told == 0) {
+		if (nentries >= UINT32_MAX - 1)
+			fatal("%s", strerror(EOVERFLOW));
+		entries = grow(entries, &entries_room, nentries,
+		    sizeof *entries);
+		e->told = 1;
+		entries[nentries] = *e;
+		link_entry((uint32_t)nentries++);
+		told = (uint32_t)nentries;
+	}
+	if ((e->flags & SUSPECT) != 0 && before != 0)
+		entries[before - 1].rest = told;
+	last = told;
 }
 
 /* Takes back the entries from mark on; the newest is first in its bucket. */
@@ -3329,7 +3336,7 @@ add_unlisted(void)
 /*
  * Forged rows.  A row of the unix table is SUSPECT when it fits into the name
  * before it (read_unix).  If it is held, its socket is asked (settle_inode);
- * if not, the socket before it is, and what that one's name contains is
+ * if not, each socket before it is, and what that one's name contains is
  * dropped (drop_embedded).  Where none can be asked, both rows stay, with a
  * warning.  One forgery, and in a second round every suspect is asked.
  */
@@ -3498,20 +3505,27 @@ is_unix_socket(uint64_t inode)
 }
 
 /*
- * Settles one row that may be forged: its socket is asked and, where that
- * denies it or nobody holds it, the socket of the row before it as well.
+ * Settles the rows that may be forged: the socket of each is asked and, where
+ * that denies it or nobody holds it, those of the rows before it as well.
  */
 static void
-settle_row(struct entry *e, int thorough)
+settle_rows(int thorough)
 {
-	int held = first_holder(e->inode) != NULL;
-	int suspect = (e->flags & SUSPECT) != 0;
+	struct entry *e, *rest;
 
-	if (held && (is_disputed(e) || (suspect && (thorough ||
-	    !is_unix_socket(e->inode)))))
-		settle_inode(e);
-	if (suspect && e > entries && (!held || e->table == FORGED))
-		settle_inode(e - 1);
+	for (e = entries; e < entries + nentries; e++)
+		if (is_unix_row(e) && first_holder(e->inode) != NULL &&
+		    (is_disputed(e) || ((e->flags & SUSPECT) != 0 &&
+		    (thorough || !is_unix_socket(e->inode)))))
+			settle_inode(e);
+	for (e = entries; e < entries + nentries; e++) {
+		/* What a failed read brought is no more. */
+		if (e->rest == 0 || e->rest > nentries)
+			continue;
+		rest = &entries[e->rest - 1];
+		if (rest->table == FORGED || first_holder(rest->inode) == NULL)
+			settle_inode(e);
+	}
 }
 
 /*
@@ -3528,9 +3542,7 @@ settle_forgeries(void)
 	if (nentries == 0)
 		return;
 	for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)
-		for (e = entries; e < entries + nentries; e++)
-			if (is_unix_row(e))
-				settle_row(e, thorough);
+		settle_rows(thorough);
 	for (e = entries; e < entries + nentries; e++)
 		if (is_unix_row(e) && e->inode != 0 && is_disputed(e))
 			count_warning("row", nettables[e->table].name,
@@ -3556,7 +3568,7 @@ compare_entries(const void *a, const void *b)
 	} else if (x->table != y->table) {
 		return (x->table > y->table) - (x->table < y->table);
 	}
-	return (x->number > y->number) - (x->number < y->number);
+	return (x->next > y->next) - (x->next < y->next);
 }
 
 static void
@@ -3580,6 +3592,8 @@ print_entries(void)
 {
 	size_t i;
 
+	for (i = 0; i < nentries; i++)
+		entries[i].next = (uint32_t)i;
 	/* More reads of a table, or asked sockets, come in another order. */
 	for (i = 1; i < nentries; i++)
 		if (compare_entries(&entries[i - 1], &entries[i]) > 0) {

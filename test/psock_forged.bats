@@ -148,6 +148,31 @@ true_rows() {
 	[[ $errors = *'may be forged'* ]]
 }
 
+@test "a row that names what nobody holds, in many names" {
+	need_root
+	local i kinds=()
+	# No row behind names as long as these can be part of them.
+	for i in {10..29}; do
+		kinds+=("dgram=@$i$(printf %0105d 0)")
+	done
+	for i in 1 2 3 4 5 6 7 8; do
+		kinds+=("dgram=@$i$(forge 99999999 @lie)")
+	done
+	in_netns "${kinds[@]}"
+	without '	@lie	'
+	[[ $errors = *': 1 row: unix: forged, dropped'* ]]
+	[[ $errors != *'may be forged'* ]]
+}
+
+@test "a row that names what nobody holds, in a name that came later" {
+	need_root
+	# Behind the first of three reads.  It may have been a true row then.
+	bind_late 2 dgram dgram dgram dgram "late=@1$(forge 99999999 @lie)" \
+		"dgram=@2$(forge 99999998 x)"
+	without '	99999998	'
+	[[ $errors = *'may be forged'* ]]
+}
+
 @test "connections that wait, and a row that looks like one" {
 	need_root
 	in_netns waiting=@w "dgram=@1$(forge '    0' @w 00000000 0001 02)"
