@@ -874,7 +874,10 @@ parse_mksh(struct reader *r)
 	release(nheld);
 }
 
-/* HEXNUMBER:HEXTIME command */
+/*
+ * HEXNUMBER:HEXTIME command, or without a time.  "c" and "d" take entries
+ * back, which we show all the same; "p" tells of a shell.
+ */
 static void
 parse_yash(struct reader *r)
 {
@@ -885,19 +888,18 @@ parse_yash(struct reader *r)
 
 	while ((got = next_line(r, '\n', &line)) != -1) {
 		n = (size_t)got;
-		if (n == 0 || *line == 'p' || *line == '#')
+		if (n == 0 || memchr("cdp#", *line, 4) != NULL)
 			continue;
-		p = memchr(line, ':', n);
-		colon = p == NULL ? n : (size_t)(p - line);
 		p = memchr(line, ' ', n);
 		blank = p == NULL ? n : (size_t)(p - line);
-		if (colon >= blank || parse_number(line, colon, 16,
-		    UINT64_MAX, &number) == -1) {
+		p = memchr(line, ':', blank);
+		colon = p == NULL ? blank : (size_t)(p - line);
+		if (parse_number(line, colon, 16, UINT64_MAX, &number) == -1) {
 			tell_malformed();
 			continue;
 		}
-		if (parse_number(line + colon + 1, blank - colon - 1, 16,
-		    INT64_MAX, &when) == -1)
+		if (colon == blank || parse_number(line + colon + 1,
+		    blank - colon - 1, 16, INT64_MAX, &when) == -1)
 			when = 0;
 		entry.line = line_number;
 		entry.time_length = format(entry.time, sizeof entry.time,

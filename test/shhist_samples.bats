@@ -131,6 +131,14 @@ END
 	format yash '#$# yash history v0 r0\n1:1ffffffff ls\n' $'8589934591\tls'
 }
 
+@test "yash: entries without a time, and some taken back" {
+	local text='1 ls\n2:5 id\nc\n3:6 who\np12\np-12\nd1\nx:5 y\n4 a:b c\n'
+
+	format yash "$text" $'0\tls' $'5\tid' $'6\twho' $'0\ta:b c'
+	run -1 --separate-stderr "$shhist" -f yash "$BATS_TEST_TMPDIR/file"
+	same "$stderr" "shhist: $BATS_TEST_TMPDIR/file: line 8: malformed entry"
+}
+
 @test "mysql: octal below the header" {
 	format mysql '_HiStOrY_V2_\nselect\\0401;\\134\n' $'0\tselect 1;\\\\'
 	format mysql 'select\\0401\n' $'0\tselect\\\\0401'
