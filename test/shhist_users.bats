@@ -35,7 +35,8 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	local f all='.bash_history .bash_sessions/x.history .zsh_history
 		.zhistory .histfile .zsh_sessions/x.history .history
 		.sh_history .ash_history .hush_history .mksh_history
-		.local/share/fish/fish_history .config/nushell/history.txt
+		.yash_history .local/share/fish/fish_history
+		.config/fish/fish_history .config/nushell/history.txt
 		.local/share/powershell/PSReadLine/ConsoleHost_history.txt'
 	local clients='.python_history .mysql_history .mariadb_history
 		.psql_history .sqlite_history .rediscli_history .gdb_history
@@ -45,7 +46,10 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 		mkdir -p "$(dirname "$ann/$f")"
 		echo "command" >"$ann/$f"
 	done
-	echo '- cmd: fish' >"$ann/.local/share/fish/fish_history"
+	for f in .local/share .config; do
+		echo '- cmd: fish' >"$ann/$f/fish/fish_history"
+	done
+	echo '1:5 yash' >"$ann/.yash_history"
 	printf '.less-history-file:\n.shell\n"x\n' >"$ann/.lesshst"
 	echo ':wq' >"$ann/.viminfo"
 	rows -o history_file
