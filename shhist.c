@@ -967,6 +967,31 @@ parse_mysql(struct reader *r)
 	parse_lines(r);
 }
 
+static size_t
+/* cppcheck-suppress constParameter ; as decode has it */
+cut_newlines(char *s, size_t n)
+{
+	while (n > 0 && s[n - 1] == '\n')
+		n--;
+	return n;
+}
+
+/*
+ * With libedit as mysql; otherwise Python has newlines behind a CR, since
+ * 3.13, and cuts those at the end.
+ */
+static void
+parse_python(struct reader *r)
+{
+	static const struct format lines = {
+		.more = '\r', .decode = cut_newlines
+	};
+
+	if (!skip_magic(r, format_now->header))
+		format_now = &lines;
+	parse_lines(r);
+}
+
 static void
 parse_less(struct reader *r)
 {
@@ -1047,6 +1072,8 @@ static const struct format formats[] = {
 	    decode_mysql },
 	{ "psql",	parse_lines,	NULL,		NULL,	'\0',
 	    decode_psql },
+	{ "python",	parse_python,	"_HiStOrY_V2_",	NULL,	'\0',
+	    decode_mysql },
 	{ "irb",	parse_lines,	NULL,		NULL,	'\\',	NULL },
 	{ "less",	parse_less,	".less-history-file",
 	    NULL,	'\0',	NULL },
@@ -1080,7 +1107,7 @@ static const struct place places[] = {
 	{ ".local/share/atuin/history.db",	unread,		0 },
 	{ ".local/share/xonsh/history_json",	unread,		0 },
 	{ ".local/state/elvish/db.bolt",	unread,		0 },
-	{ ".python_history",			"plain",	1 },
+	{ ".python_history",			"python",	1 },
 	{ ".mysql_history",			"mysql",	1 },
 	{ ".mariadb_history",			"mysql",	1 },
 	{ ".psql_history",			"psql",		1 },

@@ -144,6 +144,21 @@ END
 	format mysql 'select\\0401\n' $'0\tselect\\\\0401'
 }
 
+# What the REPL of Python 3.13 wrote, and had when it had read that.
+@test "python: several lines, and the header of libedit" {
+	format python 'x = 1\nfor i in 1, 2:\r\n    i\r\n    \ndef f():\r
+    return 1\r\n\r\n\r\n\na = 1\r\n\r\nb = 2\r\n\r\n\nexit()\n' \
+		$'0\tx = 1' $'0\tfor i in 1, 2:\\n    i\\n    ' \
+		$'0\tdef f():\\n    return 1' $'0\ta = 1\\n\\nb = 2' \
+		$'0\texit()'
+	format python 'a\rb\\0401\n\r\n\nc\r' $'0\ta\\rb\\\\0401' $'0\tc\\r'
+	format python '_HiStOrY_V2_\nx\\040=\\0401\n' $'0\tx = 1'
+	mkdir "$BATS_TEST_TMPDIR/x"
+	printf 'a\r\nb\n' >"$BATS_TEST_TMPDIR/x/.python_history"
+	same "$("$shhist" -H -o format,command \
+		"$BATS_TEST_TMPDIR/x/.python_history")" $'python\ta\\nb'
+}
+
 @test "irb: a backslash goes on" {
 	format irb 'a\\\nb\n' $'0\ta\\nb'
 }
@@ -229,7 +244,7 @@ told() {
 	local f
 
 	for f in bash zsh fish tcsh ksh mksh plain nushell powershell yash \
-	    mysql psql irb less vim; do
+	    mysql psql python irb less vim; do
 		head -c 300000 /dev/urandom |
 			"$shhist" -qf "$f" -o +user,format,line,duration - |
 			awk -F '\t' 'NF != 8 { exit 1 }'
