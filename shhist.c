@@ -2026,7 +2026,7 @@ parse_batch(void)
 
 	send_identities();
 	flush_output();
-	pid = fork();
+	pid = _Fork();
 	if (pid == -1)
 		fatal_errno("fork");
 	if (pid == 0) {
@@ -2900,7 +2900,8 @@ settle_child(int rows, int ids, int input)
 
 /*
  * Forks a child whose rows take is to have; returns 1 in it.  Only with
- * input does it keep standard input.
+ * input does it keep standard input.  We have no threads, for which fork(3)
+ * brings 2 KB of locks along.
  */
 static int
 fork_child(void (*take)(const char *, size_t), size_t width, int input)
@@ -2915,7 +2916,7 @@ fork_child(void (*take)(const char *, size_t), size_t width, int input)
 	child.take = take;
 	child.width = width;
 	child.used = child.tabs = child.row.n = 0;
-	child.pid = fork();
+	child.pid = _Fork();
 	if (child.pid == -1)
 		fatal_errno("fork");
 	if (child.pid == 0) {
