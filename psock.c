@@ -3531,18 +3531,25 @@ settle_rows(int thorough)
 /*
  * Anybody can forge rows of the unix table, by a name with a newline.  A row
  * behind one with a name may be the rest of that.  Where one was, every one
- * that could be is asked.
+ * that could be is asked.  By that a namespace may show that only a socket
+ * keeps and that a row hid: it is read, and has forged rows in turn.
  */
 static void
 settle_forgeries(void)
 {
 	struct entry *e;
+	uint32_t i, known;
 	int thorough;
 
 	if (nentries == 0)
 		return;
-	for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)
-		settle_rows(thorough);
+	do {
+		known = (uint32_t)nnamespaces;
+		for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)
+			settle_rows(thorough);
+		for (i = known; i < nnamespaces; i++)
+			(void)read_netns(i, 0);
+	} while (known < nnamespaces);
 	for (e = entries; e < entries + nentries; e++)
 		if (is_unix_row(e) && e->inode != 0 && is_disputed(e))
 			count_warning("row", nettables[e->table].name,

@@ -190,6 +190,19 @@ true_rows() {
 	[[ $errors = *': unix: forged, dropped'* ]]
 }
 
+@test "a row that names the only socket of another namespace" {
+	need_root
+	sockets netns-socket=@flight "dgram=@1$(forge %1 @lie)" \
+		"dgram=@2$(forge 99999999 @lie)"
+	given netns-socket
+	live -o "$columns,net_namespace"
+	without '	@lie	'
+	is "$(row netns-socket 2 | cut -f 1,5-7)" \
+		"-1	@flight	LISTEN	$(row netns-socket | cut -f 7)"
+	[ "$(row netns-socket | cut -f 7)" != \
+		"$(readlink /proc/self/ns/net | tr -dc 0-9)" ]
+}
+
 @test "a row that makes up for a closed socket in the counts" {
 	need_root
 	in_netns closed-senders=1 unbound "dgram=@1$(forge %2 @lie)"

@@ -316,13 +316,23 @@ forked(int fd)
 	close(ready[0]);
 }
 
-/* A socket, or a descriptor, in a namespace that no process is in. */
+static int unix_pair[2];	/* what in_flight sends through */
+
+static void in_flight(int);
+
+/*
+ * A socket, or a descriptor, in a namespace that no process is in.  Where
+ * there is a name, one with that is on its way from there.
+ */
 static void
-left_netns(int keep_socket)
+left_netns(int keep_socket, const char *name)
 {
 	int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	int fd;
 
+	if (*name != '\0' &&
+	    socketpair(AF_UNIX, SOCK_DGRAM, 0, unix_pair) == -1)
+		exit(1);
 	if (unshare(CLONE_NEWNET) == -1) {
 		tell(-1);
 		return;
@@ -334,6 +344,8 @@ left_netns(int keep_socket)
 	if (keep_socket && fd == -1)	/* lo is down: bind to any */
 		fd = unix_socket(SOCK_STREAM, "@left", 1);
 	tell(fd);
+	if (*name != '\0')
+		in_flight(unix_socket(SOCK_STREAM, name, 1));
 	if (setns(home, CLONE_NEWNET) == -1)
 		exit(1);
 	close(home);
@@ -360,15 +372,16 @@ in_flight(int fd)
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
 	    .msg_control = control, .msg_controllen = sizeof control };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	int pair[2];
 
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof fd);
 	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) == -1 ||
-	    sendmsg(pair[0], &m, 0) != 1)
+	if ((unix_pair[0] == 0 &&
+	    socketpair(AF_UNIX, SOCK_DGRAM, 0, unix_pair) == -1) ||
+	    sendmsg(unix_pair[0], &m, 0) != 1)
 		exit(1);
+	unix_pair[0] = 0;
 	tell_unheld(fd);
 }
 
@@ -465,7 +478,7 @@ own_netns_fd(void *arg)
 {
 	if (unshare(CLONE_FILES) == -1)
 		exit(1);
-	left_netns(0);
+	left_netns(0, "");
 	return wait_forever(arg);
 }
 
@@ -579,11 +592,11 @@ open_kind(const char *arg)
 	} else if (IS("thread-netns")) {
 		start_thread(own_netns);
 	} else if (IS("netns-fd")) {
-		left_netns(0);
+		left_netns(0, "");
 	} else if (IS("thread-netns-fd")) {
 		start_thread(own_netns_fd);
 	} else if (IS("netns-socket")) {
-		left_netns(1);
+		left_netns(1, name);
 	} else if (IS("leader-exits")) {
 		leave = 1;
 	} else {
