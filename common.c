@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -26,7 +29,6 @@ enum {
 	MESSAGE_SIZE = 1024,	/* a longer message is cut, marked "..." */
 	MAX_KINDS = 64,
 	MAX_COLUMNS = 64,
-	MAX_CALLS = 128,
 };
 
 const char *progname;
@@ -830,47 +832,123 @@ argument_at(int i)
 	    (unsigned)i + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0));
 }
 
+/* What either tool asks for: to read what is open, and memory. */
+static const int usual_calls[] = {
+	SYS_read, SYS_close, SYS_exit_group, SYS_brk, SYS_munmap, SYS_mremap,
+	SYS_madvise,
+#ifdef SYS_getrandom	/* glibc's first malloc */
+	SYS_getrandom,
+#endif
+#ifdef __SANITIZE_ADDRESS__
+	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid, SYS_sched_yield,
+	SYS_rt_sigprocmask,
+#endif
+};
+
+/* Memory, but none that can be run. */
+static const struct condition usual_conditions[] = {
+	{ SYS_mprotect, 2, PROT_EXEC, 0 },	/* musl, where brk fails */
+#if defined(SYS_mmap2)		/* i386, arm */
+	{ SYS_mmap2, 2, PROT_EXEC, 0 },
+#elif defined(__s390x__)	/* by a pointer to its arguments */
+	{ SYS_mmap, 0, 0, 0 },
+#else
+	{ SYS_mmap, 2, PROT_EXEC, 0 },
+#endif
+};
+
+enum {
+	USUAL_CALLS = sizeof usual_calls / sizeof *usual_calls,
+	USUAL_CONDITIONS = sizeof usual_conditions / sizeof *usual_conditions,
+	MAX_JUMP = UINT8_MAX,
+};
+
+static struct sock_filter *
+put_statement(struct sock_filter *p, int code, size_t k)
+{
+	*p++ = (struct sock_filter)BPF_STMT((uint16_t)code, (uint32_t)k);
+	return p;
+}
+
+/* Where the value is k, on at yes, else behind so many more. */
+static struct sock_filter *
+put_jump(struct sock_filter *p, uint32_t k, const struct sock_filter *yes,
+    uint8_t no)
+{
+	*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k,
+	    (uint8_t)(yes - p - 1), no);
+	return p + 1;
+}
+
+static struct sock_filter *
+put_calls(struct sock_filter *p, const int *calls, size_t n,
+    const struct sock_filter *allow)
+{
+	while (n-- > 0)
+		p = put_jump(p, (uint32_t)*calls++, allow, 0);
+	return p;
+}
+
+static struct sock_filter *
+put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
+    const struct sock_filter *allow)
+{
+	for (; n-- > 0; c++) {
+		p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr));
+		p = put_jump(p, (uint32_t)c->call, p + 1, 3);
+		p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
+		    argument_at(c->argument));
+		p = put_statement(p, BPF_ALU | BPF_AND | BPF_K, c->mask);
+		p = put_jump(p, c->value, allow, 0);
+	}
+	return p;
+}
+
 int
 confine(const int *calls, size_t n, const struct condition *c, size_t m)
 {
-	struct sock_filter code[MAX_CALLS + 6], *p = code, *end;
+	struct sock_filter code[MAX_JUMP], *p = code, *allow;
 	struct sock_fprog program;
-	size_t i;
 
-	if (architecture == 0 || n + 5 * m > MAX_CALLS) {
+	allow = code + USUAL_CALLS + n + 5 * (USUAL_CONDITIONS + m) + 5;
+	if (architecture == 0 || allow - code >= MAX_JUMP) {
 		errno = ENOSYS;
 		return -1;
 	}
-	end = code + n + 5 * m + 5;	/* what allows */
-	*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, arch));
-	*p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-	    architecture, 1, 0);
-	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL);
-	*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+	p = put_jump(p, architecture, p + 2, 0);
+	p = put_statement(p, BPF_RET | BPF_K, SECCOMP_RET_KILL);
+	p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, nr));
-	for (i = 0; i < n; i++, p++)
-		*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    (uint32_t)calls[i], (uint8_t)(end - p - 1), 0);
-	for (i = 0; i < m; i++, c++) {
-		*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr));
-		*p++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    (uint32_t)c->call, 0, 3);
-		*p++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-		    argument_at(c->argument));
-		*p++ = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K,
-		    c->mask);
-		*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
-		    c->value, (uint8_t)(end - p - 1), 0);
-		p++;
-	}
-	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL);
-	*p++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
-	    SECCOMP_RET_ALLOW);
+	p = put_calls(p, usual_calls, USUAL_CALLS, allow);
+	p = put_calls(p, calls, n, allow);
+	p = put_conditions(p, usual_conditions, USUAL_CONDITIONS, allow);
+	p = put_conditions(p, c, m, allow);
+	p = put_statement(p, BPF_RET | BPF_K, SECCOMP_RET_KILL);
+	p = put_statement(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	program.len = (unsigned short)(p - code);
 	program.filter = code;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return -1;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+int
+keep_capabilities(uint32_t keep)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (syscall(SYS_capget, &head, caps) == -1)
+		return -1;
+	caps[0].effective &= keep;
+	caps[0].permitted &= keep;
+	caps[0].inheritable = 0;
+	memset(&caps[1], 0, sizeof caps[1]);
+	return (int)syscall(SYS_capset, &head, caps);
 }

@@ -211,9 +211,17 @@ struct condition {
 };
 
 /*
+ * keep_capabilities: gives up all but those in the mask, of those that it
+ * has, for good: no_new_privs is set.  Nor is the process dumpable from now
+ * on.  Returns 0, or -1 with errno where the kernel refuses.
+ */
+int keep_capabilities(uint32_t mask);
+
+/*
  * confine: from now on the process can make only the n system calls listed
- * (numbers of this architecture) and those that meet one of m conditions;
- * any other kills it.  Returns 0, or -1 with errno where the kernel has no
- * seccomp or the architecture is not one that the filter knows.
+ * (numbers of this architecture), those that meet one of m conditions, and
+ * what both tools need: read, close and exit, and memory, none of which can
+ * be run; any other kills it.  Returns 0, or -1 with errno where the kernel
+ * has no seccomp or the architecture is not one that the filter knows.
  */
 int confine(const int *calls, size_t n, const struct condition *, size_t m);

@@ -597,14 +597,9 @@ static const struct column columns[] = {
  * opens for reading alone, and writes to standard output and error alone.
  */
 static const int allowed_calls[] = {
-	SYS_read, SYS_close, SYS_readlinkat, SYS_getdents64, SYS_fstat,
-	SYS_statx, SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise,
-	SYS_exit_group,
+	SYS_readlinkat, SYS_getdents64, SYS_fstat, SYS_statx,
 	SYS_wait4,	/* for the helper */
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
-#ifdef SYS_getrandom	/* and its malloc for a key */
-	SYS_getrandom,
-#endif
 	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd, SYS_getxattr,
 	SYS_getsockopt, SYS_getsockname, SYS_getpeername,
 #ifdef SYS_newfstatat
@@ -614,8 +609,7 @@ static const int allowed_calls[] = {
 	SYS_fstatat64, SYS_fstat64,
 #endif
 #ifdef __SANITIZE_ADDRESS__
-	SYS_futex, SYS_sigaltstack, SYS_getpid, SYS_gettid, SYS_sched_yield,
-	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_readlink, SYS_open,
+	SYS_rt_sigaction, SYS_readlink, SYS_open,
 #endif
 };
 
@@ -624,14 +618,6 @@ static const struct condition conditions[] = {
 	{ SYS_write, 0, UINT32_MAX, STDERR_FILENO },
 	{ SYS_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0 },
 	{ SYS_ioctl, 1, UINT32_MAX, GET_NETNS },
-	{ SYS_mprotect, 2, PROT_EXEC, 0 },	/* musl, where brk fails */
-#if defined(SYS_mmap2)
-	{ SYS_mmap2, 2, PROT_EXEC, 0 },
-#elif defined(__s390x__)		/* by a pointer to its arguments */
-	{ SYS_mmap, 0, 0, 0 },
-#else
-	{ SYS_mmap, 2, PROT_EXEC, 0 },
-#endif
 #ifdef SYS_socketcall	/* before Linux 4.3 */
 	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKOPT },
 	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKNAME },
@@ -649,21 +635,10 @@ static const struct condition conditions[] = {
 static void
 confine_psock(void)
 {
-	const uint32_t look = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE,
-	    keep = root != NULL ? look :
-	    look | 1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN;
-	struct __user_cap_header_struct head = {
-		.version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct caps[2];
+	const uint32_t look = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE;
 
-	if (syscall(SYS_capget, &head, caps) == 0) {
-		caps[0].effective &= keep;
-		caps[0].permitted &= keep;
-		caps[0].inheritable = 0;
-		memset(&caps[1], 0, sizeof caps[1]);
-		(void)syscall(SYS_capset, &head, caps);
-	}
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	(void)keep_capabilities(root != NULL ? look :
+	    look | 1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN);
 	/* Without seccomp it goes on as it is. */
 	(void)confine(allowed_calls, sizeof allowed_calls /
 	    sizeof *allowed_calls, conditions, sizeof conditions /
