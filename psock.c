@@ -3693,6 +3693,8 @@ main(int argc, char *argv[])
 			break;
 		case 'r':
 			root = optarg;
+			if (*root == '\0')
+				fatal("-r: empty name");
 			break;
 		case 't':
 			parse_tables(optarg);

@@ -3337,6 +3337,8 @@ open_named(const char *path, int flags)
 {
 	int fd = STDIN_FILENO;
 
+	if (*path == '\0')
+		fatal("%s: empty name", flags == O_RDONLY ? "-p" : "-r");
 	if (strcmp(path, "-") != 0 || flags != O_RDONLY)
 		fd = open(path, flags | O_CLOEXEC);
 	if (fd == -1 || (flags == O_RDONLY && read(fd, NULL, 0) == -1))

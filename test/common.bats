@@ -290,6 +290,16 @@ status_of() {
 	done
 }
 
+# A variable that is not set, as a rule.
+@test "usage errors: a name that is empty is told with its option" {
+	for arguments in 'psock -r' 'shhist -r' 'shhist -p' 'shhist -u'; do
+		read -ra words <<<"$arguments"
+		status_of "${!words[0]}" "${words[1]}" ''
+		[ "$status" -eq 2 ]
+		[ "$(cat err)" = "${words[0]}: ${words[1]}: empty name" ]
+	done
+}
+
 @test "a root that is not there: exit 2 and no rows" {
 	for tool in $tools; do
 		status_of "${!tool}" -r "$host/not-there"
