@@ -3329,7 +3329,8 @@ choose_format(const char *name)
 static const char usage[] =
     "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root] "
     "[-u user,...]\n"
-    "              [file ...]\n";
+    "              [file ...]\n"
+    "       shhist -h | -V\n";
 
 /* Opens what an option names; "-" is standard input. */
 static int

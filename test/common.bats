@@ -247,12 +247,27 @@ status_of() {
 	done
 }
 
+# synopsis TOOL: that of its manual, on a line.
+synopsis() {
+	awk -v tool="$1" '/^\.Sh/ { on = $2 == "SYNOPSIS"; next }
+		!on { next }
+		{ gsub(/ , Ns Ar /, ",") }
+		/^\.Nm/ { print tool }
+		/^\.Op Fl [^ ]+$/ { print "[-" $3 "]" }
+		/^\.Op Fl . Ar/ { print "[-" $3, $5 "]" }
+		/^\.Op Ar$/ { print "[file ...]" }
+		/^\.Fl h/ { print "-h | -V" }' \
+		"$BATS_TEST_DIRNAME/../man/$1.1" | xargs
+}
+
 @test "-h: the usage on standard output, exit 0" {
 	for tool in $tools; do
 		status_of "${!tool}" -h
 		[ "$status" -eq 0 ]
 		[ ! -s err ]
 		grep -q "^usage: $tool \[-" out
+		# As the manual has it.
+		[ "$(sed 's/^usage: //' out | xargs)" = "$(synopsis "$tool")" ]
 	done
 }
 
