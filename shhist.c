@@ -76,7 +76,7 @@ enum {
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
 	PIPE_BYTES = 1 << 20,
-	REFUSED = 3,		/* exit status: memory may not be read */
+	REFUSED = 3,		/* exit status: may not become, or look */
 	NDEFAULT = 4,
 };
 
@@ -164,7 +164,7 @@ static struct identity identities[BATCH];	/* of those to be told once */
 static size_t nsources, nidentities;
 static int idpipe = -1;
 
-static size_t refused;		/* processes whose memory may not be read */
+static size_t refused;		/* children that ended so */
 
 static struct wanted *wanted;
 static size_t nwanted;
@@ -2333,11 +2333,8 @@ become(const struct user *u)
 
 	if (geteuid() == 0 && (syscall(SYS_setgroups32, 1, &gid) == -1 ||
 	    syscall(SYS_setresgid32, gid, gid, gid) == -1 ||
-	    syscall(SYS_setresuid32, uid, uid, uid) == -1)) {
-		warning("%s: cannot become uid %lu: %s", u->home,
-		    (unsigned long)u->uid, strerror(errno));
-		_exit(1);
-	}
+	    syscall(SYS_setresuid32, uid, uid, uid) == -1))
+		_exit(REFUSED);
 	drop_capabilities();
 }
 
@@ -2626,7 +2623,8 @@ read_process(const struct user *u)
 /* A child that reads, and what the parent knows of it. */
 static struct {
 	pid_t pid;
-	int process;		/* it reads one of this user's */
+	int user;		/* it reads for one, or a process of his */
+	int process;
 	uint64_t uid;
 	int rows, ids;		/* the pipes' reading ends, -1 when closed */
 	void (*take)(const char *, size_t);	/* its whole rows */
@@ -2841,7 +2839,7 @@ reap_child(void)
 		    errno == EAGAIN)
 			return silent;
 	child.pid = -1;
-	if (pid != -1 && child.process && WIFEXITED(result) &&
+	if (pid != -1 && child.user && WIFEXITED(result) &&
 	    WEXITSTATUS(result) == REFUSED) {
 		refused++;
 		return NULL;
@@ -2927,6 +2925,7 @@ finish_child(const char *who, const char *kind, int input)
 static void
 print_user_history(const struct user *u)
 {
+	child.user = 1;
 	child.process = mflag;
 	child.uid = u->uid;
 	if (fork_child(put_raw, row_tabs, 0)) {
@@ -3280,7 +3279,11 @@ print_users(void)
 		if (is_wanted(&u) && at > owners_end)
 			print_user_history(&u);
 	for (; refused > 0; refused--)
-		count_warning("process", "memory", strerror(EACCES));
+		if (mflag)
+			count_warning("process", "memory", strerror(EACCES));
+		else
+			count_warning("home", "change of user",
+			    strerror(EPERM));
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
 			warning("%s: no such user", w->name);

@@ -244,6 +244,21 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	same "$warnings" 'shhist: /home/ann/.bash_history: Permission denied'
 }
 
+@test "homes whose user root may not become are counted" {
+	need_root
+	echo one >"$ann/.bash_history"
+	echo two >"$tree/root/.bash_history"
+	own
+	for option in -H -Hq; do
+		run -1 --separate-stderr setpriv --bounding-set -setuid \
+			"$shhist" $option -r "$tree" -o command
+		same "$output" two
+		[ "$option" = -Hq ] || same "$stderr" \
+			'shhist: 2 homes: change of user: Operation not permitted'
+	done
+	same "$stderr" ''
+}
+
 @test "links stay below the root that is looked at" {
 	echo secret >"$BATS_TEST_TMPDIR/secret"
 	ln -s "$BATS_TEST_TMPDIR/secret" "$ann/.bash_history"
