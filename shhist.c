@@ -157,6 +157,8 @@ static struct identity *known;	/* a hash table of files told already */
 static size_t nknown, known_size;
 
 static const struct user *reading;	/* in its child; null: operands */
+static char *denied;		/* the first place that may not be opened */
+static unsigned long ndenied;
 static const struct format *format_next;	/* of the files to open */
 static char *names[NAMES];
 static struct source sources[BATCH];
@@ -347,26 +349,6 @@ show_life(size_t n)
 	relay_message("\n", 1);
 }
 
-static void
-tell_errno(const char *what)
-{
-	warning("%s: %s", what, strerror(errno));
-}
-
-/* What is not there, or has ended since, is no error. */
-static int
-is_missing(void)
-{
-	return errno == ENOENT || errno == ENOTDIR || errno == ESRCH;
-}
-
-static void
-tell_unless_missing(const char *path)
-{
-	if (!is_missing())
-		tell_errno(path);
-}
-
 static _Noreturn void
 fatal_errno(const char *what)
 {
@@ -381,6 +363,53 @@ copy_string(const char *s)
 	if (copy == NULL)
 		fatal_errno("strdup");
 	return copy;
+}
+
+static void
+tell_errno(const char *what)
+{
+	warning("%s: %s", what, strerror(errno));
+}
+
+/*
+ * Tells why a place could not be opened: an operand at once, those that the
+ * user may not open once a home.
+ */
+static void
+tell_unopened(const char *path)
+{
+	if (errno != EACCES || reading == NULL) {
+		tell_errno(path);
+		return;
+	}
+	status = 1;
+	if (ndenied++ == 0)
+		denied = copy_string(path);
+}
+
+static void
+tell_denied(void)
+{
+	errno = EACCES;
+	if (ndenied == 1)
+		tell_errno(denied);
+	else if (ndenied > 1)
+		warning("%lu places: %s: %s", ndenied, reading->home,
+		    strerror(errno));
+}
+
+/* What is not there, or has ended since, is no error. */
+static int
+is_missing(void)
+{
+	return errno == ENOENT || errno == ENOTDIR || errno == ESRCH;
+}
+
+static void
+tell_unless_missing(const char *path)
+{
+	if (!is_missing())
+		tell_unopened(path);
 }
 
 /* Lines of a file */
@@ -2138,7 +2167,7 @@ warn_unopened(const char *path, const struct stat *st)
 		warning("%s: is %s, not a regular file", path,
 		    file_type(st->st_mode));
 	else
-		tell_errno(path);
+		tell_unopened(path);
 }
 
 static void
@@ -2292,7 +2321,7 @@ tell_unread(const char *path)
 		close(fd);
 		warning("%s: is a history of a format that is not read", path);
 	} else if (reading == NULL || !is_missing())
-		tell_errno(path);
+		tell_unopened(path);
 }
 
 static void
@@ -2380,6 +2409,7 @@ read_user(const struct user *u)
 	for (p = places; p->path != NULL; p++)
 		if (aflag || !p->clients)
 			add_place(p);
+	tell_denied();
 	parse_sources();
 }
 
@@ -2609,6 +2639,7 @@ read_process(const struct user *u)
 	format_next = &removed_file;
 	(void)format(path, sizeof path, "%s/fd", u->home);
 	for_each_match(path, "*", find_removed);
+	tell_denied();
 	become(u);
 	open_removed();
 	format_next = &memory;

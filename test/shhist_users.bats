@@ -244,6 +244,34 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	same "$warnings" 'shhist: /home/ann/.bash_history: Permission denied'
 }
 
+@test "what may not be opened is told once a home, with its number" {
+	need_root
+	for name in .bash_history .config/x .local/x .viminfo; do
+		mkdir -p "$(dirname "$ann/$name")"
+		echo one >"$ann/$name"
+	done
+	echo two >"$ann/.histfile"
+	ln -s .histfile "$ann/.sh_history"
+	echo three >"$bob/.sh_history"
+	chmod 0 "$ann/.bash_history" "$ann/.config" "$ann/.viminfo" \
+		"$ann/.local" "$bob/.sh_history"
+	rows -o command
+	same "$output" two
+	[ "$status" -eq 1 ]
+	same "$warnings" "$(printf 'shhist: %s: Permission denied\n' \
+		'9 places: /home/ann' /home/bob/.sh_history)"
+	rows -q -o command
+	same "$status$output$warnings" 1two
+	rows -a -u ann
+	[[ $warnings == 'shhist: 10 places: /home/ann: '* ]]
+	# Operands are told one by one.
+	chmod a+x "$ann" "$bob"
+	run -2 setpriv --reuid 4001 --clear-groups "$shhist" -H \
+		"$ann/.bash_history" "$bob/.sh_history"
+	same "$output" "$(printf 'shhist: %s: Permission denied\n' \
+		"$ann/.bash_history" "$bob/.sh_history")"
+}
+
 @test "homes whose user root may not become are counted" {
 	need_root
 	echo one >"$ann/.bash_history"
