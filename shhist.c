@@ -2402,7 +2402,8 @@ read_user(const struct user *u)
 	fd = open_path(u->home, O_PATH | O_DIRECTORY);
 	/* One that may not be searched is told once, not for each place. */
 	if (fd == -1 || fstatat(fd, ".", &st, 0) == -1) {
-		tell_unless_missing(u->home);
+		if (!is_missing())
+			tell_errno(u->home);
 		_exit(status);
 	}
 	close(fd);

@@ -124,7 +124,7 @@ look() {
 		look "$shhist" -u kim
 		same "$output" \
 			'kim 0 kim /home/kim/.bash_sessions/x.history'
-		[[ $warnings == *'/kim/.ash_history: Permission denied'* ]]
+		[[ $warnings == *': 2 places: /home/kim: Permission denied'* ]]
 	done
 	chown 0 "$tree"
 	look "$shhist" -u root
