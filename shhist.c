@@ -166,7 +166,7 @@ static struct identity identities[BATCH];	/* of those to be told once */
 static size_t nsources, nidentities;
 static int idpipe = -1;
 
-static size_t refused;		/* children that ended so */
+static size_t refused;		/* children that may not */
 
 static struct wanted *wanted;
 static size_t nwanted;
@@ -2362,8 +2362,14 @@ become(const struct user *u)
 
 	if (geteuid() == 0 && (syscall(SYS_setgroups32, 1, &gid) == -1 ||
 	    syscall(SYS_setresgid32, gid, gid, gid) == -1 ||
-	    syscall(SYS_setresuid32, uid, uid, uid) == -1))
-		_exit(REFUSED);
+	    syscall(SYS_setresuid32, uid, uid, uid) == -1)) {
+		if (mflag)
+			_exit(REFUSED);
+		/* In a way that no parser has: it exits as it likes. */
+		identities[nidentities++] = (struct identity){ 0, 0 };
+		send_identities();
+		_exit(1);
+	}
 	drop_capabilities();
 }
 
@@ -2655,8 +2661,7 @@ read_process(const struct user *u)
 /* A child that reads, and what the parent knows of it. */
 static struct {
 	pid_t pid;
-	int user;		/* it reads for one, or a process of his */
-	int process;
+	int process;		/* it reads one of this user's */
 	uint64_t uid;
 	int rows, ids;		/* the pipes' reading ends, -1 when closed */
 	void (*take)(const char *, size_t);	/* its whole rows */
@@ -2815,7 +2820,10 @@ receive_identities(void)
 	for (i = 0; i < (size_t)n / sizeof *ids; i++) {
 		if (child.process)
 			ids[i].dev = child.uid;
-		(void)already_told(ids[i]);
+		if (ids[i].dev == 0 && ids[i].ino == 0)
+			refused++;
+		else
+			(void)already_told(ids[i]);
 	}
 	if (n == 0)
 		close_if_open(&child.ids);
@@ -2871,7 +2879,7 @@ reap_child(void)
 		    errno == EAGAIN)
 			return silent;
 	child.pid = -1;
-	if (pid != -1 && child.user && WIFEXITED(result) &&
+	if (pid != -1 && child.process && WIFEXITED(result) &&
 	    WEXITSTATUS(result) == REFUSED) {
 		refused++;
 		return NULL;
@@ -2957,7 +2965,6 @@ finish_child(const char *who, const char *kind, int input)
 static void
 print_user_history(const struct user *u)
 {
-	child.user = 1;
 	child.process = mflag;
 	child.uid = u->uid;
 	if (fork_child(put_raw, row_tabs, 0)) {
