@@ -2182,6 +2182,21 @@ keep_source(int fd, const char *path, uint64_t uid, const struct stat *st)
 	s->path = copy_string(path);
 }
 
+/*
+ * Whether something can be read of an operand: where nothing can be of all,
+ * our exit status is another.  Behind the first that can be, none is worth
+ * that rows have to wait for a server.
+ */
+static int
+can_read(int fd, const struct stat *st)
+{
+	char c;
+
+	if (nsources > 0 || !S_ISREG(st->st_mode))
+		return read(fd, NULL, 0) == 0;
+	return pread(fd, &c, 1, 0) != -1 || errno == ESPIPE;
+}
+
 /* Opens a file to be parsed; an operand must be there. */
 static void
 add_source(const char *path)
@@ -2197,6 +2212,10 @@ add_source(const char *path)
 	if (fd == -1 && errno == EMFILE && nsources > 0) {
 		parse_batch();
 		fd = open_regular(path, &st);
+	}
+	if (fd != -1 && reading == NULL && !can_read(fd, &st)) {
+		close_quietly(fd);
+		fd = -1;
 	}
 	if (fd == -1) {
 		if (reading == NULL || !is_missing())
@@ -2471,14 +2490,12 @@ add_stdin(const char *name)
 {
 	struct stat st;
 
-	if (read(STDIN_FILENO, NULL, 0) == -1) {
+	if (fstat(STDIN_FILENO, &st) == -1 || !can_read(STDIN_FILENO, &st)) {
 		tell_errno(name);
 		return;
 	}
 	if (nsources == BATCH)
 		parse_batch();
-	if (fstat(STDIN_FILENO, &st) == -1)
-		st.st_uid = getuid();
 	sources[nsources++] = (struct source){ STDIN_FILENO, 0, st.st_uid,
 	    copy_string(name), fflag };
 }

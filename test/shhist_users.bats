@@ -357,8 +357,14 @@ shhist: fifo: is a FIFO, not a regular file'
 	same "$output" 'shhist: -: Is a directory'
 	run -2 sh -c "exec \"$shhist\" -H - <&-"
 	same "$output" 'shhist: -: Bad file descriptor'
+	# What opens, but gives nothing.
+	run -2 "$shhist" -H /proc/self/mem missing
+	[[ ${lines[0]} == 'shhist: /proc/self/mem: '*[Ee]rror ]]
+	run -2 "$shhist" -H - </proc/self/mem
 	: >empty
 	run -1 "$shhist" -H missing empty
+	run -1 "$shhist" -H empty /proc/self/mem
+	run -1 "$shhist" -H /proc/self/mem empty
 	run -0 "$shhist" -H empty
 }
 
