@@ -2478,39 +2478,57 @@ add_operand(const char *path)
 		add_source(path);
 }
 
-/* The child would find its own behind the device's name. */
+/*
+ * The descriptor that an operand names, as shells do for <(command); -1 for
+ * a file.  The child would find its own behind these names.
+ */
 static int
-is_stdin(const char *path)
+operand_fd(const char *path)
 {
-	return strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0;
+	uint64_t fd;
+
+	if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0)
+		return STDIN_FILENO;
+	if (strncmp(path, "/dev/fd/", 8) == 0)
+		path += 8;
+	else if (strncmp(path, "/proc/self/fd/", 14) == 0)
+		path += 14;
+	else
+		return -1;
+	return parse_number(path, strlen(path), 10, INT_MAX, &fd) == 0 ?
+	    (int)fd : -1;
 }
 
 static void
-add_stdin(const char *name)
+add_descriptor(int fd, const char *name)
 {
 	struct stat st;
 
-	if (fstat(STDIN_FILENO, &st) == -1 || !can_read(STDIN_FILENO, &st)) {
+	errno = EBADF;	/* ours are closed on exec, the caller's are not */
+	if (fcntl(fd, F_GETFD) != 0 || fstat(fd, &st) == -1 ||
+	    !can_read(fd, &st)) {
 		tell_errno(name);
 		return;
 	}
 	if (nsources == BATCH)
 		parse_batch();
-	sources[nsources++] = (struct source){ STDIN_FILENO, 0, st.st_uid,
+	sources[nsources++] = (struct source){ fd, 0, st.st_uid,
 	    copy_string(name), fflag };
 }
 
 static _Noreturn void
 read_operands(char **files)
 {
-	int any = 0;
+	int fd, any = 0;
 
 	set_escaped(&entry.user, "", 0);
-	for (; *files != NULL; any |= nsources > 0, files++)
-		if (is_stdin(*files))
-			add_stdin(*files);
+	for (; *files != NULL; any |= nsources > 0, files++) {
+		fd = operand_fd(*files);
+		if (fd != -1)
+			add_descriptor(fd, *files);
 		else
 			add_operand(*files);
+	}
 	/* Any identity tells the parent, in a way that no parser has. */
 	if (any)
 		identities[nidentities++] = (struct identity){ 0, 1 };
@@ -2959,14 +2977,14 @@ fork_child(void (*take)(const char *, size_t), size_t width, int input)
 
 /*
  * Takes what the child sends, to its end or that of our patience; what reads
- * standard input may be silent for ever.
+ * standard input or a pipe may be silent for ever.
  */
 static void
-finish_child(const char *who, const char *kind, int input)
+finish_child(const char *who, const char *kind, int wait)
 {
 	const char *wrong;
 
-	wrong = listen_to_child(input ? -1 : SILENCE);
+	wrong = listen_to_child(wait ? -1 : SILENCE);
 	if (wrong == NULL)
 		wrong = reap_child();
 	if (wrong != NULL)
@@ -2996,14 +3014,17 @@ print_user_history(const struct user *u)
 static void
 print_operands(char **files)
 {
-	int input = 0;
+	int fd, input = 0, wait = 0;
 	char **f;
 
-	for (f = files; *f != NULL; f++)
-		input |= is_stdin(*f);
+	for (f = files; *f != NULL; f++) {
+		fd = operand_fd(*f);
+		input |= fd == STDIN_FILENO;
+		wait |= fd != -1;
+	}
 	if (fork_child(put_raw, row_tabs, input))
 		read_operands(files);
-	finish_child("operands", "history", input);
+	finish_child("operands", "history", wait);
 	if (nknown == 0)
 		status = 2;	/* not one could be opened */
 }
@@ -3406,22 +3427,31 @@ open_named(const char *path, int flags)
 	return fd;
 }
 
+/* The lower one of two descriptors, if it is above last. */
+static unsigned
+lower(unsigned next, unsigned last, int fd)
+{
+	return fd > (int)last && (unsigned)fd < next ? (unsigned)fd : next;
+}
+
 /*
- * Closes what the caller left open: nobody but us may write to it.  Linux
- * before 5.9 cannot.
+ * Closes what the caller left open and no operand names: nobody but us may
+ * write to it.  Linux before 5.9 cannot.
  */
 static void
-close_inherited(void)
+close_inherited(char **files)
 {
 	const int ours[] = { rootfd, procfd, passwdfd };
 	unsigned next, last = STDERR_FILENO;
 	size_t i;
+	char **f;
 
 	do {
 		next = UINT_MAX;
 		for (i = 0; i < sizeof ours / sizeof *ours; i++)
-			if (ours[i] > (int)last && (unsigned)ours[i] < next)
-				next = (unsigned)ours[i];
+			next = lower(next, last, ours[i]);
+		for (f = files; *f != NULL; f++)
+			next = lower(next, last, operand_fd(*f));
 		if (next - last > 1)
 			(void)syscall(SYS_close_range, last + 1, next - 1, 0);
 		last = next;
@@ -3430,7 +3460,7 @@ close_inherited(void)
 
 /* What all children take over from us. */
 static void
-prepare(void)
+prepare(char **files)
 {
 	struct statfs fs;
 	struct stat st;
@@ -3443,7 +3473,7 @@ prepare(void)
 		close_if_open(&procfd);
 	if (mflag && procfd == -1)
 		fatal("/proc: no procfs that shows us");
-	close_inherited();
+	close_inherited(files);
 	/* Only root can; others resolve each path below rootfd. */
 	if (rootfd != -1 && fchdir(rootfd) == 0 && chroot(".") == 0)
 		close_if_open(&rootfd);
@@ -3513,7 +3543,7 @@ main(int argc, char **argv)
 	need_names = choose_columns(columns, NDEFAULT, oflag) != 0 ||
 	    nwanted > 0;
 	row_tabs = count_columns() - 1;
-	prepare();
+	prepare(argv + optind);
 	if (optind == argc)
 		list_users();
 	if (!Hflag)

@@ -373,6 +373,28 @@ shhist: fifo: is a FIFO, not a regular file'
 	same "$output" $'one\t/dev/stdin'
 }
 
+@test "file operands: descriptors, as shells make them of <(command)" {
+	run -0 "$shhist" -H -o command,history_file <(echo one) <(echo two)
+	[[ $output == $'one\t/dev/fd/'*$'\ntwo\t/dev/fd/'* ]]
+	run -0 "$shhist" -H -o command /proc/self/fd/7 - 7< <(echo seven) \
+		< <(echo zero)
+	same "$output" $'seven\nzero'
+	# One that the caller has not: it would be ours, or another file.
+	echo one >"$BATS_TEST_TMPDIR/some"
+	for fd in {1..9}; do
+		run -1 --separate-stderr "$shhist" -H -o command \
+			"$BATS_TEST_TMPDIR/some" "/dev/fd/$fd" \
+			3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+		same "$output" one
+		same "$stderr" "shhist: /dev/fd/$fd: Bad file descriptor"
+	done
+	echo one >"$BATS_TEST_TMPDIR/7"
+	same "$(cd "$BATS_TEST_TMPDIR" && "$shhist" -H -o command,history_file \
+		7 /dev/fd/7 7<./7)" $'one\t7\none\t/dev/fd/7'
+	run -2 "$shhist" /dev/fd/7 7<.
+	[[ $output == *': /dev/fd/7: Is a directory' ]]
+}
+
 @test "file operands go with nothing that chooses others" {
 	echo one >"$BATS_TEST_TMPDIR/some"
 	for option in -a '-u ann' '-p -'; do
