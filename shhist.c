@@ -3256,10 +3256,26 @@ send_process(const char *pid, const struct user *owners, size_t n)
 	close_if_open(&proc);
 }
 
-/* Looks at a line of mountinfo: what is mounted over a process hides it. */
+static int
+in_group(uint64_t gid)
+{
+	gid_t groups[1024];
+	int n = getgroups(sizeof groups / sizeof *groups, groups);
+
+	while (n > 0)
+		if (groups[--n] == gid)
+			return 1;
+	return getegid() == gid;
+}
+
+/*
+ * Looks at a line of mountinfo: what is mounted over a process hides it, and
+ * so does hidepid, but not from a group, which is named before it.
+ */
 static void
 look_at_mount(const char *line, size_t n)
 {
+	uint64_t gid = 0;
 	size_t blanks;
 
 	for (blanks = 0; n > 0 && blanks < 4; line++, n--)
@@ -3269,7 +3285,11 @@ look_at_mount(const char *line, size_t n)
 	if (!starts(line, n, "/proc ") || geteuid() == 0)
 		return;
 	for (; n > 0; line++, n--)
-		if (starts(line, n, "hidepid="))
+		if (starts(line, n, "gid="))
+			(void)parse_number(line + 4, digits(line + 4, n - 4),
+			    10, UINT32_MAX, &gid);
+		else if (starts(line, n, "hidepid=") && (!in_group(gid) ||
+		    starts(line, n, "hidepid=p")))	/* "ptraceable" */
 			warning("/proc: hidepid: processes may be missing");
 }
 

@@ -395,6 +395,22 @@ covered() {
 	same "$stderr" ''
 }
 
+@test "hidepid: nor to the group that sees them" {
+	need_root
+	unshare --pid --mount --fork mount -t proc -o hidepid=2,gid=77 proc \
+		/proc || skip 'needs a namespace for pids'
+	cp "$shhist" shhist
+	for case in '2,gid=77 77 5' '2,gid=77 5 77' '2 0 5' '2,gid=77 0 5 told' \
+	    '2 5 77 told' 'ptraceable,gid=77 77 5 told'; do
+		read -r options gid group told <<<"$case"
+		run --separate-stderr unshare --pid --mount --fork sh -c '
+			mount -t proc -o "hidepid=$1" proc /proc && shift &&
+			exec "$@"' - "$options" setpriv --reuid 99999 \
+			--regid "$gid" --groups "$group" ./shhist -Hm
+		same "${stderr:+told}" "$told"
+	done
+}
+
 @test "the shell is not disturbed" {
 	need bash strace
 	hold typed bash --norc
