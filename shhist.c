@@ -1327,7 +1327,8 @@ already_told(struct identity id)
  *
  * The process runs on.  Pages are kept once read, so that what is tried is
  * of one time; a list is believed when two reads of it agree, and an entry
- * when it is still what it was after its strings were read.
+ * when it is still what it was after its strings were read.  Where a history
+ * is full, the oldest entry's memory becomes the newest's.
  */
 enum {
 	PAGE = 4096,
@@ -1376,7 +1377,8 @@ static uint64_t page_address[NPAGES];
 
 static uint64_t *entries;	/* the list that was read last */
 static size_t nentries, entries_size;
-static uint64_t end_of_list;
+static uint64_t start_of_list, end_of_list;
+static uint64_t newest;		/* the number of its last entry, in zsh */
 
 static void
 tell_limit(const char *what)
@@ -1436,6 +1438,12 @@ static void
 forget_pages(void)
 {
 	memset(page_address, 0, sizeof page_address);
+}
+
+static void
+forget_page(uint64_t address)
+{
+	page_address[address / PAGE % NPAGES] = 0;
 }
 
 static int
@@ -1573,6 +1581,7 @@ add_entry(uint64_t e)
 static size_t
 read_array(uint64_t p)
 {
+	const uint64_t begin = p;
 	uint64_t e;
 
 	for (nentries = 0; (e = word_at(p)) != 0; p += wordsize) {
@@ -1584,8 +1593,34 @@ read_array(uint64_t p)
 		}
 		add_entry(e);
 	}
+	start_of_list = begin;
 	end_of_list = p;
 	return nentries;
+}
+
+/*
+ * Whether the array begins behind an entry by now.  That is one of the first:
+ * little was typed since the array was read.
+ */
+static int
+is_dropped(uint64_t e)
+{
+	size_t i, n = nentries;
+	uint64_t first;
+
+	if (n > ENOUGH)
+		n = ENOUGH;
+	for (i = 0; i < n && entries[i] != e; i++)
+		;
+	if (i == n)
+		return 0;
+	forget_page(start_of_list);
+	first = word_at(start_of_list);
+	if (first == e)
+		return 0;
+	while (++i < n && entries[i] != first)
+		;
+	return i < n;
 }
 
 static int
@@ -1596,7 +1631,7 @@ read_readline(uint64_t p)
 
 	n = read_stamp(word_at(p + wordsize), stamp);
 	if (n == 0 || read_string(word_at(p)) == -1 ||
-	    !is_unchanged(p, 2 * wordsize))
+	    !is_unchanged(p, 2 * wordsize) || is_dropped(p))
 		return -1;
 	set_time(stamp + 1, n);
 	entry.format = *stamp == '\0' ? "readline" : "bash";
@@ -1635,8 +1670,8 @@ is_typed(uint64_t e)
 static void
 forget_event(uint64_t e)
 {
-	page_address[e / PAGE % NPAGES] = 0;
-	page_address[(e + NUMBER * wordsize) / PAGE % NPAGES] = 0;
+	forget_page(e);
+	forget_page(e + NUMBER * wordsize);
 }
 
 /* A comment has no words, but a time. */
@@ -1681,7 +1716,8 @@ read_ring(uint64_t p)
 		next = zsh_field(p, DOWN);
 		if (!is_pointer(next) || zsh_field(next, UP) != p)
 			return 0;
-		if (zsh_field(next, NUMBER) <= zsh_field(p, NUMBER))
+		newest = zsh_field(p, NUMBER);
+		if (zsh_field(next, NUMBER) <= newest)
 			return next == end_of_list ? nentries : 0;
 	}
 	tell_limit("a million entries");
@@ -1693,7 +1729,8 @@ read_zsh(uint64_t e)
 {
 	uint64_t started = zsh_field(e, STARTED), ended = zsh_field(e, ENDED);
 
-	if (!is_typed(e) || read_string(zsh_field(e, NAME)) == -1 ||
+	if (!is_typed(e) || zsh_field(e, NUMBER) > newest ||
+	    read_string(zsh_field(e, NAME)) == -1 ||
 	    !is_unchanged(e, (NUMBER + 1) * wordsize))
 		return -1;
 	text.n = unmetafy(text.s, text.n);

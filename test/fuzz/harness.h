@@ -81,6 +81,8 @@ static struct {
 static size_t nfiles;
 static uint32_t chunks;		/* 0: reads are whole; else what is random */
 static int changes;		/* what is behind an address changes */
+static const char *later;	/* what files[1] is after so many reads */
+static uint32_t reads_until;
 static struct bytes out, err;	/* standard output and error */
 static int may_exit;		/* fatal is an answer, not a failure */
 static jmp_buf exited;
@@ -200,6 +202,8 @@ fuzz_pread(int fd, void *buf, size_t n, off_t offset)
 	uint64_t from = (uint64_t)offset;
 	size_t i;
 
+	if (reads_until > 0 && --reads_until == 0)
+		files[1].s = later;
 	for (i = 0; fd >= FIRST_FILE && i < nfiles; i++)
 		if (files[i].address != 0 && from >= files[i].address &&
 		    from - files[i].address <= files[i].n &&

@@ -831,6 +831,62 @@ put_ring(struct bytes *image, const struct command *c, size_t n, int wide)
 	return at + (n - 1) * size;
 }
 
+/*
+ * The last command is typed once more: in the memory of the oldest, as a
+ * shell has it whose history is full.
+ */
+static void
+type_again(struct bytes *image, uint64_t start, size_t n, int wide, int zsh)
+{
+	const size_t w = words[wide], size = zsh ? 10 * w + 8 : 2 * w;
+	char *at = image->s + (start - bases[wide] - HEAP + PAGE), *oldest;
+	uint64_t number = n + 1;
+
+	oldest = at - (zsh ? n - 1 : n) * size;
+	if (zsh) {
+		memcpy(oldest + w, oldest + (n - 1) * size + w, w);
+		memcpy(oldest + 6 * w, oldest + (n - 1) * size + 6 * w, 4 * w);
+		memcpy(oldest + 10 * w, &number, sizeof number);
+		return;
+	}
+	memcpy(oldest, oldest + (n - 1) * size, size);
+	memmove(at, at + w, (n - 1) * w);
+	start -= n * size;
+	memcpy(at + (n - 1) * w, &start, w);
+}
+
+/* Whether the output is what is wanted from here to there. */
+static int
+is_piece(size_t from, size_t to)
+{
+	return out.n == to - from &&
+	    memcmp(out.s, want.s + from, to - from) == 0;
+}
+
+/* Of n commands the first may be missing, the last be there twice. */
+static void
+verify_typed(const struct bytes *image, uint64_t start, size_t n, int wide,
+    int zsh)
+{
+	static struct bytes typed;
+	size_t first, last, end;
+
+	typed.n = 0;
+	put(&typed, image->s, image->n);
+	type_again(&typed, start, n, wide, zsh);
+	later = typed.s + PAGE;
+	show_memory(image, wide);
+	reads_until = 0;
+	first = (size_t)((char *)memchr(want.s, '\n', want.n) + 1 - want.s);
+	end = want.n;
+	for (last = end - 1; want.s[last - 1] != '\n'; last--)
+		;
+	put(&want, want.s + last, end - last);
+	must(is_piece(0, end) || is_piece(first, end) ||
+	    is_piece(0, want.n) || is_piece(first, want.n),
+	    "commands in their order while one is typed");
+}
+
 /* The commands of an input, as a shell holds them, come back. */
 static void
 verify_held(const char *s, size_t n, int wide, int zsh)
@@ -861,6 +917,10 @@ verify_held(const char *s, size_t n, int wide, int zsh)
 	(void)choose_columns(columns, NDEFAULT, "time,command,duration");
 	show_memory(&image, wide);
 	must(same(&want, &out), "the commands in memory come back");
+	if (kept > 1) {
+		reads_until = chance(s, n) % 64;
+		verify_typed(&image, start, kept, wide, zsh);
+	}
 }
 
 /* An input as the memory of a process; it may change meanwhile. */
