@@ -115,7 +115,10 @@ struct user {
 	char *name, *home;
 };
 
-/* What tells one file from another. */
+/*
+ * What tells one file from another; dev has whom it was told for in its upper
+ * half: its owner, or UINT32_MAX for a home of others.
+ */
 struct identity {
 	uint64_t dev, ino;
 };
@@ -1253,6 +1256,13 @@ send_identities(void)
 	nidentities = 0;
 }
 
+/* The kernel's own numbers of devices have 32 bits. */
+static struct identity
+file_identity(uint64_t uid, uint64_t dev, uint64_t ino)
+{
+	return (struct identity){ uid << 32 | (uint32_t)dev, ino };
+}
+
 /*
  * Where a file is among those told, or has its place.  A server of files may
  * give them any numbers: which ones meet depends on what is drawn at random
@@ -2234,11 +2244,33 @@ can_read(int fd, const struct stat *st)
 	return pread(fd, &c, 1, 0) != -1 || errno == ESPIPE;
 }
 
+/*
+ * Whether a file was told by its owner, or from a home that is ours, too; if
+ * not, it is now.  Who links another's file into a home of his own may have
+ * it parsed as what it is not, or stop his reader: the owner tells it again.
+ */
+static int
+is_told(const struct stat *st)
+{
+	struct identity id = file_identity(st->st_uid, st->st_dev, st->st_ino);
+
+	if (already_told(id))
+		return 1;
+	if (st->st_uid != reading->uid) {
+		id = own_identity(st->st_ino, reading->home,
+		    strlen(reading->home));
+		id.dev = file_identity(UINT32_MAX, st->st_dev, 0).dev;
+		if (already_told(id))
+			return 1;
+	}
+	identities[nidentities++] = id;
+	return 0;
+}
+
 /* Opens a file to be parsed; an operand must be there. */
 static void
 add_source(const char *path)
 {
-	struct identity id;
 	struct stat st;
 	int fd;
 
@@ -2259,13 +2291,10 @@ add_source(const char *path)
 			warn_unopened(path, &st);
 		return;
 	}
-	id = (struct identity){ st.st_dev, st.st_ino };
-	if (reading != NULL && already_told(id)) {
+	if (reading != NULL && is_told(&st)) {
 		close(fd);
 		return;
 	}
-	if (reading != NULL)
-		identities[nidentities++] = id;
 	keep_source(fd, path, reading != NULL ? reading->uid : st.st_uid, &st);
 }
 
@@ -2890,12 +2919,17 @@ receive_identities(void)
 	if (n % (ssize_t)sizeof *ids != 0)	/* -1 too */
 		fatal_errno("pipe");
 	for (i = 0; i < (size_t)n / sizeof *ids; i++) {
+		if (ids[i].dev == 0 && ids[i].ino == 0) {
+			refused++;
+			continue;
+		}
+		/* Nobody else's, whatever the child says. */
 		if (child.process)
 			ids[i].dev = child.uid;
-		if (ids[i].dev == 0 && ids[i].ino == 0)
-			refused++;
-		else
-			(void)already_told(ids[i]);
+		else if (ids[i].dev >> 32 != UINT32_MAX)
+			ids[i] = file_identity(child.uid, ids[i].dev,
+			    ids[i].ino);
+		(void)already_told(ids[i]);
 	}
 	if (n == 0)
 		close_if_open(&child.ids);

@@ -331,6 +331,34 @@ ended() {
 	[ "$(cat "$T/$1.status")" -eq 1 ]
 }
 
+@test "who links another's history does not make it vanish" {
+	need_root
+	mkdir -p "$ann/.local/share/fish"
+	ln -s /home/bob/.bash_history "$ann/.local/share/fish/a_history"
+	echo two >"$bob/.bash_history"
+	rows -o user,command
+	same "$output" $'bob\ttwo'
+	[ "$status" -eq 0 ]
+	# Nor does he by the end of his own reader.
+	long_history "$ann/.bash_history"
+	own
+	catch linked 4001 "$shhist" -H -r "$tree" -o user,command
+	kill -KILL "$caught"
+	let_go linked
+	[ "$status" -eq 1 ]
+	same "$(sort -u "$T/linked.out")" $'ann\ta long command of one user
+bob\ttwo'
+	# With its owner first he has nothing to tell.
+	ln -s /home/bob/.bash_history "$ann/.zsh_history"
+	rows -o user,command -p - <<'END'
+bob:x:4002:4002::/home/bob:
+ann:x:4001:4001::/home/ann:
+END
+	same "$(head -n 2 <<<"$output")" $'bob\ttwo
+ann\ta long command of one user'
+	[ "$(grep -c two <<<"$output")" -eq 1 ]
+}
+
 @test "what is silent for 10 seconds is killed, told and left behind" {
 	local call begun=() silent='silent for 10 seconds: rows are lost'
 	local lost="shhist: ann: history reader $silent"
