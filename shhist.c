@@ -65,6 +65,7 @@ enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
 	MAX_ROW = 80 << 20,	/* each byte escaped to four, and the rest */
 	MAX_MEMORY = 512 << 20,	/* of a parser */
+	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
 	TICK = 10,		/* ms of times(2) */
@@ -107,6 +108,7 @@ struct source {
 	uint64_t uid;
 	char *path;
 	const struct format *format;
+	uint64_t limit;		/* bytes to read; more is no history */
 };
 
 /* Who, and where; with -m it is a process, whose home is /proc/PID. */
@@ -1212,20 +1214,35 @@ content_format(struct reader *r)
 	return f == NULL ? find_format("plain") : f;
 }
 
+static struct reader file_now;	/* its buffer serves one after the other */
+static uint64_t may_come;	/* bytes of it */
+
+/* A file that never ends ends here. */
+static void
+count_bytes(size_t n)
+{
+	show_life(n);
+	if (n > may_come) {
+		file_now.eof = 1;
+		file_now.error = EFBIG;
+	}
+	may_come -= n;
+}
+
 static void
 parse_source(const struct source *s)
 {
-	static struct reader r;
+	struct reader *r = &file_now;
 	char uid[24];
 
-	/* The buffer serves one file after the other. */
-	r = (struct reader){ .fd = s->fd, .max = MAX_COMMAND,
-	    .sparse = s->sparse, .progress = show_life, .buf = r.buf,
-	    .size = r.size };
+	*r = (struct reader){ .fd = s->fd, .max = MAX_COMMAND,
+	    .sparse = s->sparse, .progress = count_bytes, .buf = r->buf,
+	    .size = r->size };
+	may_come = s->limit;
 	format_now = s->format;
 	path_now = s->path;
 	if (format_now == NULL)
-		format_now = content_format(&r);
+		format_now = content_format(r);
 	line_number = 0;
 	told_cut = told_malformed = 0;
 	set_escaped(&entry.uid, uid,
@@ -1233,8 +1250,8 @@ parse_source(const struct source *s)
 	set_escaped(&entry.file, s->path, strlen(s->path));
 	entry.format = format_now->name;
 	emit("", 0);
-	format_now->parse(&r);
-	errno = r.error;
+	format_now->parse(r);
+	errno = r->error;
 	if (errno != 0)
 		tell_errno(s->path);
 }
@@ -2111,7 +2128,7 @@ file_type(mode_t mode)
 	case S_IFSOCK:
 		return "a socket";
 	}
-	return "not a file";
+	return "the kernel's own";
 }
 
 /*
@@ -2178,11 +2195,13 @@ close_quietly(int fd)
 
 /*
  * Opens a regular file and looks at it before that: opening a FIFO tells its
- * writer of us.  Returns -1 where it is not to be read.
+ * writer of us, and some of procfs never end.  Returns -1 where it is not to
+ * be read.
  */
 static int
 open_regular(const char *path, struct stat *st)
 {
+	struct statfs fs;
 	struct stat again;
 	int fd, new = -1;
 
@@ -2191,6 +2210,8 @@ open_regular(const char *path, struct stat *st)
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, st) == 0) {
+		if (fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+			st->st_mode = 0;
 		errno = EMEDIUMTYPE;
 		if (S_ISREG(st->st_mode))
 			new = reopen(fd, path);
@@ -2227,6 +2248,7 @@ keep_source(int fd, const char *path, uint64_t uid, const struct stat *st)
 	s->sparse = st->st_blocks < st->st_size / 512;
 	s->uid = uid;
 	s->path = copy_string(path);
+	s->limit = (uint64_t)st->st_size + GROWTH;
 }
 
 /*
@@ -2579,7 +2601,7 @@ add_descriptor(int fd, const char *name)
 	if (nsources == BATCH)
 		parse_batch();
 	sources[nsources++] = (struct source){ fd, 0, st.st_uid,
-	    copy_string(name), fflag };
+	    copy_string(name), fflag, UINT64_MAX };
 }
 
 static _Noreturn void

@@ -254,6 +254,34 @@ bob\ttwo'
 	same "$(tail -n 2 "$T/grown.out")" $'ann\tmore\nbob\ttwo'
 }
 
+@test "a file that never ends, or grows as fast as it is read" {
+	need_root
+	setpriv --reuid 4001 --regid 4001 --clear-groups sleep 1000 3>&- &
+	daemons+=" $!"
+	echo one >"$ann/.bash_history"
+	ln -s "/proc/$!/pagemap" "$ann/.zsh_history"
+	until [ "$(cat "/proc/$!/comm")" = sleep ]; do :; done
+	own
+	sed -n "s,/home,$tree&,p" "$tree/etc/passwd" >"$T/list"
+	run -1 --separate-stderr timeout 20 "$shhist" -H -u ann -p "$T/list" \
+		-o command
+	same "$output" one
+	same "$stderr" "shhist: $ann/.zsh_history: is the kernel's own, not a \
+regular file"
+	# More than 16 MiB behind what it was.
+	rm "$ann/.zsh_history"
+	long_history "$ann/.bash_history"
+	catch grows 4001 "$shhist" -H -r "$tree"
+	yes 'a long command of one user' | head -c 40000000 \
+		>>"$ann/.bash_history"
+	let_go grows
+	[ "$status" -eq 1 ]
+	same "$(cat "$T/grows.err")" \
+		'shhist: /home/ann/.bash_history: File too large'
+	[ "$(sed 's/.*\(a long.*\)\t.*/\1/' "$T/grows.out" | wc -c)" -lt \
+		26000000 ]
+}
+
 @test "a file that cannot be looked at is not said to be none" {
 	command -v strace >/dev/null || skip 'no strace'
 	echo one >"$T/file"

@@ -48,7 +48,8 @@ show_file(const char *s, size_t n, const struct format *f)
 {
 	static char name[sizeof path];
 	struct source source = { .fd = FIRST_FILE, .sparse = chunks != 0,
-	    .uid = 1000, .path = name, .format = f };
+	    .uid = 1000, .path = name, .format = f, .limit = UINT64_MAX
+	};
 
 	memcpy(name, path, sizeof path);
 	begin();
