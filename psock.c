@@ -812,14 +812,29 @@ leads_to(int fd, char *path, size_t size, const char *prefix, uint64_t inode)
 	return parse_link(link, len, prefix, &now) == 0 && now == inode;
 }
 
+/* There is too much of something. */
+static _Noreturn void
+give_up(int errnum)
+{
+	fatal("%s", strerror(errnum));
+}
+
+static void *
+allocate(size_t n)
+{
+	void *p = calloc(1, n);
+
+	if (p == NULL)
+		give_up(ENOMEM);
+	return p;
+}
+
 /* Keeps the n bytes at s. */
 static struct text
 keep_text(const char *s, size_t n)
 {
-	struct text t = { malloc(n + 1), n };
+	struct text t = { allocate(n + 1), n };
 
-	if (t.s == NULL)
-		fatal("%s", strerror(ENOMEM));
 	memcpy(t.s, s, n);
 	return t;
 }
@@ -1033,12 +1048,9 @@ read_details(int dir, int thread_dir)
 {
 	const struct details unknown = { .uid = NONE, .ppid = NONE,
 	    .start_time = NONE };
-	struct details *d = malloc(sizeof *d);
+	struct details *d = allocate(sizeof *d);
 	struct text t;
 
-	if (d == NULL)
-		fatal("%s", strerror(ENOMEM));
-	/* cppcheck-suppress nullPointerRedundantCheck */
 	*d = unknown;
 	if ((needs & NEED_COMM) != 0) {
 		d->comm = read_text(dir, "comm");
@@ -1216,8 +1228,8 @@ add_ns_link(uint64_t inode, uint32_t task, int fd, const char *path)
 	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof *l);
 	l = &ns_links[nns_links++];
 	*l = (struct ns_link){ .inode = inode, .task = task, .fd = fd };
-	if (path != NULL && (l->path = strdup(path)) == NULL)
-		fatal("%s", strerror(ENOMEM));
+	if (path != NULL)
+		l->path = keep_text(path, strlen(path) + 1).s;
 }
 
 /* Whether holders[from..to), ascending by fd, have this descriptor. */
@@ -1474,12 +1486,8 @@ hash_mask(size_t n)
 static uint32_t *
 new_buckets(uint32_t *old, size_t mask)
 {
-	uint32_t *b = calloc(mask + 1, sizeof *b);
-
-	if (b == NULL)
-		fatal("%s", strerror(ENOMEM));
 	free(old);
-	return b;
+	return allocate((mask + 1) * sizeof *old);
 }
 
 /*
@@ -1515,7 +1523,7 @@ index_holders(void)
 	uint32_t *bucket;
 
 	if (nholders >= UINT32_MAX)
-		fatal("%s", strerror(EOVERFLOW));
+		give_up(EOVERFLOW);
 	holder_mask = hash_mask(nholders);
 	holder_buckets = new_buckets(NULL, holder_mask);
 	for (i = nholders; i-- > 0;) {
@@ -1682,7 +1690,7 @@ static void
 set_text(struct entry *e, const char *s, size_t len)
 {
 	if (texts_used > UINT32_MAX - len)
-		fatal("%s", strerror(EOVERFLOW));
+		give_up(EOVERFLOW);
 	texts = grow(texts, &texts_room, texts_used + len, 1);
 	memcpy(texts + texts_used, s, len);
 	e->text = (uint32_t)texts_used;
@@ -1788,7 +1796,7 @@ add_entry(struct entry *e)
 		entries[i - 1].told++;
 	if (told == 0) {
 		if (nentries >= UINT32_MAX - 1)
-			fatal("%s", strerror(EOVERFLOW));
+			give_up(EOVERFLOW);
 		entries = grow(entries, &entries_room, nentries,
 		    sizeof *entries);
 		e->told = 1;
