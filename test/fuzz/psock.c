@@ -71,7 +71,7 @@ put_hex_address(struct bytes *b, const struct entry *e,
 static void
 put_inet(struct bytes *b, const struct entry *e)
 {
-	put_format(b, "%4u: ", e->number);
+	put_format(b, "%4u: ", e->next);	/* its place */
 	put_hex_address(b, e, e->local, e->local_port);
 	put_hex_address(b, e, e->remote, e->remote_port);
 	put_format(b, "%02X %08X:%08X 00:00000000 00000000 %5u        0 %lu "
