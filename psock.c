@@ -64,6 +64,7 @@ enum {
 	MAX_ROW_FIELDS = 1024,	/* sctp lists all addresses of a host */
 	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
+	WAITING_MAX = UINT8_MAX - 1,
 	/* entry.table of a socket that is in none, of a row that is dropped */
 	UNLISTED = 254,
 	FORGED = 255,
@@ -165,7 +166,8 @@ struct entry {
 	uint32_t next;
 	uint16_t family, protocol, text_len;
 	uint8_t type, state, table, pass;
-	uint8_t told;		/* how often that pass told it; 255: or more */
+	/* How often that pass told it; 255: or more.  See is_waiting. */
+	uint8_t told;
 	uint8_t flags;
 };
 
@@ -1701,18 +1703,23 @@ set_text(struct entry *e, const char *s, size_t len)
 static uint64_t
 entry_key(const struct entry *e)
 {
-	uint64_t key = e->inode, word;
+	uint64_t key = e->netns, word;
+	const char *s = text_of(e);
 	size_t i;
 
+	if (e->inode != 0)
+		return e->inode;
 	/* TIME_WAIT has no inode: its addresses are its identity. */
-	for (i = 0; e->inode == 0 && i < sizeof e->local; i += sizeof word) {
+	for (i = 0; i < sizeof e->local; i += sizeof word) {
 		memcpy(&word, e->local + i, sizeof word);
 		key = key * 31 + word;
 		memcpy(&word, e->remote + i, sizeof word);
 		key = key * 31 + word;
 	}
-	return e->inode != 0 ? key :
-	    key * 31 + e->local_port * UINT64_C(65537) + e->remote_port;
+	/* drop_embedded does not know how many lines a name has. */
+	for (i = 0; i < e->text_len && s[i] != '\n'; i++)
+		key = key * 31 + (unsigned char)s[i];
+	return key * 31 + e->local_port * UINT64_C(65537) + e->remote_port;
 }
 
 static void
@@ -1751,6 +1758,16 @@ same_facts(const struct entry *a, const struct entry *b)
 }
 
 /*
+ * Connections that wait at one unix socket look alike: one entry stands for
+ * as many of them as it is told, up to WAITING_MAX.
+ */
+static int
+is_waiting(const struct entry *e)
+{
+	return e->inode == 0 && e->family == AF_UNIX;
+}
+
+/*
  * Whether a is told already by b.  icmp6 lists IPv4 ping sockets as well
  * (seen on Linux 6.18).  In another read of the table, or since it was asked,
  * a socket may have got another address or state.
@@ -1763,9 +1780,9 @@ is_told(const struct entry *a, const struct entry *b)
 	if (a->inode != b->inode || a->netns != b->netns)
 		return 0;
 	if (a->inode == 0)
-		/* Connections that wait at one unix socket look alike. */
-		return a->table == b->table && (a->pass != b->pass ||
-		    a->family != AF_UNIX) && same_facts(a, b);
+		return a->table == b->table && same_facts(a, b) &&
+		    (a->pass != b->pass || !is_waiting(a) ||
+		    b->told < WAITING_MAX);
 	return same_facts(a, b) || (a->pass != b->pass &&
 	    a->table == b->table) || (b->protocol == IPPROTO_ICMP &&
 	    a->protocol == IPPROTO_ICMPV6);
@@ -3354,7 +3371,8 @@ drop_forged(struct entry *e)
 	forgeries++;
 	count_warning("row", nettables[e->table].name, "forged, dropped");
 	namespaces[e->netns].explained |= 1u << e->table;
-	e->table = FORGED;
+	if (e->told == 0 || !is_waiting(e))
+		e->table = FORGED;
 }
 
 /* Whether an entry is the row of the unix table at s, part of a name. */
@@ -3378,7 +3396,7 @@ static void
 drop_embedded(const struct entry *e, int named)
 {
 	struct field f[MAX_FIELDS];
-	struct entry r = { 0 }, *other;
+	struct entry r = { .family = AF_UNIX, .netns = e->netns }, *other;
 	const char *s = text_of(e), *end = s + e->text_len;
 	uint32_t i;
 	size_t len;
@@ -3390,6 +3408,8 @@ drop_embedded(const struct entry *e, int named)
 		    NULL) == -1 || first_holder(r.inode) != NULL)
 			continue;
 		s += len + (s + len < end);
+		r.text = (uint32_t)(s - texts);
+		r.text_len = (uint16_t)(end - s);
 		i = entry_buckets[hash(entry_key(&r), entry_mask)];
 		for (; i != 0; i = other->next) {
 			other = &entries[i - 1];
@@ -3398,7 +3418,8 @@ drop_embedded(const struct entry *e, int named)
 			    !is_row_at(other, &r, s, end))
 				continue;
 			if (named && other->pass == e->pass &&
-			    other->told < UINT8_MAX && --other->told == 0) {
+			    other->told < UINT8_MAX && (--other->told == 0 ||
+			    is_waiting(other))) {
 				drop_forged(other);
 			} else {
 				forgeries++;
@@ -3564,10 +3585,12 @@ compare_entries(const void *a, const void *b)
 static void
 print_entry(const struct entry *e)
 {
+	int n = is_waiting(e) ? e->told : 1;
+
 	row = e;
 	row_holder = first_holder(e->inode);
 	row_task = NULL;
-	if (row_holder == NULL && is_wanted(NONE))
+	for (; n > 0 && row_holder == NULL && is_wanted(NONE); n--)
 		print_row();
 	for (; row_holder != NULL;
 	    row_holder = next_holder(row_holder->next, e->inode)) {

@@ -178,6 +178,16 @@ true_rows() {
 	in_netns waiting=@w "dgram=@1$(forge '    0' @w 00000000 0001 02)"
 	is "$(grep -c '	0	1	@w	' <<<"$output")" 1
 	[[ $errors != *'may be forged'* ]]
+	hang_up
+	in_netns waiting=@w waiting=@v "dgram=@1$(forge '    0' @w 00000000 \
+		0001 02)" "dgram=@2$(forge '    0' @w 00000000 0001 02)" \
+		"dgram=@3$(forge '    0' @w 00000000 0001 02)\\x0ax" \
+		"dgram=@4$(forge '    0' @x 00000000 0001 02)\\x0ay"
+	is "$(grep -c '	0	1	@w	' <<<"$output")" 1
+	is "$(grep -c '	0	1	@v	' <<<"$output")" 1
+	without '	0	1	@[wx]\\'
+	[[ $errors = *': 4 rows: unix: forged, dropped'* ]]
+	[[ $errors != *'may be forged'* ]]
 }
 
 @test "rows that name sockets of other families" {

@@ -8,7 +8,8 @@
 
 load psock_helper
 
-setup() {
+# need_netns: in namespaces of our own nobody else has sockets.
+need_netns() {
 	[ "$(id -u)" -eq 0 ] || skip 'not root'
 	unshare -npf --mount-proc true || skip "namespaces are refused"
 	command -v python3 >/dev/null || skip 'no python3'
@@ -17,6 +18,7 @@ setup() {
 # within PYTHON COMMAND...: runs it in namespaces of its own in which
 # the sockets of PYTHON are open.
 within() {
+	need_netns
 	# shellcheck disable=SC2016 # they are the inner shell's
 	run unshare -npf --mount-proc sh -c 'ip link set lo up && exec python3 - "$@"' sh \
 		"${@:2}" <<-END
@@ -124,4 +126,23 @@ inject() {
 	cc -std=gnu11 -O1 -Wall -o "$BATS_TEST_TMPDIR/psock" \
 		"$BATS_TEST_DIRNAME"/{inside/helper.c,../common.c}
 	helped "$BATS_TEST_TMPDIR/psock"
+}
+
+@test "sockets that look alike do not crowd in its table" {
+	cc -std=gnu11 -O1 -Wall -o "$BATS_TEST_TMPDIR/chains" \
+		"$BATS_TEST_DIRNAME"/{inside/chains.c,../common.c}
+	"$BATS_TEST_TMPDIR/chains"
+}
+
+@test "connections that wait: as many rows as there are" {
+	netns 42 4026531840
+	for i in {1..700}; do
+		unix_line '    0' @a 00000000 0001 02
+		unix_line '    0' "@b$((i % 3))" 00000000 0001 02
+	done | table 42 unix
+	rows -o socket,path
+	is "$(sort <<<"$output" | uniq -c | tr -s ' ' '\t')" "$(printf '%s\n' \
+		$'\t700\t0\t@a' $'\t233\t0\t@b0' $'\t234\t0\t@b1' \
+		$'\t233\t0\t@b2')"
+	is "$status$errors" 0
 }

@@ -174,6 +174,7 @@ write_table(const struct nettable *t)
 {
 	const struct entry *e;
 	size_t i = 0;
+	int n;
 
 	while (writers[i].parse != t->parse || (writers[i].file != NULL &&
 	    strcmp(writers[i].file, t->file) != 0))
@@ -181,7 +182,8 @@ write_table(const struct nettable *t)
 	kernels.n = 0;
 	put_text(&kernels, writers[i].header);
 	for (e = entries; e < entries + nentries; e++)
-		if (e->table < NTABLES)
+		for (n = is_waiting(e) ? e->told : 1; n > 0 &&
+		    e->table < NTABLES; n--)
 			writers[i].put(&kernels, e);
 }
 

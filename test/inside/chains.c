@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * psock's own source, but a main that tells it of many sockets that look
+ * alike.  Says where they crowd in its table, or one is lost.
+ */
+
+#define main psock_main
+#include "../../psock.c"
+#undef main
+
+#include <stdio.h>
+
+enum { MANY = 20000, LONGEST_CHAIN = 150 };
+
+static size_t
+longest_chain(void)
+{
+	size_t i, n, longest = 0;
+	uint32_t at;
+
+	for (i = 0; i <= entry_mask; i++) {
+		for (n = 0, at = entry_buckets[i]; at != 0; n++)
+			at = entries[at - 1].next;
+		if (n > longest)
+			longest = n;
+	}
+	return longest;
+}
+
+/* Connections that wait at one listener. */
+static void
+waiting(struct entry *e, uint32_t i)
+{
+	(void)i;
+	e->family = AF_UNIX;
+	set_text(e, "@name", 5);
+}
+
+/* At one in each of many namespaces, all of the same name. */
+static void
+namespace(struct entry *e, uint32_t i)
+{
+	waiting(e, i);
+	e->netns = i;
+}
+
+static const struct crowd {
+	const char *name;
+	void (*make)(struct entry *, uint32_t);
+} crowds[] = {
+	{ "waiting", waiting },
+	{ "namespace", namespace },
+	{ NULL, NULL },
+};
+
+int
+main(void)
+{
+	const struct crowd *c;
+	struct entry e;
+	uint32_t i;
+	size_t told;
+	int bad = 0;
+
+	for (c = crowds; c->name != NULL; c++) {
+		nentries = 0;
+		index_entries(0);
+		for (i = 0; i < MANY; i++) {
+			e = (struct entry){ 0 };
+			c->make(&e, i);
+			add_entry(&e);
+		}
+		for (told = i = 0; i < nentries; i++)
+			told += entries[i].told;
+		if (told == MANY && longest_chain() <= LONGEST_CHAIN)
+			continue;
+		printf("%s: %zu told, %zu in a chain\n", c->name, told,
+		    longest_chain());
+		bad = 1;
+	}
+	(void)psock_main;
+	return bad;
+}
