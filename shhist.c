@@ -68,7 +68,7 @@ enum {
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
-	TICK = 10,		/* ms of times(2) */
+	TICK = 10,		/* ms of times(2), and between tries */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
 	MAX_KNOWN = (1 << 20) - 1,	/* files that are told but once */
@@ -2159,13 +2159,14 @@ open_path(const char *path, int flags)
 
 /*
  * Opens the file behind the O_PATH descriptor fd for reading.  A lease makes
- * that fail at once where it would block: its holder has a second.
+ * that fail at once where it would block: all holders together have a second.
  */
 static int
 reopen(int fd, const char *path)
 {
 	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_NOATIME;
-	int tries = 0, new;
+	static int tries;
+	int new;
 	char name[32];
 
 	(void)format(name, sizeof name, "self/fd/%d", fd);
@@ -2176,10 +2177,9 @@ reopen(int fd, const char *path)
 			return new;
 		if (errno == EPERM && (flags & O_NOATIME) != 0)
 			flags &= ~O_NOATIME;
-		else if (errno == EAGAIN && tries++ < 10) {
-			(void)poll(NULL, 0, 100);
-			show_life(SIGN_OF_LIFE);
-		} else
+		else if (errno == EAGAIN && tries++ < 1000 / TICK)
+			(void)poll(NULL, 0, TICK);
+		else
 			return -1;
 	}
 }

@@ -296,40 +296,60 @@ regular file"
 	same "$output" "shhist: $T/file: Wrong medium type"
 }
 
-# hold_lease FILE yes|no: a lease on it; whether it is given back when asked.
+# hold_lease yes|no FILE...: leases on them; whether one is given back when
+# it is asked for.
 hold_lease() {
 	python3 -c 'import fcntl, os, signal, sys
-file = os.open(sys.argv[1], os.O_RDWR)
+files = [os.open(name, os.O_RDWR) for name in sys.argv[2:]]
 def asked(*_):
-    if sys.argv[2] == "yes":
-        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    if sys.argv[1] == "yes":
+        for file in files:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 signal.signal(signal.SIGIO, asked)
-fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+for file in files:
+    fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("held", flush=True)
 while True:
-    signal.pause()' "$1" "$2" >"$T/lease" 3>&- &
+    signal.pause()' "$@" >"$T/lease" 3>&- &
 	until [ -s "$T/lease" ] || ! kill -0 $! 2>/dev/null; do :; done
 	[ -s "$T/lease" ] || skip 'the file system has no leases'
 }
 
 @test "a file under a lease: its holder is asked, and not waited for" {
+	local i
+
 	need_root
 	echo one >"$ann/.bash_history"
 	echo two >"$bob/.bash_history"
 	own
-	hold_lease "$ann/.bash_history" yes
+	hold_lease yes "$ann/.bash_history"
 	rows -o command
 	kill $!
 	same "$output" $'one\ntwo'
 	[ "$status" -eq 0 ]
 	: >"$T/lease"
-	hold_lease "$ann/.bash_history" no
+	hold_lease no "$ann/.bash_history"
 	rows -o command
 	kill $!
 	same "$output" two
 	[ "$status" -eq 1 ]
 	same "$warnings" "shhist: /home/ann/.bash_history: Resource temporarily \
 unavailable"
+	# One second for all of them.
+	: >"$T/lease"
+	mkdir "$ann/.bash_sessions"
+	for i in {10..24}; do
+		echo "$i" >"$ann/.bash_sessions/$i.history"
+	done
+	own
+	hold_lease no "$ann/.bash_sessions/"*
+	SECONDS=0
+	rows -o command
+	kill $!
+	[ "$SECONDS" -lt 10 ]
+	same "$output" $'one\ntwo'
+	[ "$(grep -c 'Resource temporarily unavailable' <<<"$warnings")" \
+		-eq 15 ]
 }
 
 # plant NAME: a tree of that name, in which ann comes to grief and bob's one
