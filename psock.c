@@ -240,6 +240,8 @@ static size_t nunlisted, unlisted_room;
 /* Hash tables of index + 1 by inode. */
 static uint32_t *holder_buckets, *entry_buckets;
 static size_t holder_mask, entry_mask;
+/* Odd, and not to be known by who chooses addresses, names and inodes. */
+static uint64_t multiplier = UINT64_C(0x9e3779b97f4a7c15);
 
 /* A namespace that a descriptor or a mount keeps: net:[inode]. */
 static struct ns_link {
@@ -1466,11 +1468,11 @@ compare_holders(const void *a, const void *b)
 	return (x->inode > y->inode) - (x->inode < y->inode);
 }
 
-/* The high bits of the product spread neighbours, as inodes are, best. */
+/* The high bits of a product by any odd number spread what it is made of. */
 static size_t
 hash(uint64_t key, size_t mask)
 {
-	return (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >>
+	return (size_t)(key * multiplier >>
 	    __builtin_clzll(mask));
 }
 
@@ -1712,14 +1714,15 @@ entry_key(const struct entry *e)
 	/* TIME_WAIT has no inode: its addresses are its identity. */
 	for (i = 0; i < sizeof e->local; i += sizeof word) {
 		memcpy(&word, e->local + i, sizeof word);
-		key = key * 31 + word;
+		key = key * multiplier + word;
 		memcpy(&word, e->remote + i, sizeof word);
-		key = key * 31 + word;
+		key = key * multiplier + word;
 	}
 	/* drop_embedded does not know how many lines a name has. */
 	for (i = 0; i < e->text_len && s[i] != '\n'; i++)
-		key = key * 31 + (unsigned char)s[i];
-	return key * 31 + e->local_port * UINT64_C(65537) + e->remote_port;
+		key = key * multiplier + (unsigned char)s[i];
+	key = key * multiplier + e->local_port;
+	return key * multiplier + e->remote_port;
 }
 
 static void
@@ -3684,6 +3687,19 @@ parse_tables(const char *list)
 	}
 }
 
+/* By what the kernel gives each program (2.6.29) for such an end. */
+static void
+choose_multiplier(void)
+{
+	const void *random = (const void *)getauxval(AT_RANDOM);
+	uint64_t word;
+
+	if (random == NULL)
+		return;
+	memcpy(&word, random, sizeof word);
+	multiplier = word | 1;
+}
+
 static void
 open_proc(void)
 {
@@ -3744,6 +3760,7 @@ main(int argc, char *argv[])
 	if (!some_tables)
 		table_mask = (1u << NTABLES) - 1;
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
+	choose_multiplier();
 	/* What a sandbox would not allow: a procfs of our own, the helper. */
 	open_proc();
 	list_processes();

@@ -45,12 +45,49 @@ namespace(struct entry *e, uint32_t i)
 	e->netns = i;
 }
 
+/* Names, addresses and numbers that a known hash would put together. */
+static void
+colliding_name(struct entry *e, uint32_t i)
+{
+	char name[2 * 16];
+	int bit;
+
+	for (bit = 0; bit < 16; bit++)	/* 'A' * 31 + 'b' is 'B' * 31 + 'C' */
+		memcpy(name + 2 * bit, (i >> bit & 1) != 0 ? "Ab" : "BC", 2);
+	waiting(e, i);
+	set_text(e, name, sizeof name);
+}
+
+static void
+colliding_address(struct entry *e, uint32_t i)
+{
+	uint64_t local = i, remote = UINT32_MAX - 31 * i;
+
+	e->family = AF_INET;
+	memcpy(e->local, &local, sizeof local);
+	memcpy(e->remote, &remote, sizeof remote);
+}
+
+static void
+colliding_inode(struct entry *e, uint32_t i)
+{
+	uint64_t inverse = 1;
+	int step;
+
+	for (step = 0; step < 6; step++)	/* by Newton */
+		inverse *= 2 - 0x9e3779b97f4a7c15 * inverse;
+	e->inode = (i + 1) * inverse;
+}
+
 static const struct crowd {
 	const char *name;
 	void (*make)(struct entry *, uint32_t);
 } crowds[] = {
 	{ "waiting", waiting },
 	{ "namespace", namespace },
+	{ "colliding name", colliding_name },
+	{ "colliding address", colliding_address },
+	{ "colliding inode", colliding_inode },
 	{ NULL, NULL },
 };
 
@@ -63,6 +100,7 @@ main(void)
 	size_t told;
 	int bad = 0;
 
+	choose_multiplier();
 	for (c = crowds; c->name != NULL; c++) {
 		nentries = 0;
 		index_entries(0);
