@@ -278,7 +278,8 @@ static void
 count_unasked(void)
 {
 	switch (errno) {
-	case EBADF:	/* it is gone */
+	case ENOENT:	/* it is gone */
+	case EBADF:
 	case ESRCH:
 	case EACCES:	/* it is not ours to ask */
 	case EPERM:

@@ -2,7 +2,8 @@
 
 /*
  * nosys: nosys CALL,... COMMAND...: runs the command under a kernel that
- * does not have the system calls named.
+ * does not have the system calls named; "ended": on which pidfd_open(2) comes
+ * too late.
  */
 
 #define _GNU_SOURCE
@@ -18,18 +19,19 @@
 
 static const struct {
 	const char *name;
-	unsigned number;
+	unsigned number, error;
 } calls[] = {
-	{ "pidfd_open", SYS_pidfd_open },
-	{ "pidfd_getfd", SYS_pidfd_getfd },
-	{ "kcmp", SYS_kcmp },
-	{ "fsopen", SYS_fsopen },
-	{ "fsmount", SYS_fsmount },
-	{ "openat2", SYS_openat2 },
-	{ "statx", SYS_statx },
-	{ "setns", SYS_setns },
-	{ "prctl", SYS_prctl },
-	{ "capset", SYS_capset },
+	{ "pidfd_open", SYS_pidfd_open, ENOSYS },
+	{ "pidfd_getfd", SYS_pidfd_getfd, ENOSYS },
+	{ "kcmp", SYS_kcmp, ENOSYS },
+	{ "fsopen", SYS_fsopen, ENOSYS },
+	{ "fsmount", SYS_fsmount, ENOSYS },
+	{ "openat2", SYS_openat2, ENOSYS },
+	{ "statx", SYS_statx, ENOSYS },
+	{ "setns", SYS_setns, ENOSYS },
+	{ "prctl", SYS_prctl, ENOSYS },
+	{ "capset", SYS_capset, ENOSYS },
+	{ "ended", SYS_pidfd_open, ENOENT },
 };
 
 int
@@ -59,7 +61,7 @@ main(int argc, char *argv[])
 		code[prog.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP |
 		    BPF_JEQ | BPF_K, calls[i].number, 0, 1);
 		code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET |
-		    BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
+		    BPF_K, SECCOMP_RET_ERRNO | calls[i].error);
 	}
 	code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
 	    SECCOMP_RET_ALLOW);

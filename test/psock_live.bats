@@ -151,6 +151,15 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 		sort)" "$(cut -f 3,4 <<<"$output" | tr '\t' ' ' | sort)"
 }
 
+@test "a process that ends before it is asked is no error" {
+	"$bin/nosys" ended true || skip 'seccomp filters are refused'
+	sockets unbound
+	wrap=("$bin/nosys" ended)
+	live -p "$pid" -o socket,state
+	is "$output" "$(told unbound)	"
+	is "$status$errors" 0
+}
+
 @test "a connection that was reset is in no table" {
 	sockets reset
 	live -p "$pid" -o pid,fd,socket,family,protocol,local_address,state
