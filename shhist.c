@@ -68,6 +68,7 @@ enum {
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
+	MORE = 200,		/* of them for each process of a user */
 	TICK = 10,		/* ms of times(2), and between tries */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
@@ -2786,6 +2787,7 @@ static struct {
 	pid_t pid;
 	int process;		/* it reads one of this user's */
 	uint64_t uid;
+	int left;		/* ms of patience; negative: for ever */
 	int rows, ids;		/* the pipes' reading ends, -1 when closed */
 	void (*take)(const char *, size_t);	/* its whole rows */
 	size_t width;		/* TABs in each of them */
@@ -2960,24 +2962,54 @@ receive_identities(void)
 static const char silent[] = "silent for 10 seconds";
 
 /*
- * Reads from the child until it closes; null, or what is wrong with it.  A
- * process has our patience but once, for its memory may always bring more.
+ * The patience that is left with a user, who may have any number of
+ * processes: once one was silent, the others must be quick.
  */
+static int *
+patience_with(uint64_t uid)
+{
+	static struct patience {
+		uint64_t uid;
+		int left;
+	} *all;
+	static size_t n, room;
+	size_t i;
+
+	for (i = 0; i < n && all[i].uid != uid; i++)
+		;
+	if (i == n) {
+		all = grow(all, &room, n, sizeof *all);
+		all[n++] = (struct patience){ uid, SILENCE };
+	}
+	return &all[i].left;
+}
+
+/* A process loses the patience that it takes; its memory may never end. */
+static int
+lose_patience(clock_t before)
+{
+	if (child.process) {
+		child.left -= (int)(times(NULL) - before) * TICK;
+		if (child.left < 0)
+			child.left = 0;
+	}
+	return child.left;
+}
+
+/* Reads from the child until it closes; null, or what is wrong with it. */
 static const char *
-listen_to_child(int timeout)
+listen_to_child(void)
 {
 	struct pollfd fds[2];
 	clock_t before;
-	int n, left = timeout;
+	int n;
 
 	while (child.rows != -1 || child.ids != -1) {
 		fds[0] = (struct pollfd){ child.rows, POLLIN, 0 };
 		fds[1] = (struct pollfd){ child.ids, POLLIN, 0 };
 		before = times(NULL);
-		n = poll(fds, 2, left);
-		if (child.process)
-			left -= (int)(times(NULL) - before) * TICK;
-		if (n == 0 || left < timeout - SILENCE)
+		n = poll(fds, 2, child.left);
+		if (lose_patience(before) == 0 || n == 0)
 			return silent;
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -2995,7 +3027,9 @@ listen_to_child(int timeout)
 static const char *
 reap_child(void)
 {
-	const struct timespec patience = { SILENCE / 1000, 0 };
+	const int ms = child.left < 0 ? SILENCE : child.left;
+	const struct timespec patience = { ms / 1000, ms % 1000 * 1000000 };
+	const clock_t before = times(NULL);
 	sigset_t set;
 	int result;
 	pid_t pid;
@@ -3004,8 +3038,11 @@ reap_child(void)
 	sigaddset(&set, SIGCHLD);
 	while ((pid = waitpid(child.pid, &result, WNOHANG)) == 0)
 		if (sigtimedwait(&set, NULL, &patience) == -1 &&
-		    errno == EAGAIN)
+		    errno == EAGAIN) {
+			lose_patience(before);
 			return silent;
+		}
+	lose_patience(before);
 	child.pid = -1;
 	if (pid != -1 && child.process && WIFEXITED(result) &&
 	    WEXITSTATUS(result) == REFUSED) {
@@ -3076,11 +3113,21 @@ static void
 finish_child(const char *who, const char *kind, int wait)
 {
 	const char *wrong;
+	int patience = SILENCE, *left = &patience;
 
-	wrong = listen_to_child(wait ? -1 : SILENCE);
+	if (child.process) {
+		left = patience_with(child.uid);
+		patience = *left = *left < SILENCE - MORE ? *left + MORE :
+		    SILENCE;
+	}
+	child.left = wait ? -1 : patience;
+	wrong = listen_to_child();
 	if (wrong == NULL)
 		wrong = reap_child();
-	if (wrong != NULL)
+	*left = child.left;
+	if (wrong == silent && patience < SILENCE)
+		count_warning("process", "memory", "silent");
+	else if (wrong != NULL)
 		warning("%s: %s reader %s: rows are lost", who, kind, wrong);
 	if (wrong != NULL && child.pid != -1) {
 		(void)kill(-child.pid, SIGKILL);

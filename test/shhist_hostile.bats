@@ -449,6 +449,44 @@ ann\ta long command of one user'
 	ended passwd $'\ttwo' "shhist: passwd: list reader $silent"
 }
 
+@test "a user's processes share his 10 seconds" {
+	local i
+
+	need_root
+	sleepy "$ann" read
+	cc -xc -o "$T/holder" - <<'END'
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+char *volatile from = "x";	/* data that tell where nothing is to be had */
+int
+main(int argc, char **argv)
+{
+	from = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+	    open(argv[1], O_RDONLY), 1 << 19);
+	return from == MAP_FAILED || puts("held") < 0 || fclose(stdout) ||
+	    pause();
+}
+END
+	chmod a+rx "$T/holder"
+	for i in 1 2 3 4; do
+		setpriv --reuid 4001 --regid 4001 --clear-groups "$T/holder" \
+			"$ann/.bash_history" >"$T/held.$i" 3>&- &
+		daemons+=" $!"
+	done
+	for i in 1 2 3 4; do
+		until [ -s "$T/held.$i" ] || ! kill -0 $!; do :; done
+	done
+	SECONDS=0
+	run -1 --separate-stderr "$shhist" -Hm -u 4001
+	[ "$SECONDS" -lt 20 ]
+	same "$output" ''
+	[[ $stderr == "shhist: /proc/"*": history reader silent for 10 \
+seconds: rows are lost
+shhist: 3 processes: memory: silent" ]]
+}
+
 @test "a line that takes long to read, by a reader that shows its life" {
 	command -v strace >/dev/null || skip 'no strace'
 	head -c 40000000 /dev/zero | tr '\0' x >"$T/line"
