@@ -3327,22 +3327,39 @@ next_user(size_t *at, struct user *u)
 	return 1;
 }
 
+static void
+keep_users(const char *s, size_t n)
+{
+	users.s = grow(users.s, &users.size, users.n + n, 1);
+	memcpy(users.s + users.n, s, n);
+	users.n += n;
+}
+
 static char **claimed;		/* homes of the passwd entries, sorted */
 static size_t nclaimed;
 
-/* Sends a directory that no passwd entry claims, with its owner's uid. */
+/* Sends what no passwd entry claims, but looks at nothing in /home. */
 static void
 send_orphan(const char *home)
+{
+	static char none[] = "";
+	const struct user u = { .name = none };
+
+	show_life(SIGN_OF_LIFE / 64);
+	if (nclaimed == 0 || bsearch(&home, claimed, nclaimed,
+	    sizeof *claimed, compare_names) == NULL)
+		send_user(&u, home);
+}
+
+/* In a child: a home with its owner, where it is a directory. */
+static _Noreturn void
+send_home(const char *home)
 {
 	static char none[] = "";
 	struct user u = { .name = none };
 	struct stat st;
 	int fd;
 
-	show_life(SIGN_OF_LIFE / 64);
-	if (nclaimed > 0 && bsearch(&home, claimed, nclaimed,
-	    sizeof *claimed, compare_names) != NULL)
-		return;
 	fd = open_path(home, O_PATH | O_NOFOLLOW);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		tell_unless_missing(home);
@@ -3351,8 +3368,30 @@ send_orphan(const char *home)
 		u.gid = st.st_gid;
 		send_user(&u, home);
 	}
-	if (fd != -1)
-		close(fd);
+	_exit(finish());
+}
+
+/*
+ * Replaces the homes that are listed behind from by those that a child of
+ * its own could look at: each may be on a server that is dead.
+ */
+static void
+look_at_homes(size_t from)
+{
+	const size_t end = users.n;
+	size_t at = from;
+	struct user u;
+	char *home;
+
+	while (at < end && next_user(&at, &u)) {
+		home = copy_string(u.home);	/* users move as they grow */
+		if (fork_child(keep_users, 3, 0))
+			send_home(home);
+		finish_child(home, "history", 0);
+		free(home);
+	}
+	users.n -= end - from;
+	memmove(users.s + from, users.s + end, users.n - from);
 }
 
 /* In a child: homes without a user. */
@@ -3474,17 +3513,10 @@ list_processes(void)
 }
 
 static void
-keep_users(const char *s, size_t n)
-{
-	users.s = grow(users.s, &users.size, users.n + n, 1);
-	memcpy(users.s + users.n, s, n);
-	users.n += n;
-}
-
-static void
 list_users(void)
 {
 	int input = passwdfd == STDIN_FILENO;
+	size_t named;
 
 	if (!mflag || need_names) {
 		if (fork_child(keep_users, 3, input))
@@ -3493,14 +3525,17 @@ list_users(void)
 	}
 	if (!input)
 		close_if_open(&passwdfd);
+	named = users.n;
 	if (mflag)
-		owners_end = users.n;
+		owners_end = named;
 	if (fork_child(keep_users, 3, 0)) {
 		if (mflag)
 			list_processes();
 		list_orphans();
 	}
 	finish_child(mflag ? "/proc" : "/home", "list", 0);
+	if (!mflag)
+		look_at_homes(named);
 	if (users.n == 0)
 		fatal("no passwd list and no homes");
 }

@@ -427,6 +427,10 @@ ann\ta long command of one user'
 	sleepy "$tree/home" opendir
 	echo two >"$tree/root/.bash_history"
 	begin home
+	plant orphan
+	sed -i 1q "$tree/etc/passwd"
+	sleepy "$ann" getattr
+	begin orphan
 	plant passwd
 	sleepy "$tree/etc" lookup
 	begin passwd
@@ -446,6 +450,7 @@ ann\ta long command of one user'
 	ended read $'ann\tcommand\nbob\ttwo' "$lost"
 	ended flush $'bob\ttwo' "$lost"
 	ended home $'root\ttwo' "shhist: /home: list reader $silent"
+	ended orphan $'\ttwo' "shhist: /home/ann: history reader $silent"
 	ended passwd $'\ttwo' "shhist: passwd: list reader $silent"
 }
 

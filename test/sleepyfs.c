@@ -2,9 +2,9 @@
 
 /*
  * sleepyfs: sleepyfs DIRECTORY CALL UID: mounts a FUSE file system whose
- * daemon, this program, never answers CALL (lookup, opendir, open, read,
- * flush).  It has one directory, where every *history is the same file of
- * UID's: a megabyte of commands, of which half can be read where CALL is
+ * daemon, this program, never answers CALL (getattr, lookup, opendir, open,
+ * read, flush).  It has one directory, where every *history is the same file
+ * of UID's: a megabyte of commands, of which half can be read where CALL is
  * read.  Prints a line when it is mounted and serves until it is killed.
  */
 
@@ -27,6 +27,7 @@ static const struct {
 	const char *name;
 	unsigned opcode;
 } sleeps[] = {
+	{ "getattr", FUSE_GETATTR },
 	{ "lookup", FUSE_LOOKUP },
 	{ "opendir", FUSE_OPENDIR },
 	{ "open", FUSE_OPEN },
