@@ -1985,6 +1985,32 @@ parse_netlink(const struct nettable *t, struct entry *e,
 	return field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode);
 }
 
+/* "10.0.0.1", or "fd00:0000:0000:0000:0000:0000:0000:0001": all of it. */
+static int
+parse_sctp_address(const char *s, size_t len, uint16_t *family,
+    unsigned char *address)
+{
+	const char *end = s + len, *next;
+	const int v4 = memchr(s, '.', len) != NULL;
+	size_t words = v4 ? 4 : 8;
+	uint64_t value;
+
+	*family = v4 ? AF_INET : AF_INET6;
+	for (; words > 0; words--) {
+		next = end;
+		if (words > 1)
+			next = memchr(s, v4 ? '.' : ':', (size_t)(end - s));
+		if (next == NULL || parse_number(s, (size_t)(next - s),
+		    v4 ? 10 : 16, v4 ? 0xff : 0xffff, &value) == -1)
+			return -1;
+		s = next + (words > 1);
+		if (!v4)
+			*address++ = (unsigned char)(value >> 8);
+		*address++ = (unsigned char)value;
+	}
+	return 0;
+}
+
 /*
  * The address of a list of addresses that is marked as the primary one, or
  * the first: "*10.0.0.1 10.0.0.2".  Sets *next behind the list.
@@ -1993,7 +2019,6 @@ static int
 parse_sctp_list(const struct field *f, size_t nfields, size_t *next,
     uint16_t *family, unsigned char *address)
 {
-	char text[INET6_ADDRSTRLEN];
 	const struct field *best = NULL;
 	size_t i, star;
 
@@ -2008,12 +2033,8 @@ parse_sctp_list(const struct field *f, size_t nfields, size_t *next,
 	if (best == NULL)
 		return 0;
 	star = *best->s == '*';
-	if (best->len - star >= sizeof text)
-		return -1;
-	memcpy(text, best->s + star, best->len - star);
-	text[best->len - star] = '\0';
-	*family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
-	return inet_pton(*family, text, address) == 1 ? 0 : -1;
+	return parse_sctp_address(best->s + star, best->len - star, family,
+	    address);
 }
 
 /* Beside an IPv6 address, one of IPv4 is written as a mapped one. */

@@ -98,7 +98,7 @@ END
 	raw_table 42 sctp/eps <<'END'
  ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS
 f6b1a000 f6b1b000 2   10  29   2000   1000 19001 0.0.0.0 
-f6b1a001 f6b1b001 0   10  30   2001      0 19003 ::1 
+f6b1a001 f6b1b001 0   10  30   2001      0 19003 0000:0000:0000:0000:0000:0000:0000:0001 
 END
 	raw_table 42 sctp/assocs <<'END'
  ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS
@@ -136,8 +136,8 @@ END
 @test "sctp: an IPv4 address beside an IPv6 one" {
 	raw_table 42 sctp/assocs <<'END'
  ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS
-f6b1c000 f6b1b000 2   1   3  31     12        0        0       0 19002  2000  3000 fd00::1 <-> 10.0.0.9 
-f6b1c000 f6b1b000 2   1   3  31     13        0        0       0 19003  2000  3000 10.0.0.1 <-> *fd00::2 
+f6b1c000 f6b1b000 2   1   3  31     12        0        0       0 19002  2000  3000 fd00:0000:0000:0000:0000:0000:0000:0001 <-> 10.0.0.9 
+f6b1c000 f6b1b000 2   1   3  31     13        0        0       0 19003  2000  3000 10.0.0.1 <-> *fd00:0000:0000:0000:0000:0000:0000:0002 
 END
 	rows -o socket,family,local_address,remote_address
 	expect 0 <<'END'
@@ -166,7 +166,7 @@ END
 	{
 		echo ' ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS HBINT INS OUTS MAXRT T1X T2X RTXC wmema wmemq sndbuf rcvbuf'
 		for s in 0 1 2 3 4 5 6 7; do
-			printf '       0        0 2   1   %d  0       1        0        0       0 1900%d 2000   3000  *fd00::1 <-> *fd00::2 \t    7500    10    10   10    0    0        0        1        0   212992   212992\n' $s $s
+			printf '       0        0 2   1   %d  0       1        0        0       0 1900%d 2000   3000  *fd00:0000:0000:0000:0000:0000:0000:0001 <-> *fd00:0000:0000:0000:0000:0000:0000:0002 \t    7500    10    10   10    0    0        0        1        0   212992   212992\n' $s $s
 		done
 	} | raw_table 42 sctp/assocs
 	rows -o socket,family,remote_address,state
@@ -196,13 +196,24 @@ END
 	raw_table 42 sctp/eps <<'END'
  ENDPT     SOCK   STY SST HBKT LPORT   UID INODE LADDRS
 f6b1a000 f6b1b000 2   10  29   2000   1000 19001 300.0.0.0 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 10.0.0 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 10.0.0. 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 10.0.0.1.2 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 10:0.0.1 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 .10.0.0.1 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 +1.0.0.1 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 fd00:0000:0000:0000:0000:0000:0000:0001: 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 fd00:0000:0000:0000:0000:0000:0000 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 fd00:0000:0000:0000:0000:0000:0000:0001:0001 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 fd00:0000:0000:0000:0000:0000:0000:10001 
+f6b1a000 f6b1b000 2   10  29   2000   1000 19001 fd00:0000:0000:0000:0000:0000:0000.0001 
 END
 	rows -o socket
 	is "$status" 1
 	is "$output" 17002
-	is "$(sort <<<"$errors")" 'psock: 1 line: netlink: malformed
-psock: 1 line: sctp: malformed
-psock: 2 lines: packet: malformed'
+	is "$(sort -k 2n <<<"$errors")" 'psock: 1 line: netlink: malformed
+psock: 2 lines: packet: malformed
+psock: 12 lines: sctp: malformed'
 }
 
 # process PID: one whose columns are known; it holds inode 5.

@@ -69,7 +69,7 @@ inet() {
 	mkdir "$R/proc/42/net/sctp"
 	printf ' ENDPT     SOCK   STY SST HBKT LPORT LADDRS\nf3c0 f3c1 0   10  12   5000  10.0.0.1 *10.0.0.2\n' \
 		>"$R/proc/42/net/sctp/eps"
-	printf ' ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS HBINT INS OUTS\nf3c0 f3c1 2   1   3  0    1        0        0        1000 77    5001  6001  *fe80::1 <-> *fe80::2 7500 10 10\n' \
+	printf ' ASSOC     SOCK   STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS HBINT INS OUTS\nf3c0 f3c1 2   1   3  0    1        0        0        1000 77    5001  6001  *fe80:0000:0000:0000:0000:0000:0000:0001 <-> *fe80:0000:0000:0000:0000:0000:0000:0002 7500 10 10\n' \
 		>"$R/proc/42/net/sctp/assocs"
 	run -0 "$PSOCK" -r "$R" -H -o socket,family,protocol,type,local_address,local_port,remote_address,remote_port,state,interface
 	[ "$output" = $'7\t17\t3\tRAW\t\t0\t\t0\t\teth0

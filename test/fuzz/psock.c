@@ -113,11 +113,14 @@ static void
 put_address(struct bytes *b, const struct entry *e,
     const unsigned char *address)
 {
-	char text[INET6_ADDRSTRLEN];
+	size_t i;
 
-	must(inet_ntop(e->family, address, text, sizeof text) != NULL,
-	    "an address");
-	put_format(b, "*%s ", text);
+	if (e->family == AF_INET)
+		put_format(b, "*%d.%d.%d.%d ", address[0], address[1],
+		    address[2], address[3]);
+	for (i = 0; e->family == AF_INET6 && i < 16; i += 2)
+		put_format(b, "%s%02x%02x%s", i == 0 ? "*" : ":", address[i],
+		    address[i + 1], i == 14 ? " " : "");
 }
 
 static void
