@@ -2196,8 +2196,8 @@ close_quietly(int fd)
 
 /*
  * Opens a regular file and looks at it before that: opening a FIFO tells its
- * writer of us, and some of procfs never end.  Returns -1 where it is not to
- * be read.
+ * writer of us, and some of procfs, which an operand may name, never end.
+ * Returns -1 where it is not to be read.
  */
 static int
 open_regular(const char *path, struct stat *st)
@@ -2211,7 +2211,8 @@ open_regular(const char *path, struct stat *st)
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, st) == 0) {
-		if (fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+		if (reading != NULL && fstatfs(fd, &fs) == 0 &&
+		    fs.f_type == PROC_SUPER_MAGIC)
 			st->st_mode = 0;
 		errno = EMEDIUMTYPE;
 		if (S_ISREG(st->st_mode))

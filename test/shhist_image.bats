@@ -40,10 +40,12 @@ END
 	ln -s .history "$tree/home/eve/.history"
 	chmod -R a+rX "$tree/home" "$tree/srv" "$secret"
 	[ "$(id -u)" -ne 0 ] || chown -hR 4003 "$tree/home/eve"
+	# Nobody claims /home/kim, and its owner's is what the link leads to.
 	rows='root 0 root /root/.bash_history
 eve 1700000000 eve /home/eve/.bash_history
 joe 0 joe /home/joe/.zsh_history
-kim 0 kim /srv/../home/kim/.sh_history'
+kim 0 kim /srv/../home/kim/.sh_history
+ 0 kim /home/kim/.sh_history'
 }
 
 teardown() {
