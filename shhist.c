@@ -3735,18 +3735,20 @@ main(int argc, char **argv)
 		default:
 			usage_error(usage);
 		}
-	check_options(optind < argc);
+	/* Before Linux 5.18 there may be no name: behind it is no operand. */
+	argv += optind < argc ? optind : argc;
+	check_options(*argv != NULL);
 	need_names = choose_columns(columns, NDEFAULT, oflag) != 0 ||
 	    nwanted > 0;
 	row_tabs = count_columns() - 1;
-	prepare(argv + optind);
-	if (optind == argc)
+	prepare(argv);
+	if (*argv == NULL)
 		list_users();
 	if (!Hflag)
 		print_header();
-	if (optind == argc)
+	if (*argv == NULL)
 		print_users();
 	else
-		print_operands(argv + optind);
+		print_operands(argv);
 	return finish();
 }

@@ -524,6 +524,26 @@ shhist: 3 processes: memory: silent" ]]
 	"$T/inside"
 }
 
+@test "without a name of its own, the environment is no operand" {
+	echo one >"$T/history"
+	# Linux 5.18 and later would put a name there.
+	cc -std=gnu11 -O1 -DVERSION='"nameless"' -Dmain=shhist_main -c \
+		-o "$T/shhist.o" "$BATS_TEST_DIRNAME/../shhist.c"
+	cc -std=gnu11 -o "$T/nameless" "$T/shhist.o" \
+		"$BATS_TEST_DIRNAME/../common.c" -xc - <<'END'
+int shhist_main(int, char **);
+int
+main(int argc, char **argv)
+{
+	argv[0] = 0;
+	return shhist_main(argc - 2, argv);
+}
+END
+	run --separate-stderr "$T/nameless" "$T/history"
+	[[ $output == $'uid\ttime\tcommand\thistory_file'* ]]
+	[[ $output != *"$T/history"* ]]
+}
+
 @test "many users" {
 	local n=${HOSTILE_USERS:-1000}
 
