@@ -1269,6 +1269,15 @@ add_ring(uint32_t task, int fd)
 	rings[nrings++] = (struct ring){ task, fd };
 }
 
+/* Whether a link is that of an io_uring's descriptor. */
+static int
+is_ring(const char *link, ssize_t len)
+{
+	static const char ring[] = "anon_inode:[io_uring]";
+
+	return len == sizeof ring - 1 && memcmp(link, ring, (size_t)len) == 0;
+}
+
 /*
  * Reads the descriptors below dir.  Those that holders[leader..leader_end)
  * have too are the leader's, seen through a thread that shares them.
@@ -1277,7 +1286,6 @@ add_ring(uint32_t task, int fd)
 static int
 read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 {
-	static const char ring_link[] = "anon_inode:[io_uring]";
 	static struct numbers list;
 	char name[12], link[64];
 	uint64_t inode;
@@ -1302,8 +1310,7 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 			if (is_held(leader, leader_end, fd, inode))
 				continue;
 			add_holder(inode, task, fd);
-		} else if (len == sizeof ring_link - 1 &&
-		    memcmp(link, ring_link, sizeof ring_link - 1) == 0) {
+		} else if (is_ring(link, len)) {
 			add_ring(task, fd);
 		} else if (root == NULL && want_ownerless &&
 		    parse_link(link, len, "net:[", &inode) == 0)
@@ -1430,27 +1437,60 @@ read_process(int pid)
 /*
  * The sockets that are registered with a ring: a process may close their
  * descriptors and go on to use them.  In fdinfo, "    0: socket:[123]".
+ * From Linux 6.14.8 on a ring that is in use at that moment tells nothing,
+ * and a process can keep it so.  Returns whether there was anything of a ring.
  */
-static void
-read_ring(const struct ring *ring)
+static int
+read_registered(const char *path, uint32_t task)
 {
-	const struct task *t = &tasks[ring->task];
 	struct field f[2];
 	struct reader r;
 	uint64_t inode;
 	ptrdiff_t len;
-	char path[64], *line;
+	char *line;
+	int told = 1;
 
-	format(path, sizeof path, "%d/task/%d/fdinfo/%d", t->pid, t->tid,
-	    ring->fd);
 	if (open_lines(&r, proc, path) == -1)
-		return;
-	while ((len = read_line(&r, '\n', &line)) != -1)
-		if (split_some(line, (size_t)len, f, 2) == 2 &&
-		    parse_link(f[1].s, (ssize_t)f[1].len, "socket:[",
+		return 1;
+	while ((len = read_line(&r, '\n', &line)) != -1) {
+		if (split_some(line, (size_t)len, f, 2) != 2)
+			continue;
+		/* What each file has (Linux 5.14), and what a ring has. */
+		if (field_is(&f[0], "ino:"))
+			told = 0;
+		else if (field_is(&f[0], "UserFiles:"))
+			told = 1;
+		else if (parse_link(f[1].s, (ssize_t)f[1].len, "socket:[",
 		    &inode) == 0)
-			add_holder(inode, ring->task, NONE);
+			add_holder(inode, task, NONE);
+	}
 	close_lines(&r, "fdinfo");
+	return told;
+}
+
+/*
+ * Reads a ring as often as it takes, unless it has been closed by now and
+ * another file has its number.
+ */
+static void
+read_ring(const struct ring *ring)
+{
+	static int tries = 10000;	/* for all rings: 0.1 s */
+	const struct task *t = &tasks[ring->task];
+	char info[64], path[64], link[64];
+
+	format(info, sizeof info, "%d/task/%d/fdinfo/%d", t->pid, t->tid,
+	    ring->fd);
+	descriptor_path(path, sizeof path, t, ring->fd);
+	while (!read_registered(info, ring->task)) {
+		if (root == NULL && !is_ring(link, readlinkat(proc, path, link,
+		    sizeof link)))
+			break;
+		if (root != NULL || --tries <= 0) {
+			count_warning("io_uring", "fdinfo", "locked");
+			break;
+		}
+	}
 }
 
 /* Holders by inode */

@@ -96,6 +96,23 @@ exactly() {
 		"$(told in-ring)	$pid	-1	LISTEN"
 }
 
+@test "a socket in an io_uring that is in use without end" {
+	sockets in-busy-ring
+	given in-busy-ring
+	live -t tcp -o socket,pid,fd,state
+	is "$(grep "^$(told in-busy-ring)	" <<<"$output")" \
+		"$(told in-busy-ring)	$pid	-1	LISTEN"
+}
+
+@test "an io_uring that is locked for good" {
+	need_root
+	sockets in-locked-ring
+	given in-locked-ring
+	live -p "$pid"
+	is "$status" 1
+	is "$errors" 'psock: 1 io_uring: fdinfo: locked'
+}
+
 @test "a namespace that only a socket keeps" {
 	need_root
 	sockets netns-socket

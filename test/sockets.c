@@ -16,20 +16,24 @@
 #include <linux/if_packet.h>
 #include <linux/io_uring.h>
 #include <linux/netlink.h>
+#include <linux/userfaultfd.h>
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -385,18 +389,80 @@ in_flight(int fd)
 	tell_unheld(fd);
 }
 
+static int ring;
+static struct iovec pages;
+
 /* A socket that only an io_uring holds. */
 static void
 in_ring(int fd)
 {
 	struct io_uring_params p = { 0 };
-	int ring = (int)syscall(SYS_io_uring_setup, 1, &p);
 
+	ring = (int)syscall(SYS_io_uring_setup, 1, &p);
 	if (ring == -1 || syscall(SYS_io_uring_register, ring,
 	    IORING_REGISTER_FILES, &fd, 1) == -1)
 		tell(-1);
 	else
 		tell_unheld(fd);
+}
+
+/* Registers memory, for which the ring is locked, and again if it may be. */
+static void *
+register_pages(void *arg)
+{
+	do
+		syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS,
+		    &pages, 1);
+	while (syscall(SYS_io_uring_register, ring,
+	    IORING_UNREGISTER_BUFFERS, NULL, 0) == 0);
+	return arg;
+}
+
+static void
+keep_busy(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, register_pages, NULL);
+}
+
+/* A ring that is in use most of the time. */
+static void
+in_busy_ring(int fd)
+{
+	int i;
+
+	pages.iov_len = 4 << 20;
+	pages.iov_base = mmap(NULL, pages.iov_len, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	in_ring(fd);
+	for (i = 0; i < 3; i++)
+		keep_busy();
+}
+
+/* A ring that is locked for good, by memory that nobody gives. */
+static void
+in_locked_ring(int fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register r = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct uffd_msg msg;
+	int uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	pages.iov_len = 4096;
+	pages.iov_base = mmap(NULL, pages.iov_len, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	r.range.start = (uintptr_t)pages.iov_base;
+	r.range.len = pages.iov_len;
+	if (uffd == -1 || ioctl(uffd, UFFDIO_API, &api) == -1 ||
+	    ioctl(uffd, UFFDIO_REGISTER, &r) == -1) {
+		tell(-1);
+		return;
+	}
+	in_ring(fd);
+	keep_busy();
+	if (read(uffd, &msg, sizeof msg) != sizeof msg)
+		exit(1);
 }
 
 /* A connection that its peer has reset: in no table. */
@@ -532,6 +598,10 @@ open_kind(const char *arg)
 		in_flight(unix_socket(SOCK_STREAM, name, 1));
 	} else if (IS("in-ring")) {
 		in_ring(listener(AF_INET));
+	} else if (IS("in-busy-ring")) {
+		in_busy_ring(listener(AF_INET));
+	} else if (IS("in-locked-ring")) {
+		in_locked_ring(listener(AF_INET));
 	} else if (IS("closed-senders")) {
 		closed_senders(name);
 	} else if (IS("udp-unbound")) {
