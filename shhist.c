@@ -69,6 +69,7 @@ enum {
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
 	MORE = 200,		/* of them for each process of a user */
+	LIFETIME = 600000,	/* ms that a child may keep us busy */
 	TICK = 10,		/* ms of times(2), and between tries */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
@@ -2789,6 +2790,7 @@ static struct {
 	int process;		/* it reads one of this user's */
 	uint64_t uid;
 	int left;		/* ms of patience; negative: for ever */
+	clock_t busy;		/* we with it; add time_worked() */
 	int rows, ids;		/* the pipes' reading ends, -1 when closed */
 	void (*take)(const char *, size_t);	/* its whole rows */
 	size_t width;		/* TABs in each of them */
@@ -2989,12 +2991,25 @@ patience_with(uint64_t uid)
 static int
 lose_patience(clock_t before)
 {
+	const clock_t waited = times(NULL) - before;
+
+	child.busy += waited;
 	if (child.process) {
-		child.left -= (int)(times(NULL) - before) * TICK;
+		child.left -= (int)waited * TICK;
 		if (child.left < 0)
 			child.left = 0;
 	}
 	return child.left;
+}
+
+/* Our own time; who reads our rows may take any. */
+static clock_t
+time_worked(void)
+{
+	struct tms t;
+
+	(void)times(&t);
+	return t.tms_utime + t.tms_stime;
 }
 
 /* Reads from the child until it closes; null, or what is wrong with it. */
@@ -3012,6 +3027,9 @@ listen_to_child(void)
 		n = poll(fds, 2, child.left);
 		if (lose_patience(before) == 0 || n == 0)
 			return silent;
+		if (child.left > 0 &&
+		    child.busy + time_worked() > LIFETIME / TICK)
+			return "not done in 10 minutes";
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1)
@@ -3094,6 +3112,7 @@ fork_child(void (*take)(const char *, size_t), size_t width, int input)
 	child.take = take;
 	child.width = width;
 	child.used = child.tabs = child.row.n = 0;
+	child.busy = -time_worked();
 	child.pid = _Fork();
 	if (child.pid == -1)
 		fatal_errno("fork");

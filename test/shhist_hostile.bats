@@ -454,6 +454,25 @@ ann\ta long command of one user'
 	ended passwd $'\ttwo' "shhist: passwd: list reader $silent"
 }
 
+@test "a history that never ends costs so much time, and no more" {
+	need_root
+	sed 's/\<LIFETIME = [^,]*,/LIFETIME = 1000,/' \
+		"$BATS_TEST_DIRNAME/../shhist.c" >"$T/impatient.c"
+	cc -std=gnu11 -O1 -DVERSION='"impatient"' -o "$T/impatient" \
+		-I "$BATS_TEST_DIRNAME/.." "$T/impatient.c" \
+		"$BATS_TEST_DIRNAME/../common.c"
+	sleepy "$ann" end
+	echo two >"$bob/.bash_history"
+	chown -R 4002 "$bob"
+	status=0
+	output=$(timeout 60 "$T/impatient" -H -r "$tree" -o user,command \
+		2>"$T/err" | uniq; exit "${PIPESTATUS[0]}") || status=$?
+	[ "$status" -eq 1 ]
+	same "$output" $'ann\tcommand\nbob\ttwo'
+	same "$(cat "$T/err")" \
+	    'shhist: ann: history reader not done in 10 minutes: rows are lost'
+}
+
 @test "a user's processes share his 10 seconds" {
 	local i
 

@@ -5,7 +5,8 @@
  * daemon, this program, never answers CALL (getattr, lookup, opendir, open,
  * read, flush).  It has one directory, where every *history is the same file
  * of UID's: a megabyte of commands, of which half can be read where CALL is
- * read.  Prints a line when it is mounted and serves until it is killed.
+ * read; where it is "end", all is answered, but the file never ends.  Prints
+ * a line when it is mounted and serves until it is killed.
  */
 
 #define _GNU_SOURCE
@@ -33,6 +34,7 @@ static const struct {
 	{ "open", FUSE_OPEN },
 	{ "read", FUSE_READ },
 	{ "flush", FUSE_FLUSH },
+	{ "end", 0 },
 };
 
 static int fuse;
@@ -59,7 +61,7 @@ attributes(unsigned long node)
 	struct fuse_attr a = { .ino = node, .nlink = 1, .uid = owner };
 
 	a.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0600;
-	a.size = node == FUSE_ROOT_ID ? 0 : SIZE;
+	a.size = node == FUSE_ROOT_ID ? 0 : never == 0 ? 1ul << 60 : SIZE;
 	a.blocks = a.size / 512;
 	return a;
 }
@@ -86,6 +88,8 @@ read_file(const struct fuse_in_header *in, const struct fuse_read_in *want)
 
 	if (never == FUSE_READ && at >= SIZE / 2)
 		return;
+	if (never == 0)
+		at %= SIZE;
 	for (i = 0; i < SIZE; i++)
 		data[i] = "command\n"[i % 8];
 	if (at > SIZE)
