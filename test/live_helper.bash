@@ -34,7 +34,7 @@ hang_up() {
 
 teardown() {
 	hang_up
-	[ -z "$mount" ] || umount "$mount" || :
+	[ -z "$mount" ] || umount -l "$mount" || :	# others may look
 	[ -z "$open" ] || rm -rf "${open:?}"
 }
 
