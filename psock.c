@@ -604,6 +604,10 @@ static const struct column columns[] = {
 static const int allowed_calls[] = {
 	SYS_readlinkat, SYS_getdents64, SYS_fstat, SYS_statx,
 	SYS_wait4,	/* for the helper */
+	SYS_lseek,	/* over holes */
+#ifdef SYS__llseek
+	SYS__llseek,
+#endif
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
 	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd, SYS_getxattr,
 	SYS_getsockopt, SYS_getsockname, SYS_getpeername,
@@ -712,7 +716,8 @@ open_below(int dir, const char *path, int flags)
 static int
 open_lines(struct reader *r, int dir, const char *name)
 {
-	*r = (struct reader){ .max = LINE_MAX_BYTES };
+	/* Somebody else's tree may have files of any size. */
+	*r = (struct reader){ .max = LINE_MAX_BYTES, .sparse = root != NULL };
 	r->fd = open_below(dir, name, 0);
 	return r->fd == -1 ? -1 : 0;
 }

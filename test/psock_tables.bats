@@ -528,3 +528,18 @@ END
 		is "$output" "$first"
 	done
 }
+
+@test "files of a tree that have no end: what is there, and no more" {
+	netns 42 4026531840
+	inet 0100007F:0050 00000000:0000 0A 77 | table 42 tcp
+	unix_line 78 @a | table 42 unix
+	echo 'TCP 1 1' >"$root/proc/42/net/protocols"
+	hold 42 3 77
+	truncate -s 4T "$root/proc/42/net/"{tcp,unix,protocols} \
+		"$root/proc/42/cmdline" || skip 'no sparse files'
+	mkfifo "$root/proc/42/net/udp"
+	run timeout 60 "$psock" -H -r "$root" -o socket,pid
+	is "$(grep -v ^psock <<<"$output")" $'77\t42\n78\t-1'
+	is "$status" 1
+	[[ $output = *'psock: 1 table: udp: Invalid argument'* ]]
+}
