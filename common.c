@@ -173,8 +173,7 @@ escape(char *dst, const char *s, size_t n)
 	return (size_t)(out - dst);
 }
 
-/* Writes all of s to fd.  Returns 0, or -1 with errno. */
-static int
+int
 write_all(int fd, const char *s, size_t n)
 {
 	ssize_t done;
@@ -343,7 +342,7 @@ format_list(char *dst, size_t size, const char *fmt, va_list ap)
 	int limit, d;
 
 	for (; *fmt != '\0'; fmt++) {
-		len = strcspn(fmt, "%");
+		len = (size_t)(strchrnul(fmt, '%') - fmt);
 		if (len > 0) {
 			used = append(dst, size, used, fmt, len);
 			fmt += len - 1;
@@ -506,12 +505,13 @@ start(const char *name)
 	opterr = optopt = 0;
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);	/* ignored, children leave no status */
-	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
+	/* Of fcntl(2) musl's function would be larger than ours. */
+	if (dup2(STDOUT_FILENO, STDOUT_FILENO) == -1)
 		fatal("standard output: %s", strerror(errno));
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
-		while (fcntl(fd, F_GETFD) == -1) {
+		while (dup2(fd, fd) == -1) {
 			/* "/" is there even in a chroot without /dev. */
-			hole = open("/", O_PATH | O_CLOEXEC);
+			hole = openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC);
 			if (hole == -1)
 				fatal("/: %s", strerror(errno));
 		}
@@ -568,7 +568,7 @@ choose_columns(const struct column *all, size_t ndefault, const char *list)
 	if (list != NULL) {
 		list += *list == '+';
 		for (;; list += len + 1) {
-			len = strcspn(list, ",");
+			len = (size_t)(strchrnul(list, ',') - list);
 			choose_column(all, list, len);
 			if (list[len] == '\0')
 				break;

@@ -101,6 +101,9 @@ size_t format(char *, size_t, const char *, ...)
     __attribute__((format(printf, 3, 4)));
 size_t format_list(char *, size_t, const char *, va_list);
 
+/* write_all: writes n bytes to fd.  Returns 0, or -1 with errno. */
+int write_all(int fd, const char *, size_t n);
+
 /* put_raw: n bytes to the output as they are. */
 void put_raw(const char *, size_t n);
 /* put_char: one byte to the output as it is. */

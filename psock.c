@@ -15,7 +15,8 @@
  *
  * Text from /proc is the attacker's: unix names hold newlines, processes
  * vanish between two calls, a path leads elsewhere by the time it is opened.
- * Below another root no link is followed.
+ * Below another root no link is followed.  And he may keep us waiting without
+ * end: so a worker takes all those steps, whose parent passes its rows on.
  */
 
 #define _GNU_SOURCE
@@ -32,6 +33,7 @@
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -85,6 +87,8 @@ enum {
 	NEED_STAT = 1 << 5,
 	NEED_CGROUP = 1 << 6,
 	NEED_INTERFACE = 1 << 7,
+	NEED_TYPE = 1 << 8,
+	NEED_FILTER = 1 << 9,
 	NEED_PROCESS = NEED_INTERFACE - 1,
 };
 
@@ -161,7 +165,8 @@ struct entry {
 	uint32_t rx_queue, tx_queue, owner;
 	uint32_t netns;
 	uint32_t text;		/* into texts: unix name, interface */
-	uint32_t rest;		/* the SUSPECT behind it; 0: none, else +1 */
+	/* The SUSPECT behind it; 0: none, else +1.  At last, its filter's. */
+	uint32_t rest;
 	/* Of the same hash value; 0 ends, else +1.  At last, the place. */
 	uint32_t next;
 	uint16_t family, protocol, text_len;
@@ -271,65 +276,6 @@ close_quietly(int fd)
 
 	close(fd);
 	errno = saved;
-}
-
-/* Counts what kept a socket from being asked, unless that is to be expected. */
-static void
-count_unasked(void)
-{
-	switch (errno) {
-	case ENOENT:	/* it is gone */
-	case EBADF:
-	case ESRCH:
-	case EACCES:	/* it is not ours to ask */
-	case EPERM:
-	case EINVAL:	/* the kernel is too old */
-	case ENOSYS:
-	case ENOTTY:
-		return;
-	}
-	count_warning("socket", "not asked", strerror(errno));
-}
-
-/* Returns 0 where the kernel does not tell. */
-static int
-socket_option(int fd, int option)
-{
-	socklen_t len = sizeof(int);
-	int value;
-
-	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
-		return 0;
-	return value;
-}
-
-/* Asks a socket itself: a copy of the holder's descriptor, or -1. */
-static int
-borrow_socket(const struct holder *h)
-{
-	const struct task *t = &tasks[h->task];
-	struct stat st;
-	int pidfd, fd;
-
-	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
-	pidfd = (int)syscall(SYS_pidfd_open, t->tid,
-	    t->tid == t->pid ? 0 : O_EXCL);
-	if (pidfd == -1) {
-		count_unasked();
-		return -1;
-	}
-	fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
-	if (fd == -1)
-		count_unasked();
-	close(pidfd);
-	if (fd == -1)
-		return -1;
-	/* By now it may be any file, and fstat(2) wait for its server. */
-	if (socket_option(fd, SO_TYPE) != 0 && fstat(fd, &st) == 0 &&
-	    st.st_ino == h->inode)
-		return fd;
-	close(fd);
-	return -1;
 }
 
 /* Columns */
@@ -523,33 +469,15 @@ print_known(void)
 static void
 print_type(void)
 {
-	int fd, type = row->type;
-
-	/* The netlink table does not say: RAW or DGRAM. */
-	if (type == 0 && row_holder != NULL && root == NULL &&
-	    (fd = borrow_socket(row_holder)) != -1) {
-		type = socket_option(fd, SO_TYPE);
-		close(fd);
-	}
-	if (type > 0 && type < (int)(sizeof type_names / sizeof *type_names))
-		put_string(type_names[type]);
+	if (row->type < sizeof type_names / sizeof *type_names)
+		put_string(type_names[row->type]);
 }
 
 static void
 print_filter(void)
 {
-	socklen_t len = 0;
-	int fd;
-
-	if (row_holder == NULL || root != NULL)
-		return;
-	fd = borrow_socket(row_holder);
-	if (fd == -1)
-		return;
-	/* With no room the kernel (3.8 on) gives the number alone. */
-	if (getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL, &len) == 0)
-		put_number(len);
-	close(fd);
+	if (row->rest != 0)
+		put_number(row->rest - 1);
 }
 
 enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
@@ -584,12 +512,12 @@ static const struct column columns[] = {
 	{ "ppid", DETAIL(NEED_STAT, ppid) },
 	{ "start_time", DETAIL(NEED_STAT, start_time) },
 	{ "cgroup", DETAIL(NEED_CGROUP, cgroup) },
-	{ "type", print_type, 0, 0 },
+	{ "type", print_type, NEED_TYPE, 0 },
 	{ "owner", ENTRY(owner) },
 	{ "rx_queue", ENTRY(rx_queue) },
 	{ "tx_queue", ENTRY(tx_queue) },
 	{ "interface", print_interface, NEED_INTERFACE, 0 },
-	{ "filter", print_filter, 0, 0 },
+	{ "filter", print_filter, NEED_FILTER, 0 },
 	{ NULL, NULL, 0, 0 },
 };
 
@@ -654,6 +582,56 @@ confine_psock(void)
 	    sizeof *conditions);
 }
 
+/* Risks */
+
+/*
+ * Who looks at a process may have to wait for it without end: for a lock of
+ * its memory, its execve(2) or its socket, which is held while memory comes
+ * from a FUSE file, or for the server of such a file.  No signal may end
+ * that.  So a worker does what psock does.  Its parent sees whom it waits
+ * for, leaves it behind, and starts another one, which lets that be.
+ */
+enum {
+	MAX_AVOIDED = 32,	/* then nobody is looked at any more */
+	MAX_WAIT = 10,		/* seconds of the first worker, in all */
+	MAX_MORE = 3,		/* of each that follows */
+};
+
+enum { READ = 1, COMPARE, CMDLINE, ASK };
+
+struct risk {
+	volatile uint32_t steps;	/* so far */
+	volatile int pid;
+	volatile int kind;	/* 0: there is no risk now */
+};
+
+static struct risk unwatched, *risk = &unwatched;
+static struct { int pid, kind; } avoided[MAX_AVOIDED];
+static size_t navoided;
+static const char kept_waiting[] = "it kept us waiting";
+
+/* Returns 0 where that is to be let be. */
+static int
+take_risk(int pid, int kind)
+{
+	size_t i;
+
+	for (i = 0; i < navoided; i++)
+		if (navoided == MAX_AVOIDED || (avoided[i].pid == pid &&
+		    avoided[i].kind == kind))
+			return 0;
+	risk->steps++;
+	risk->pid = pid;
+	risk->kind = kind;
+	return 1;
+}
+
+static void
+end_risk(void)
+{
+	risk->kind = 0;
+}
+
 /* Reading below /proc */
 
 /* What vanished while it was being read is no error. */
@@ -698,7 +676,7 @@ static int
 open_below(int dir, const char *path, int flags)
 {
 	char name[64];
-	size_t len = strcspn(path, "/");
+	size_t len = (size_t)(strchrnul(path, '/') - path);
 	int next, fd;
 
 	if (root == NULL || path[len] == '\0')
@@ -832,11 +810,11 @@ give_up(int errnum)
 static void *
 allocate(size_t n)
 {
-	void *p = calloc(1, n);
+	void *p = malloc(n);
 
-	if (p == NULL)
-		give_up(ENOMEM);
-	return p;
+	if (p != NULL)
+		return memset(p, 0, n);
+	give_up(ENOMEM);
 }
 
 /* Keeps the n bytes at s. */
@@ -1036,11 +1014,16 @@ parse_cgroup(const struct text *t)
 
 /* Arguments end in a NUL each: one blank between them. */
 static struct text
-read_cmdline(int dir)
+read_cmdline(int dir, int pid)
 {
-	struct text t = read_text(dir, "cmdline");
+	struct text t = { NULL, 0 };
 	size_t i;
 
+	if (take_risk(pid, CMDLINE))
+		t = read_text(dir, "cmdline");
+	else
+		count_warning("process", "cmdline", kept_waiting);
+	(void)take_risk(pid, READ);
 	if (t.len > 0 && t.s[t.len - 1] == '\0')
 		t.len--;
 	for (i = 0; i < t.len; i++)
@@ -1054,7 +1037,7 @@ read_cmdline(int dir)
  * gone from dir where the leader has exited, and is read from the thread's.
  */
 static struct details *
-read_details(int dir, int thread_dir)
+read_details(int pid, int dir, int thread_dir)
 {
 	const struct details unknown = { .uid = NONE, .ppid = NONE,
 	    .start_time = NONE };
@@ -1085,7 +1068,7 @@ read_details(int dir, int thread_dir)
 		free(t.s);
 	}
 	if ((needs & NEED_CMDLINE) != 0)
-		d->cmdline = read_cmdline(thread_dir);
+		d->cmdline = read_cmdline(thread_dir, pid);
 	if ((needs & NEED_EXE) != 0)
 		d->exe = read_link(thread_dir, "exe");
 	if ((needs & NEED_CWD) != 0)
@@ -1304,6 +1287,7 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 		list.count = 0;
 	}
 	for (i = 0; i < list.count; i++) {
+		risk->steps++;	/* there may be a million */
 		fd = list.n[i];
 		len = readlinkat(fd_dir, number_name(name, fd), link,
 		    sizeof link);
@@ -1330,12 +1314,16 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 
 /* Whether two threads share their descriptors, as far as kcmp(2) tells. */
 static int
-share_fds(int tid, int other)
+share_fds(int pid, int tid, int other)
 {
 	enum { KCMP_FILES = 2 };
+	int shared;
 
-	return root == NULL &&
-	    syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0) == 0;
+	if (root != NULL || !take_risk(pid, COMPARE))
+		return 0;
+	shared = syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0) == 0;
+	(void)take_risk(pid, READ);
+	return shared;
 }
 
 /* How much was found that names its task. */
@@ -1365,8 +1353,8 @@ read_thread(struct leader *l, int task_dir, int tid)
 	size_t before = count_findings();
 	int dir, own, found;
 
-	own = !share_fds(t.pid, tid) &&
-	    (l->last == NONE || !share_fds(l->last, tid));
+	own = !share_fds(t.pid, t.pid, tid) &&
+	    (l->last == NONE || !share_fds(t.pid, l->last, tid));
 	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
 	if (dir == -1) {
 		count_refusal("thread", "directory");
@@ -1379,7 +1367,7 @@ read_thread(struct leader *l, int task_dir, int tid)
 	}
 	found = count_findings() > before;
 	if (found && (needs & NEED_PROCESS) != 0)
-		t.details = read_details(l->dir, dir);
+		t.details = read_details(t.pid, l->dir, dir);
 	if (found || (t.netns != l->task.netns && t.netns != UINT32_MAX)) {
 		tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 		tasks[ntasks++] = t;
@@ -1424,18 +1412,24 @@ read_process(int pid)
 	l.dir = open_task(&l.task);
 	if (l.dir == -1)
 		return -1;
+	if (!take_risk(pid, READ)) {
+		count_warning("process", "not read", kept_waiting);
+		close(l.dir);
+		return 0;
+	}
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	tasks[ntasks++] = l.task;
 	l.task.netns = netns_of(l.dir, (uint32_t)task);
 	refused = read_fds(l.dir, (uint32_t)task, 0, 0);
 	l.to = nholders;
 	if (count_findings() > before && (needs & NEED_PROCESS) != 0)
-		l.task.details = read_details(l.dir, l.dir);
+		l.task.details = read_details(pid, l.dir, l.dir);
 	tasks[task] = l.task;
 	/* What refuses its leader's descriptors refuses its threads'. */
 	if (!refused)
 		read_threads(&l);
 	close(l.dir);
+	end_risk();
 	return 0;
 }
 
@@ -1687,6 +1681,8 @@ start_helper(void)
 	own_share = processes.count / 4;
 	if (helper != 0)
 		return;
+	if (risk != &unwatched)
+		risk++;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	confine_psock();
 	for (i = own_share; i < processes.count; i++)
@@ -1731,6 +1727,128 @@ take_report(int pid)
 		holders[nholders++].task = (uint32_t)ntasks;
 	ntasks++;
 	return 0;
+}
+
+/* The worker */
+
+/*
+ * Starts one, which writes to us.  Returns its number, 0 in itself, or -1
+ * where there can be none: what is to be done is done without.
+ */
+static pid_t
+start_worker(struct pollfd from[2])
+{
+	int ends[2], to[2], n;
+	pid_t pid = -1;
+
+	for (n = 0; n < 2 && pipe(ends) == 0; n++) {
+		from[n] = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+		to[n] = ends[1];
+	}
+	risk = mmap(NULL, 2 * sizeof *risk, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (risk == MAP_FAILED)
+		risk = &unwatched;
+	else if (n == 2)
+		pid = _Fork();
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		dup2(to[0], STDOUT_FILENO);
+		dup2(to[1], STDERR_FILENO);
+	}
+	while (n-- > 0) {
+		close(to[n]);
+		if (pid <= 0)
+			close(from[n].fd);
+	}
+	return pid;
+}
+
+/* Whether the worker, or its helper, has waited too long: then for what. */
+static int
+has_waited(uint32_t steps[2], unsigned *seconds)
+{
+	const unsigned most = navoided == 0 ? MAX_WAIT : MAX_MORE;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (risk[i].kind != 0 && risk[i].steps == steps[i] &&
+		    ++*seconds >= most) {
+			avoided[navoided].pid = risk[i].pid;
+			avoided[navoided++].kind = risk[i].kind;
+			return 1;
+		}
+		steps[i] = risk[i].steps;
+	}
+	return 0;
+}
+
+/* What the worker has to say comes behind its rows. */
+static char *said;
+static size_t said_length, said_room;
+
+/* Passes on what the worker writes; -1: it has waited too long. */
+static int
+relay(struct pollfd from[2])
+{
+	static char buf[65536];
+	uint32_t steps[2] = { 0, 0 };
+	unsigned seconds = 0;
+	ssize_t got;
+	int i;
+
+	said_length = 0;
+	while (from[0].fd != -1 || from[1].fd != -1) {
+		if (poll(from, 2, 1000) == 0 && has_waited(steps, &seconds))
+			return -1;
+		for (i = 0; i < 2; i++) {
+			if (from[i].revents == 0)
+				continue;
+			from[i].revents = 0;
+			got = read(from[i].fd, buf, sizeof buf);
+			if (got == -1 && errno != EINTR) {
+				fatal("worker: %s", strerror(errno));
+			} else if (got == 0) {
+				close(from[i].fd);
+				from[i].fd = -1;
+			} else if (got > 0 && i == 0) {
+				put_raw(buf, (size_t)got);
+			} else if (got > 0) {
+				said = grow(said, &said_room, said_length +
+				    (size_t)got, 1);
+				memcpy(said + said_length, buf, (size_t)got);
+				said_length += (size_t)got;
+			}
+		}
+	}
+	return 0;
+}
+
+/* Returns in the worker. */
+static void
+start_work(void)
+{
+	struct pollfd from[2];
+	pid_t pid;
+	int result;
+
+	while ((pid = start_worker(from)) > 0) {
+		if (relay(from) == 0) {
+			flush_output();
+			(void)write_all(STDERR_FILENO, said, said_length);
+			while (waitpid(pid, &result, 0) == -1)
+				if (errno != EINTR)
+					fatal("worker: %s", strerror(errno));
+			if (!WIFEXITED(result))
+				fatal("killed by signal %d",
+				    WTERMSIG(result));
+			status = WEXITSTATUS(result);
+			_exit(finish());
+		}
+		kill(pid, SIGKILL);
+		close(from[0].fd);
+		close(from[1].fd);
+	}
 }
 
 /* Tables */
@@ -2818,7 +2936,13 @@ add_linked_netns(void)
 	for (l = ns_links; l < ns_links + nns_links; l++) {
 		if (find_netns(l->inode) != UINT32_MAX)
 			continue;
+		if (!take_risk(l->path != NULL ? NONE : tasks[l->task].pid,
+		    READ)) {
+			count_warning("namespace", "open", kept_waiting);
+			continue;
+		}
 		fd = open_netns(l);
+		end_risk();
 		if (fd == -1)
 			count_refusal("namespace", "open");
 		else
@@ -2984,6 +3108,76 @@ read_mounts(void)
 }
 
 /* Asking sockets */
+
+/* Counts what kept a socket from being asked, unless that is to be expected. */
+static void
+count_unasked(void)
+{
+	switch (errno) {
+	case ENOENT:	/* it is gone */
+	case EBADF:
+	case ESRCH:
+	case EACCES:	/* it is not ours to ask */
+	case EPERM:
+	case EINVAL:	/* the kernel is too old */
+	case ENOSYS:
+	case ENOTTY:
+		return;
+	}
+	count_warning("socket", "not asked", strerror(errno));
+}
+
+/* Returns 0 where the kernel does not tell. */
+static int
+socket_option(int fd, int option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
+		return 0;
+	return value;
+}
+
+/* By now it may be any file, and its server may never answer. */
+static void
+return_socket(int fd)
+{
+	if (fd != -1)
+		close(fd);
+	end_risk();
+}
+
+/* Asks a socket itself: a copy of the holder's descriptor, or -1. */
+static int
+borrow_socket(const struct holder *h)
+{
+	const struct task *t = &tasks[h->task];
+	struct stat st;
+	int pidfd, fd;
+
+	if (!take_risk(t->pid, ASK)) {
+		count_warning("socket", "not asked", kept_waiting);
+		return -1;
+	}
+	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
+	pidfd = (int)syscall(SYS_pidfd_open, t->tid,
+	    t->tid == t->pid ? 0 : O_EXCL);
+	if (pidfd == -1) {
+		count_unasked();
+		end_risk();
+		return -1;
+	}
+	fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
+	if (fd == -1)
+		count_unasked();
+	close(pidfd);
+	if (socket_option(fd, SO_TYPE) != 0 && fstat(fd, &st) == 0 &&
+	    st.st_ino == h->inode)
+		return fd;
+	return_socket(fd);
+	return -1;
+}
 
 enum { ASKED, GONE, REFUSED };
 
@@ -3266,7 +3460,7 @@ ask_socket(uint64_t inode, struct entry *e)
 		fd = borrow_socket(h);
 		if (fd != -1) {
 			ask_copy(fd, e);
-			close(fd);
+			return_socket(fd);
 			return ASKED;
 		}
 		if (still_holds(h)) {
@@ -3634,6 +3828,37 @@ settle_forgeries(void)
 			    "is part of a name as well, may be forged");
 }
 
+/*
+ * Asks for what no table tells: the type of a netlink socket, RAW or DGRAM,
+ * and the length of a filter.
+ */
+static void
+ask_columns(void)
+{
+	struct entry *e;
+	const struct holder *h;
+	socklen_t len;
+	int fd;
+
+	for (e = entries; e < entries + nentries; e++) {
+		e->rest = 0;
+		h = first_holder(e->inode);
+		if (h == NULL || root != NULL || e->table == FORGED ||
+		    ((needs & NEED_FILTER) == 0 &&
+		    ((needs & NEED_TYPE) == 0 || e->type != 0)) ||
+		    (fd = borrow_socket(h)) == -1)
+			continue;
+		if (e->type == 0)
+			e->type = (uint8_t)socket_option(fd, SO_TYPE);
+		/* With no room the kernel (3.8 on) gives the number alone. */
+		len = 0;
+		if (getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL,
+		    &len) == 0)
+			e->rest = len + 1;
+		return_socket(fd);
+	}
+}
+
 /* Printing */
 
 static int
@@ -3704,7 +3929,7 @@ parse_pids(const char *list)
 
 	want_ownerless = 0;
 	for (;; list += len + 1) {
-		len = strcspn(list, ",");
+		len = (size_t)(strchrnul(list, ',') - list);
 		pids = grow(pids, &pids_room, npids, sizeof *pids);
 		if (len == 2 && memcmp(list, "-1", 2) == 0) {
 			pids[npids++] = NONE;
@@ -3739,7 +3964,7 @@ parse_tables(const char *list)
 			    strlen(names), " %s", nettables[i].name);
 	some_tables = 1;
 	for (;; list += len + 1) {
-		len = strcspn(list, ",");
+		len = (size_t)(strchrnul(list, ',') - list);
 		found = 0;
 		for (i = 0; i < NTABLES; i++)
 			if (strlen(nettables[i].name) == len &&
@@ -3772,8 +3997,8 @@ open_proc(void)
 {
 	int dir;
 
-	dir = open(root != NULL ? root : "/", O_PATH | O_DIRECTORY |
-	    O_CLOEXEC);
+	dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
+	    O_DIRECTORY | O_CLOEXEC);
 	if (dir != -1)
 		proc = open_below(dir, "proc", O_DIRECTORY);
 	if (dir == -1 || proc == -1)
@@ -3831,6 +4056,8 @@ main(int argc, char *argv[])
 	/* What a sandbox would not allow: a procfs of our own, the helper. */
 	open_proc();
 	list_processes();
+	if (root == NULL)
+		start_work();
 	start_helper();
 	confine_psock();
 	index_entries(0);
@@ -3841,6 +4068,7 @@ main(int argc, char *argv[])
 	settle_forgeries();
 	report_doubts();
 	add_unlisted();
+	ask_columns();
 	print_entries();
 	return finish();
 }

@@ -72,7 +72,7 @@ runs() {
 
 # reads KIND: how often that table was read of the namespace alone.
 reads() {
-	ASAN_OPTIONS=detect_leaks=0 strace -o "$trace" -e trace=openat \
+	ASAN_OPTIONS=detect_leaks=0 strace -f -o "$trace" -e trace=openat \
 		"$psock" -q -p "$pid" -t "$1" >/dev/null 2>&1 || [ $? -eq 1 ]
 	grep -c "\"$1\"" "$trace"
 }

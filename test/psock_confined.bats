@@ -6,12 +6,12 @@
 # shellcheck disable=SC2154 # output is set by bats
 
 # What it takes to start, in musl's way, in glibc's, and before the sandbox:
-# a procfs of its own, and a helper.
+# a procfs of its own, a worker and a helper.
 start='execve arch_prctl set_tid_address set_robust_list rseq prlimit64
 	getrandom brk mmap munmap mprotect madvise access readlink
 	newfstatat fstat pread64 rt_sigaction fcntl capget capset prctl
 	fstatfs fsopen fsconfig fsmount fchdir geteuid
-	fork clone rt_sigprocmask gettid wait4'
+	pipe dup2 poll fork clone rt_sigprocmask gettid wait4'
 # What it does: looks, and writes its rows.
 work='read write close open openat readlinkat getdents64 statx mremap sysinfo
 	setns kcmp pidfd_open pidfd_getfd getxattr getsockopt getsockname
@@ -90,7 +90,7 @@ strange() {
 	[ "$(id -u)" -eq 0 ] || skip 'not root'
 	command -v strace >/dev/null || skip 'no strace'
 	mkdir -p "$BATS_TEST_TMPDIR/root/proc/1"
-	strace -o "$BATS_TEST_TMPDIR/trace" -e trace=capset,prctl \
+	strace -f -o "$BATS_TEST_TMPDIR/trace" -e trace=capset,prctl \
 		"$psock" -p 1 >/dev/null 2>&1 || [ $? -eq 1 ]
 	grep -q 'permitted=1<<CAP_DAC_READ_SEARCH|1<<CAP_NET_ADMIN|1<<CAP_SYS_PTRACE|1<<CAP_SYS_ADMIN, inheritable=0' \
 		"$BATS_TEST_TMPDIR/trace"

@@ -32,17 +32,15 @@ in_netns() {
 # psock has closed net/protocols, which it reads before and behind the
 # tables, for the Nth time.
 bind_late() {
-	local line='' closes=$1 me=$BATS_TEST_TMPDIR/psock.pid
+	local line='' closes=$1
 	local trace=$BATS_TEST_TMPDIR/trace
 	command -v strace >/dev/null || skip 'no strace'
 	shift
 	under=(unshare -n)
 	sockets "$@" || skip 'unshare -n is refused'
-	# shellcheck disable=SC2016 # it is sh that expands these
-	ASAN_OPTIONS=detect_leaks=0 strace -qq -o "$trace" -P \
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$trace" -P \
 		"/proc/$pid/net/protocols" -e \
-		inject=close:signal=STOP:when="$closes" sh -c \
-		'echo $$ >"$0"; exec "$@"' "$me" "$psock" -H -t unix \
+		inject=close:signal=STOP:when="$closes" "$psock" -H -t unix \
 		-o "$columns" >"$trace.rows" 2>"$trace.errors" 3>&- &
 	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
 		kill -0 $! || break
@@ -50,7 +48,7 @@ bind_late() {
 	done
 	echo >&"${SOCKETS[1]}"
 	IFS= read -r line <&"${SOCKETS[0]}"
-	kill -CONT "$(cat "$me")"
+	kill -CONT "$(awk '/stopped by SIGSTOP/ { print $1; exit }' "$trace")"
 	wait $! || :
 	output=$(cat "$trace.rows")
 	errors=$(cat "$trace.errors")

@@ -31,7 +31,7 @@ within() {
 # tables: the tables of tcp that are opened, in $output.
 tables() {
 	command -v strace >/dev/null || skip 'no strace'
-	ASAN_OPTIONS=detect_leaks=0 within "$1" strace -qq -o \
+	ASAN_OPTIONS=detect_leaks=0 within "$1" strace -f -qq -o \
 		"$BATS_TEST_TMPDIR/trace" -e trace=openat "$psock" -q -t tcp,tcp6
 	output=$(sed -n 's/.*"\(tcp6*\)".*/\1/p' "$BATS_TEST_TMPDIR/trace" |
 		tr '\n' ' ')

@@ -293,7 +293,7 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	begin();
 	serve(file, s, n);
 	needs = need;
-	d = read_details(DIRECTORY, DIRECTORY);
+	d = read_details(7, DIRECTORY, DIRECTORY);
 	copy = *d;
 	tasks[0].details = d;
 	row = &(struct entry){ 0 };

@@ -14,10 +14,12 @@ static pid_t dying_fork(void);
 static pid_t
 dying_fork(void)
 {
+	static int forks;
 	pid_t pid = fork();
 	size_t i;
 
-	if (pid == 0) {
+	/* The worker is the first. */
+	if (forks++ > 0 && pid == 0) {
 		for (i = 0; i < 10; i++)
 			report_process(processes.n[i]);
 		raise(SIGKILL);

@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Processes that keep psock waiting without end: what costs that long is let
+# be and told, after ten seconds, and the rest is as it was.
+
+# shellcheck disable=SC2154,SC2031 # set by bats and the helpers
+
+load live_helper
+
+setup() {
+	bin=$BATS_TEST_DIRNAME/bin
+	T=$BATS_TEST_TMPDIR
+	pid=''
+	mount=''
+	open=''
+	under=()
+	for name in sockets sleepyfs; do
+		[ "$bin/$name" -nt "$BATS_TEST_DIRNAME/$name.c" ] ||
+			cc -std=gnu11 -O1 -Wall -pthread -o "$bin/$name" \
+				"$BATS_TEST_DIRNAME/$name.c"
+	done
+}
+
+# alone COMMAND...: on a host of its own, where it has a process with threads
+# and a socket that is in no table: $S_PID.
+alone() {
+	need_root
+	unshare --net --pid --mount --fork --mount-proc bash -c '
+		ip link set lo up
+		coproc S { exec "$0" unbound udp thread thread-netns; }
+		while read -r line <&"${S[0]}" && [ "$line" != ready ]; do
+			:
+		done
+		export S_PID
+		"$@"
+	' "$bin/sockets" "$@" 3>&-
+}
+
+# kept WHERE: the rows of psock, and those of one that waits there for the
+# process with the sockets.
+kept() {
+	local columns=pid,tid,fd,state,type,cmdline
+	"$psock" -H -o "$columns" >"$T/$1.before"
+	KEPT=$1 KEPT_PID=$S_PID "$T/psock" -H -o "$columns" >"$T/$1" \
+		2>"$T/$1.errors" 9<>"$T/fifo" || echo $? >>"$T/$1.errors"
+}
+
+@test "what a process keeps waiting for is let be, and told" {
+	need_root
+	cc -std=gnu11 -O1 -Wall -o "$T/psock" \
+		"$BATS_TEST_DIRNAME"/{inside/kept.c,../common.c}
+	mkfifo "$T/fifo"
+	export psock T
+	export -f kept
+	for where in compare cmdline process ask; do
+		alone kept "$where" &
+	done
+	wait
+	cd "$T"
+	is "$(cat compare.errors)" ''
+	is "$(cat compare)" "$(sed s,"$psock,$T/psock," compare.before)"
+	# Of its leader, and of the thread with descriptors of its own.
+	is "$(cat cmdline.errors)" \
+		$'psock: 2 processes: cmdline: it kept us waiting\n1'
+	is "$(cut -f 1-5 cmdline)" "$(cut -f 1-5 cmdline.before)"
+	grep -q 'sockets ' cmdline.before
+	is "$(grep -c 'sockets ' cmdline)" 0
+	is "$(cat process.errors)" \
+		$'psock: 1 process: not read: it kept us waiting\n1'
+	is "$(cut -f 1 process | sort -u)" -1
+	is "$(wc -l <ask)" "$(wc -l <ask.before)"
+	grep -q 'sockets*: not asked: it kept us waiting' ask.errors
+	is "$(tail -n 1 ask.errors)" 1
+}
+
+@test "a socket that is locked for ever, whose asker no signal ends" {
+	need_root
+	[ -c /dev/fuse ] || skip 'no /dev/fuse'
+	command -v python3 >/dev/null || skip 'no python3'
+	mkdir "$T/fuse"
+	"$bin/sleepyfs" "$T/fuse" read 0 >"$T/mounted" 3>&- &
+	daemon=$!
+	until [ -s "$T/mounted" ] || ! kill -0 "$daemon" 2>/dev/null; do :; done
+	[ -s "$T/mounted" ] || skip 'FUSE file systems cannot be mounted'
+	mount=$T/fuse
+	# The options of IP are copied while the socket is locked.
+	python3 - "$T/fuse/history" >"$T/pid" 3>&- <<-'END' &
+		import mmap, os, socket, sys
+		with open(sys.argv[1], 'rb') as f:
+		    page = mmap.mmap(f.fileno(), 0, mmap.MAP_PRIVATE,
+		                     mmap.PROT_READ)
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		print(os.fstat(s.fileno()).st_ino, flush=True)
+		s.setsockopt(socket.IPPROTO_IP, 4, memoryview(page)[1000000:1000040])
+	END
+	keeper=$!
+	until grep -q request_wait_answer "/proc/$keeper/wchan"; do
+		kill -0 "$keeper"
+	done
+	# The pipe ends, although the asker has not.
+	"$psock" -p "$keeper" -H -o fd,socket,family,protocol \
+		2>"$T/errors" | cat >"$T/rows"
+	kill -KILL "$daemon"
+	wait "$keeper" || :
+	is "$(cut -f 2- "$T/rows")" "$(cat "$T/pid")	2	17"
+	grep -q ': not asked: it kept us waiting' "$T/errors"
+}
