@@ -193,8 +193,11 @@ def output(argv, **env):
 
 
 def known(when, started):
-    """Entries without a time are as old as their reading to some shells."""
-    return int(when) if MODE['stamped'] or int(when) < started else 0
+    """Entries without a time are as old as their reading to some shells.
+
+    The clock of time(2) may be a tick behind ours.
+    """
+    return int(when) if MODE['stamped'] or int(when) < started - 1 else 0
 
 
 def show_bash(file):
