@@ -16,6 +16,10 @@ static int psock_main(int, char *[]);
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#ifndef SYS_mmap	/* arm */
+#define SYS_mmap SYS_mmap2
+#endif
+
 static int other = -1;	/* somebody's socket, open for writing */
 
 /* What a broken parser would like to do: each is stopped. */
