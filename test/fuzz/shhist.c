@@ -882,7 +882,9 @@ verify_typed(const struct bytes *image, uint64_t start, size_t n, int wide,
 	end = want.n;
 	for (last = end - 1; want.s[last - 1] != '\n'; last--)
 		;
-	put(&want, want.s + last, end - last);
+	typed.n = 0;
+	put(&typed, want.s + last, end - last);
+	put(&want, typed.s, typed.n);
 	must(is_piece(0, end) || is_piece(first, end) ||
 	    is_piece(0, want.n) || is_piece(first, want.n),
 	    "commands in their order while one is typed");
