@@ -1407,7 +1407,7 @@ static uint64_t page_address[NPAGES];
 static uint64_t *entries;	/* the list that was read last */
 static size_t nentries, entries_size;
 static uint64_t start_of_list, end_of_list;
-static uint64_t newest;		/* the number of its last entry, in zsh */
+static uint64_t newest;		/* number of the last one typed, in zsh */
 
 static void
 tell_limit(const char *what)
@@ -1745,8 +1745,9 @@ read_ring(uint64_t p)
 		next = zsh_field(p, DOWN);
 		if (!is_pointer(next) || zsh_field(next, UP) != p)
 			return 0;
-		newest = zsh_field(p, NUMBER);
-		if (zsh_field(next, NUMBER) <= newest)
+		if (is_typed(p))
+			newest = zsh_field(p, NUMBER);
+		if (zsh_field(next, NUMBER) <= zsh_field(p, NUMBER))
 			return next == end_of_list ? nentries : 0;
 	}
 	tell_limit("a million entries");
