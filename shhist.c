@@ -1784,6 +1784,8 @@ static const struct shape shapes[] = {
 static size_t
 settle_list(const struct shape *s, uint64_t p)
 {
+	/* No small one: entries stand at equal distances. */
+	const uint64_t multiplier = UINT64_C(0x9e3779b97f4a7c15);
 	uint64_t sum, last = 0;
 	size_t i, n, tries;
 
@@ -1792,7 +1794,7 @@ settle_list(const struct shape *s, uint64_t p)
 		n = s->read_list(p);
 		sum = n;
 		for (i = 0; i < n; i++)
-			sum = sum * 31 + entries[i];
+			sum = (sum + entries[i]) * multiplier;
 		if (tries > 0 && sum == last)
 			return n;
 		last = sum;
