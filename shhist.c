@@ -1290,16 +1290,20 @@ file_identity(uint64_t uid, uint64_t dev, uint64_t ino)
 static struct identity *
 find_known(struct identity id)
 {
+	const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
 	static uint64_t factor;
 	struct identity *k;
+	uint64_t key;
 	size_t i;
 
 	if (factor == 0) {
 		memcpy(&factor, (void *)getauxval(AT_RANDOM), sizeof factor);
 		factor |= 1;
 	}
-	i = (size_t)((id.ino + id.dev * 0x9e3779b97f4a7c15u) * factor >>
-	    __builtin_clzll(known_size - 1));
+	key = (id.ino + id.dev * golden) * factor;
+	/* Numbers in a row would stand at equal distances, some in runs. */
+	key = (key ^ key >> 32) * golden;
+	i = (size_t)(key >> __builtin_clzll(known_size - 1));
 	for (;; i++) {
 		k = &known[i & (known_size - 1)];
 		if (k->ino == 0 || (k->ino == id.ino && k->dev == id.dev))
