@@ -134,7 +134,7 @@ struct wanted {
 	int number, seen;
 };
 
-static int aflag, mflag;
+static int aflag, Hflag, mflag;
 static const struct format *fflag;
 static int rootfd = -1;		/* with -r, where it cannot be our root */
 static int procfd = -1;		/* /proc */
@@ -3716,11 +3716,25 @@ check_options(int files)
 		fatal("a file goes with no -a, -p or -u");
 }
 
+static void
+show_histories(char **files)
+{
+	prepare(files);
+	if (*files == NULL)
+		list_users();
+	if (!Hflag)
+		print_header();
+	if (*files == NULL)
+		print_users();
+	else
+		print_operands(files);
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *oflag = NULL;
-	int c, Hflag = 0;
+	int c;
 
 	start("shhist");
 	while ((c = getopt(argc, argv, "aHmqf:o:p:r:u:hV")) != -1)
@@ -3767,14 +3781,6 @@ main(int argc, char **argv)
 	need_names = choose_columns(columns, NDEFAULT, oflag) != 0 ||
 	    nwanted > 0;
 	row_tabs = count_columns() - 1;
-	prepare(argv);
-	if (*argv == NULL)
-		list_users();
-	if (!Hflag)
-		print_header();
-	if (*argv == NULL)
-		print_users();
-	else
-		print_operands(argv);
+	show_histories(argv);
 	return finish();
 }
