@@ -8,19 +8,7 @@
 
 load live_helper
 
-setup() {
-	bin=$BATS_TEST_DIRNAME/bin
-	T=$BATS_TEST_TMPDIR
-	pid=''
-	mount=''
-	open=''
-	under=()
-	for name in sockets sleepyfs; do
-		[ "$bin/$name" -nt "$BATS_TEST_DIRNAME/$name.c" ] ||
-			cc -std=gnu11 -O1 -Wall -pthread -o "$bin/$name" \
-				"$BATS_TEST_DIRNAME/$name.c"
-	done
-}
+T=$BATS_TEST_TMPDIR
 
 # alone COMMAND...: on a host of its own, where it has a process with threads
 # and a socket that is in no table: $S_PID.
