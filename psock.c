@@ -3840,6 +3840,8 @@ ask_columns(void)
 	socklen_t len;
 	int fd;
 
+	if ((needs & (NEED_TYPE | NEED_FILTER)) == 0)
+		return;
 	for (e = entries; e < entries + nentries; e++) {
 		e->rest = 0;
 		h = first_holder(e->inode);
@@ -4009,6 +4011,28 @@ open_proc(void)
 		read_mounts();
 }
 
+static void
+show_sockets(void)
+{
+	/* What a sandbox would not allow: a procfs of our own, the helper. */
+	open_proc();
+	list_processes();
+	if (root == NULL)
+		start_work();
+	start_helper();
+	confine_psock();
+	index_entries(0);
+	read_processes();
+	if (root == NULL)
+		add_linked_netns();
+	read_namespaces();
+	settle_forgeries();
+	report_doubts();
+	add_unlisted();
+	ask_columns();
+	print_entries();
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -4053,22 +4077,6 @@ main(int argc, char *argv[])
 		table_mask = (1u << NTABLES) - 1;
 	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
 	choose_multiplier();
-	/* What a sandbox would not allow: a procfs of our own, the helper. */
-	open_proc();
-	list_processes();
-	if (root == NULL)
-		start_work();
-	start_helper();
-	confine_psock();
-	index_entries(0);
-	read_processes();
-	if (root == NULL)
-		add_linked_netns();
-	read_namespaces();
-	settle_forgeries();
-	report_doubts();
-	add_unlisted();
-	ask_columns();
-	print_entries();
+	show_sockets();
 	return finish();
 }
