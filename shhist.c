@@ -855,14 +855,17 @@ static void
 hold(uint32_t number, uint64_t line, const char *command, size_t n)
 {
 	static uint32_t highest;
-	size_t i = nheld;
+	size_t i;
 
-	if (nheld == HELD || text.n > HELD_BYTES)
-		release(nheld == HELD ? HELD / 2 : nheld);
+	if (nheld == HELD)
+		release(HELD / 2);
+	if (text.n + n > HELD_BYTES)
+		release(nheld);
 	if (nheld == 0)
 		highest = 0;
+	i = nheld;
 	if (number <= highest)
-		for (i = nheld; i > 0 && held[i - 1].number != number; i--)
+		for (; i > 0 && held[i - 1].number != number; i--)
 			;
 	else
 		highest = number;
@@ -870,11 +873,6 @@ hold(uint32_t number, uint64_t line, const char *command, size_t n)
 		i = ++nheld;
 		held[i - 1].number = number;
 		held[i - 1].line = line;
-	}
-	if (n > HELD_BYTES && text.n > 0) {
-		held[i - 1].n = 0;
-		release(nheld - 1);
-		i = nheld;
 	}
 	held[i - 1].at = text.n;
 	held[i - 1].n = n;

@@ -117,6 +117,34 @@ END
 		"$(seq -f 'echo %.0f' 10000)"
 }
 
+@test "mksh: changes of entries that wait and that were printed" {
+	python3 - "$BATS_TEST_TMPDIR/.mksh_history" <<'END'
+import random, sys
+random.seed(1)
+last = {}
+with open(sys.argv[1], 'wb') as out:
+    out.write(b'\xab\xcd')
+    def write(number, size):
+        last[number] = b'%d.%d ' % (number, out.tell()) + b'x' * size
+        out.write(b'\xff' + number.to_bytes(4, 'big') + last[number] + b'\0')
+    # A change of the last one after more bytes than wait; a long change of
+    # the first of two.
+    for number, size in (1, 2 << 20), (1, 5), (2, 5), (3, 5), (2, 2 << 20):
+        write(number, size)
+    for i in range(4, 9000):
+        write(random.choice((i, random.randrange(4, i + 1))),
+              random.choice((3, 3, 3, 3, 300, 30000)))
+with open(sys.argv[1] + '.want', 'wb') as out:
+    for command in sorted(last.values()):
+        out.write(command + b'\n')
+END
+	"$shhist" -H -o command "$BATS_TEST_TMPDIR/.mksh_history" |
+		LC_ALL=C sort >"$BATS_TEST_TMPDIR/got"
+	# What was changed after it had been printed stands there as well.
+	same "$(LC_ALL=C comm -13 "$BATS_TEST_TMPDIR/got" \
+		"$BATS_TEST_TMPDIR/.mksh_history.want" | cut -c 1-60)" ''
+}
+
 @test "nushell: newlines" {
 	format nushell 'a<\\n>b\nc\n' $'0\ta\\nb' $'0\tc'
 }
