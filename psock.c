@@ -67,6 +67,7 @@ enum {
 	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
 	WAITING_MAX = UINT8_MAX - 1,
+	MANY_ROWS = 64,		/* of one inode: nearly all are forged */
 	/* entry.table of a socket that is in none, of a row that is dropped */
 	UNLISTED = 254,
 	FORGED = 255,
@@ -1961,6 +1962,7 @@ add_entry(struct entry *e)
 {
 	static uint32_t last;	/* tells the one before; 0: none, else +1 */
 	uint32_t i, told = 0, before = last;
+	int steps = 0, exact = 0;
 
 	last = 0;
 	if (!want_ownerless && first_holder(e->inode) == NULL)
@@ -1969,13 +1971,14 @@ add_entry(struct entry *e)
 	if (2 * nentries >= entry_mask)
 		index_entries(8 * nentries);
 	i = entry_buckets[hash(entry_key(e), entry_mask)];
-	for (; i != 0; i = entries[i - 1].next)
+	for (; i != 0 && steps < MANY_ROWS; i = entries[i - 1].next, steps++)
 		if (is_told(e, &entries[i - 1])) {
 			told = i;
-			if (same_facts(e, &entries[i - 1]))
+			exact = same_facts(e, &entries[i - 1]);
+			if (exact)
 				break;
 		}
-	if (i != 0 && entries[i - 1].pass == e->pass &&
+	if (exact && entries[i - 1].pass == e->pass &&
 	    entries[i - 1].told < UINT8_MAX)
 		entries[i - 1].told++;
 	if (told == 0) {
@@ -1987,8 +1990,10 @@ add_entry(struct entry *e)
 		entries[nentries] = *e;
 		link_entry((uint32_t)nentries++);
 		told = (uint32_t)nentries;
+		exact = 1;
 	}
-	if ((e->flags & SUSPECT) != 0 && before != 0)
+	if ((e->flags & SUSPECT) != 0 && before != 0 &&
+	    (exact || entries[before - 1].rest == 0))
 		entries[before - 1].rest = told;
 	last = told;
 }
@@ -3662,7 +3667,7 @@ drop_embedded(const struct entry *e, int named)
 	struct field f[MAX_FIELDS];
 	struct entry r = { .family = AF_UNIX, .netns = e->netns }, *other;
 	const char *s = text_of(e), *end = s + e->text_len;
-	uint32_t i;
+	uint32_t *link;
 	size_t len;
 
 	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL) {
@@ -3674,9 +3679,9 @@ drop_embedded(const struct entry *e, int named)
 		s += len + (s + len < end);
 		r.text = (uint32_t)(s - texts);
 		r.text_len = (uint16_t)(end - s);
-		i = entry_buckets[hash(entry_key(&r), entry_mask)];
-		for (; i != 0; i = other->next) {
-			other = &entries[i - 1];
+		link = &entry_buckets[hash(entry_key(&r), entry_mask)];
+		for (; *link != 0; link = &other->next) {
+			other = &entries[*link - 1];
 			if (other->table != e->table ||
 			    other->netns != e->netns ||
 			    !is_row_at(other, &r, s, end))
@@ -3685,6 +3690,8 @@ drop_embedded(const struct entry *e, int named)
 			    other->told < UINT8_MAX && (--other->told == 0 ||
 			    is_waiting(other))) {
 				drop_forged(other);
+				if (other->table == FORGED)
+					*link = other->next;
 			} else {
 				forgeries++;
 				other->flags |= DOUBLE;
@@ -3786,7 +3793,8 @@ settle_rows(int thorough)
 		    (is_disputed(e) || ((e->flags & SUSPECT) != 0 &&
 		    (thorough || !is_unix_socket(e->inode)))))
 			settle_inode(e);
-	for (e = entries; e < entries + nentries; e++) {
+	/* The newest is first in its chain. */
+	for (e = entries + nentries; e-- > entries; ) {
 		/* What a failed read brought is no more. */
 		if (e->rest == 0 || e->rest > nentries)
 			continue;
