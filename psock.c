@@ -1883,8 +1883,7 @@ entry_key(const struct entry *e)
 		memcpy(&word, e->remote + i, sizeof word);
 		key = key * multiplier + word;
 	}
-	/* drop_embedded does not know how many lines a name has. */
-	for (i = 0; i < e->text_len && s[i] != '\n'; i++)
+	for (i = 0; i < e->text_len; i++)
 		key = key * multiplier + (unsigned char)s[i];
 	key = key * multiplier + e->local_port;
 	return key * multiplier + e->remote_port;
@@ -3644,15 +3643,14 @@ drop_forged(struct entry *e)
 		e->table = FORGED;
 }
 
-/* Whether an entry is the row of the unix table at s, part of a name. */
-static int
-is_row_at(const struct entry *e, const struct entry *r, const char *s,
-    const char *end)
+/* The end of a row's name: where the next line is a row, as read_unix has it. */
+static const char *
+end_of_name(const char *s, const char *end)
 {
-	return e->inode == r->inode && e->type == r->type &&
-	    e->state == r->state && e->text_len <= end - s &&
-	    memcmp(text_of(e), s, e->text_len) == 0 &&
-	    (e->text_len == end - s || s[e->text_len] == '\n');
+	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL &&
+	    unix_row_length(s + 1, (size_t)(end - s - 1)) == 0)
+		s++;
+	return s != NULL ? s : end;
 }
 
 /*
@@ -3678,13 +3676,12 @@ drop_embedded(const struct entry *e, int named)
 			continue;
 		s += len + (s + len < end);
 		r.text = (uint32_t)(s - texts);
-		r.text_len = (uint16_t)(end - s);
+		r.text_len = (uint16_t)(end_of_name(s, end) - s);
 		link = &entry_buckets[hash(entry_key(&r), entry_mask)];
 		for (; *link != 0; link = &other->next) {
 			other = &entries[*link - 1];
 			if (other->table != e->table ||
-			    other->netns != e->netns ||
-			    !is_row_at(other, &r, s, end))
+			    other->inode != r.inode || !same_facts(other, &r))
 				continue;
 			if (named && other->pass == e->pass &&
 			    other->told < UINT8_MAX && (--other->told == 0 ||

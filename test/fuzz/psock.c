@@ -13,7 +13,8 @@
 
 #include "harness.h"
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 &&
-    LINE_MAX_BYTES == 400 && TEXT_MAX == 192, "test/fuzz/build");
+    LINE_MAX_BYTES == 400 && TEXT_MAX == 192 && MANY_ROWS == 2,
+    "test/fuzz/build");
 
 enum { WIDTH = DEFAULT_COLUMNS + 5 };
 
