@@ -144,6 +144,7 @@ struct holder {
 	uint32_t task;
 	int32_t fd;
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
+	uint32_t unasked;	/* of a socket's first: that was told */
 };
 
 struct netns {
@@ -1017,13 +1018,16 @@ parse_cgroup(const struct text *t)
 static struct text
 read_cmdline(int dir, int pid)
 {
+	static int told;	/* the process; its threads follow each other */
 	struct text t = { NULL, 0 };
 	size_t i;
 
-	if (take_risk(pid, CMDLINE))
+	if (take_risk(pid, CMDLINE)) {
 		t = read_text(dir, "cmdline");
-	else
+	} else if (told != pid) {
+		told = pid;
 		count_warning("process", "cmdline", kept_waiting);
+	}
 	(void)take_risk(pid, READ);
 	if (t.len > 0 && t.s[t.len - 1] == '\0')
 		t.len--;
@@ -1248,7 +1252,7 @@ static void
 add_holder(uint64_t inode, uint32_t task, int fd)
 {
 	holders = grow(holders, &holders_room, nholders, sizeof *holders);
-	holders[nholders++] = (struct holder){ inode, task, fd, 0 };
+	holders[nholders++] = (struct holder){ inode, task, fd, 0, 0 };
 }
 
 static void
@@ -3113,10 +3117,12 @@ read_mounts(void)
 
 /* Asking sockets */
 
-/* Counts what kept a socket from being asked, unless that is to be expected. */
+/* Counts a socket that errno kept from being asked, if that is unexpected. */
 static void
-count_unasked(void)
+count_unasked(uint64_t inode)
 {
+	struct holder *h = &holders[first_holder(inode) - holders];
+
 	switch (errno) {
 	case ENOENT:	/* it is gone */
 	case EBADF:
@@ -3128,7 +3134,10 @@ count_unasked(void)
 	case ENOTTY:
 		return;
 	}
-	count_warning("socket", "not asked", strerror(errno));
+	if (h->unasked == 0)
+		count_warning("socket", "not asked", errno == ETIMEDOUT ?
+		    kept_waiting : strerror(errno));
+	h->unasked = 1;
 }
 
 /* Returns 0 where the kernel does not tell. */
@@ -3161,20 +3170,21 @@ borrow_socket(const struct holder *h)
 	int pidfd, fd;
 
 	if (!take_risk(t->pid, ASK)) {
-		count_warning("socket", "not asked", kept_waiting);
+		errno = ETIMEDOUT;
+		count_unasked(h->inode);
 		return -1;
 	}
 	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
 	pidfd = (int)syscall(SYS_pidfd_open, t->tid,
 	    t->tid == t->pid ? 0 : O_EXCL);
 	if (pidfd == -1) {
-		count_unasked();
+		count_unasked(h->inode);
 		end_risk();
 		return -1;
 	}
 	fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
 	if (fd == -1)
-		count_unasked();
+		count_unasked(h->inode);
 	close(pidfd);
 	if (socket_option(fd, SO_TYPE) != 0 && fstat(fd, &st) == 0 &&
 	    st.st_ino == h->inode)
@@ -3263,14 +3273,14 @@ ask_state(int fd, struct entry *e, int connected)
 
 /* The namespace of a socket; a copy of it keeps that alive. */
 static uint32_t
-ask_netns(int fd)
+ask_netns(int fd, uint64_t inode)
 {
 	struct stat st;
 	int ns;
 
 	ns = ioctl(fd, GET_NETNS);
 	if (ns == -1) {
-		count_unasked();
+		count_unasked(inode);
 		return UINT32_MAX;
 	}
 	if (fstat(ns, &st) == -1) {
@@ -3338,7 +3348,7 @@ ask_copy(int fd, struct entry *e)
 	if (raw)
 		e->local_port = protocol;	/* as the tables have it */
 	ask_state(fd, e, connected);
-	e->netns = ask_netns(fd);
+	e->netns = ask_netns(fd, e->inode);
 }
 
 /* Names of protocols that are not in nettables.counted. */
