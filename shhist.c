@@ -855,25 +855,29 @@ static void
 hold(uint32_t number, uint64_t line, const char *command, size_t n)
 {
 	static uint32_t highest;
-	size_t i;
+	size_t i = 0;
 
-	if (nheld == HELD)
-		release(HELD / 2);
-	if (text.n + n > HELD_BYTES)
-		release(nheld);
 	if (nheld == 0)
 		highest = 0;
-	i = nheld;
 	if (number <= highest)
-		for (; i > 0 && held[i - 1].number != number; i--)
+		for (i = nheld; i > 0 && held[i - 1].number != number; i--)
 			;
 	else
 		highest = number;
-	if (i == 0 || held[i - 1].number != number) {
-		i = ++nheld;
-		held[i - 1].number = number;
-		held[i - 1].line = line;
+	if (i > 0) {
+		line = held[i - 1].line;
+		held[i - 1].n = 0;
 	}
+	if (text.n + n > HELD_BYTES) {
+		release(nheld);
+		i = 0;
+	} else if (i == 0 && nheld == HELD) {
+		release(HELD / 2);
+	}
+	if (i == 0)
+		i = ++nheld;
+	held[i - 1].number = number;
+	held[i - 1].line = line;
 	held[i - 1].at = text.n;
 	held[i - 1].n = n;
 	add(command, n);

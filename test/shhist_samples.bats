@@ -140,6 +140,8 @@ with open(sys.argv[1] + '.want', 'wb') as out:
 END
 	"$shhist" -H -o command "$BATS_TEST_TMPDIR/.mksh_history" |
 		LC_ALL=C sort >"$BATS_TEST_TMPDIR/got"
+	# One entry each, though they are long.
+	same "$(grep -c '^[123]\.' "$BATS_TEST_TMPDIR/got")" 3
 	# What was changed after it had been printed stands there as well.
 	same "$(LC_ALL=C comm -13 "$BATS_TEST_TMPDIR/got" \
 		"$BATS_TEST_TMPDIR/.mksh_history.want" | cut -c 1-60)" ''

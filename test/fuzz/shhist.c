@@ -408,7 +408,7 @@ put_ksh(const struct command *c, size_t i)
 static void
 put_mksh(const struct command *c, size_t i)
 {
-	if (c->chance % 2 == 0 && file.n < HELD_BYTES)
+	if (c->chance % 2 == 0)
 		put(&file, (char[]){ (char)0xff, 0, 1, (char)(i >> 8), (char)i,
 		    'x', '\0' }, 7);
 	put(&file, (char[]){ (char)0xff, 0, 1, (char)(i >> 8), (char)i }, 5);
