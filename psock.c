@@ -652,6 +652,23 @@ count_refusal(const char *unit, const char *what)
 }
 
 /*
+ * Counts links of a task that could not be read, unless it is gone: one that
+ * ends in the middle of readlink(2) refuses that (EACCES, Linux 6.18).
+ */
+static void
+count_unread(int dir, const char *name)
+{
+	struct stat st;
+	int why = errno;
+
+	if (why == EACCES && root == NULL &&
+	    fstatat(dir, "stat", &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return;
+	errno = why;
+	count_refusal("process", name);
+}
+
+/*
  * Opens one name in dir.  Below somebody else's root no link is followed
  * and nothing but a file or directory is opened.
  */
@@ -865,7 +882,7 @@ read_link(int dir, const char *name)
 
 	n = readlinkat(dir, name, buf, sizeof buf);
 	if (n == -1) {
-		count_refusal("process", name);
+		count_unread(dir, name);
 		n = 0;
 	}
 	return keep_text(buf, (size_t)n);
@@ -1203,7 +1220,7 @@ netns_of(int dir, uint32_t task)
 	uint32_t ns;
 
 	if (read_netns_inode(dir, &inode) == -1) {
-		count_refusal("process", "ns/net");
+		count_unread(dir, "ns/net");
 		guessed = 1;
 		return guess_netns(dir, task);
 	}
@@ -1310,8 +1327,10 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 		    parse_link(link, len, "net:[", &inode) == 0)
 			add_ns_link(inode, task, fd, NULL);
 	}
-	if (refused != 0)
-		count_warning("process", "fd", strerror(refused));
+	if (refused != 0) {
+		errno = refused;
+		count_unread(dir, "fd");
+	}
 	if (fd_dir != -1)
 		close(fd_dir);
 	return refused != 0 ? -1 : 0;
@@ -3653,7 +3672,7 @@ drop_forged(struct entry *e)
 		e->table = FORGED;
 }
 
-/* The end of a row's name: where the next line is a row, as read_unix has it. */
+/* Where a row's name ends: at the next row, as read_unix has it. */
 static const char *
 end_of_name(const char *s, const char *end)
 {

@@ -58,6 +58,17 @@ colliding_name(struct entry *e, uint32_t i)
 	set_text(e, name, sizeof name);
 }
 
+/* Names that are alike up to a newline. */
+static void
+lines(struct entry *e, uint32_t i)
+{
+	char name[32];
+
+	waiting(e, i);
+	format(name, sizeof name, "@name\n%u", i);
+	set_text(e, name, strlen(name));
+}
+
 static void
 colliding_address(struct entry *e, uint32_t i)
 {
@@ -85,6 +96,7 @@ static const struct crowd {
 } crowds[] = {
 	{ "waiting", waiting },
 	{ "namespace", namespace },
+	{ "lines", lines },
 	{ "colliding name", colliding_name },
 	{ "colliding address", colliding_address },
 	{ "colliding inode", colliding_inode },

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+
+/*
+ * psock's own source, but a main that says what count_unread makes of EACCES
+ * for a process that is there and for one that is gone.
+ */
+
+#define main psock_main
+#include "../../psock.c"
+#undef main
+
+#include <stdio.h>
+
+static int
+judge(int dir)
+{
+	status = 0;
+	errno = EACCES;
+	count_unread(dir, "exe");
+	return status;
+}
+
+int
+main(void)
+{
+	char name[32];
+	int dir, there;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0)
+		pause();
+	format(name, sizeof name, "/proc/%d", pid);
+	dir = open(name, O_RDONLY | O_DIRECTORY);
+	if (dir == -1)
+		return 2;
+	there = judge(dir);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	printf("there %d, gone %d\n", there, judge(dir));
+	(void)psock_main;
+	return 0;
+}
