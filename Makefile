@@ -4,7 +4,8 @@
 # musl-gcc where it is installed, for its size; otherwise, and with a CC of
 # yours, that compiler's own libc.  `make STATIC=` links dynamically.  In a
 # static program tables of pointers are constants (-fno-pie), and nothing is
-# left to be made read-only after its start: norelro saves a page.
+# left to be made read-only after its start: norelro saves a page, and data
+# that need not begin at one as much as one.
 
 RELEASE = 0.1
 PREFIX ?= /usr/local
@@ -12,7 +13,7 @@ TO = $(DESTDIR)$(PREFIX)
 CC != echo "$${CC:-$$(command -v musl-gcc >/dev/null && echo musl-gcc || echo cc)}"
 CFLAGS ?= -Os
 LDFLAGS ?= -s
-STATIC = -static -fno-pie -Wl,-z,norelro
+STATIC = -static -fno-pie -Wl,-z,norelro,-z,common-page-size=16
 HOSTCC = cc
 SANITIZECC = gcc
 BATS = bats
@@ -31,6 +32,7 @@ HEAD != ls .git/logs/HEAD 2>/dev/null || :
 FLAGS = -std=c11 -Wall -Wextra -Wpedantic -DVERSION='"$(VERSION)"'
 SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables \
+	-fno-jump-tables \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noseparate-code
 SANITIZE = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all

@@ -67,7 +67,6 @@ enum {
 	MAX_TABLES = 16,
 	PASSES = 3,		/* reads of a table, at most */
 	WAITING_MAX = UINT8_MAX - 1,
-	MANY_ROWS = 64,		/* of one inode: nearly all are forged */
 	/* entry.table of a socket that is in none, of a row that is dropped */
 	UNLISTED = 254,
 	FORGED = 255,
@@ -144,7 +143,8 @@ struct holder {
 	uint32_t task;
 	int32_t fd;
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
-	uint32_t unasked;	/* of a socket's first: that was told */
+	/* Of a socket's first: that it was not asked is told; it refused. */
+	uint8_t unasked, silent;
 };
 
 struct netns {
@@ -171,6 +171,7 @@ struct entry {
 	uint32_t rest;
 	/* Of the same hash value; 0 ends, else +1.  At last, the place. */
 	uint32_t next;
+	uint32_t next_row;	/* the same in row_buckets */
 	uint16_t family, protocol, text_len;
 	uint8_t type, state, table, pass;
 	/* How often that pass told it; 255: or more.  See is_waiting. */
@@ -184,6 +185,7 @@ enum {
 	SETTLED = 4,		/* unix: what the socket says of itself */
 	DOUBLE = 8,		/* unix: told, and part of a name as well */
 	NAMED = 16,		/* unix: has a name, if only a newline */
+	FIRST = 32,		/* unix: of its inode in its namespace */
 };
 
 /* Positions in nettable.columns of what every parser wants. */
@@ -245,7 +247,7 @@ static const struct holder **unlisted;	/* of sockets that are in no table */
 static size_t nunlisted, unlisted_room;
 
 /* Hash tables of index + 1 by inode. */
-static uint32_t *holder_buckets, *entry_buckets;
+static uint32_t *holder_buckets, *entry_buckets, *row_buckets;
 static size_t holder_mask, entry_mask;
 /* Odd, and not to be known by who chooses addresses, names and inodes. */
 static uint64_t multiplier = UINT64_C(0x9e3779b97f4a7c15);
@@ -662,7 +664,8 @@ count_unread(int dir, const char *name)
 	int why = errno;
 
 	if (why == EACCES && root == NULL &&
-	    fstatat(dir, "stat", &st, AT_SYMLINK_NOFOLLOW) == -1)
+	    fstatat(dir, "stat", &st, AT_SYMLINK_NOFOLLOW) == -1 &&
+	    is_gone(errno))
 		return;
 	errno = why;
 	count_refusal("process", name);
@@ -1269,7 +1272,7 @@ static void
 add_holder(uint64_t inode, uint32_t task, int fd)
 {
 	holders = grow(holders, &holders_room, nholders, sizeof *holders);
-	holders[nholders++] = (struct holder){ inode, task, fd, 0, 0 };
+	holders[nholders++] = (struct holder){ inode, task, fd, 0, 0, 0 };
 }
 
 static void
@@ -1890,16 +1893,21 @@ set_text(struct entry *e, const char *s, size_t len)
 	texts_used += len;
 }
 
+/* Whether it is one by its inode, dropped or not. */
+static int
+has_row_bucket(const struct entry *e)
+{
+	return e->family == AF_UNIX && e->table != UNLISTED && e->inode != 0;
+}
+
+/* What same_facts compares, but for the protocol. */
 static uint64_t
-entry_key(const struct entry *e)
+facts_key(const struct entry *e)
 {
 	uint64_t key = e->netns, word;
 	const char *s = text_of(e);
 	size_t i;
 
-	if (e->inode != 0)
-		return e->inode;
-	/* TIME_WAIT has no inode: its addresses are its identity. */
 	for (i = 0; i < sizeof e->local; i += sizeof word) {
 		memcpy(&word, e->local + i, sizeof word);
 		key = key * multiplier + word;
@@ -1908,18 +1916,48 @@ entry_key(const struct entry *e)
 	}
 	for (i = 0; i < e->text_len; i++)
 		key = key * multiplier + (unsigned char)s[i];
+	key = key * multiplier + e->type;
+	if (e->family == AF_UNIX)
+		key = key * multiplier + e->state;
 	key = key * multiplier + e->local_port;
 	return key * multiplier + e->remote_port;
+}
+
+/* TIME_WAIT has no inode: its addresses are its identity. */
+static uint32_t *
+entry_bucket(const struct entry *e)
+{
+	uint64_t key = e->inode != 0 ? e->inode : facts_key(e);
+
+	return &entry_buckets[hash(key, entry_mask)];
+}
+
+/*
+ * Rows of the unix table, as many as are forged of one inode: the first one
+ * in a namespace is found by both numbers, the others by all that they say.
+ */
+static uint32_t *
+row_bucket(const struct entry *e, int first)
+{
+	uint64_t key = first ? e->netns : facts_key(e);
+
+	return &row_buckets[hash(key + e->inode * multiplier,
+	    entry_mask / 4)];
 }
 
 static void
 link_entry(uint32_t i)
 {
-	uint32_t *bucket;
+	struct entry *e = &entries[i];
+	uint32_t *bucket = entry_bucket(e);
 
-	bucket = &entry_buckets[hash(entry_key(&entries[i]), entry_mask)];
-	entries[i].next = *bucket;
+	e->next = *bucket;
 	*bucket = i + 1;
+	if (has_row_bucket(e)) {
+		bucket = row_bucket(e, e->flags & FIRST);
+		e->next_row = *bucket;
+		*bucket = i + 1;
+	}
 }
 
 static void
@@ -1929,6 +1967,7 @@ index_entries(size_t room)
 
 	entry_mask = hash_mask(room);
 	entry_buckets = new_buckets(entry_buckets, entry_mask);
+	row_buckets = new_buckets(row_buckets, entry_mask / 4);
 	for (i = 0; i < nentries; i++)
 		link_entry(i);
 }
@@ -1978,13 +2017,69 @@ is_told(const struct entry *a, const struct entry *b)
 	    a->protocol == IPPROTO_ICMPV6);
 }
 
+/* The first row of an inode of the unix table in its namespace, or 0. */
+static uint32_t
+find_first_row(const struct entry *e)
+{
+	uint32_t i = *row_bucket(e, 1);
+
+	while (i != 0 && ((entries[i - 1].flags & FIRST) == 0 ||
+	    entries[i - 1].inode != e->inode ||
+	    entries[i - 1].netns != e->netns))
+		i = entries[i - 1].next_row;
+	return i;
+}
+
+/* The row that says the same, where first is the first one of its inode. */
+static uint32_t
+find_same_row(const struct entry *e, uint32_t first)
+{
+	uint32_t i = first;
+
+	if (i == 0 || same_facts(e, &entries[i - 1]))
+		return i;
+	i = *row_bucket(e, 0);
+	while (i != 0 && (entries[i - 1].inode != e->inode ||
+	    !same_facts(e, &entries[i - 1])))
+		i = entries[i - 1].next_row;
+	return i;
+}
+
+/*
+ * The entry, as its index + 1, that tells what e does: if one does, that
+ * which says the same.  0: none.
+ */
+static uint32_t
+find_told(struct entry *e)
+{
+	uint32_t i, told = 0, first = 0;
+
+	if (has_row_bucket(e)) {
+		first = find_first_row(e);
+		e->flags |= first == 0 ? FIRST : 0;
+	}
+	if (first != 0) {
+		told = find_same_row(e, first);
+		return told != 0 || !is_told(e, &entries[first - 1]) ? told :
+		    first;
+	}
+	i = *entry_bucket(e);
+	for (; i != 0; i = entries[i - 1].next)
+		if (is_told(e, &entries[i - 1])) {
+			told = i;
+			if (same_facts(e, &entries[i - 1]))
+				break;
+		}
+	return told;
+}
+
 /* Adds an entry, unless it is told already or nobody wants it. */
 static void
 add_entry(struct entry *e)
 {
 	static uint32_t last;	/* tells the one before; 0: none, else +1 */
-	uint32_t i, told = 0, before = last;
-	int steps = 0, exact = 0;
+	uint32_t told, before = last;
+	struct entry *other;
 
 	last = 0;
 	if (!want_ownerless && first_holder(e->inode) == NULL)
@@ -1992,30 +2087,22 @@ add_entry(struct entry *e)
 	/* Each entry of a chain is another line of the cache. */
 	if (2 * nentries >= entry_mask)
 		index_entries(8 * nentries);
-	i = entry_buckets[hash(entry_key(e), entry_mask)];
-	for (; i != 0 && steps < MANY_ROWS; i = entries[i - 1].next, steps++)
-		if (is_told(e, &entries[i - 1])) {
-			told = i;
-			exact = same_facts(e, &entries[i - 1]);
-			if (exact)
-				break;
-		}
-	if (exact && entries[i - 1].pass == e->pass &&
-	    entries[i - 1].told < UINT8_MAX)
-		entries[i - 1].told++;
+	told = find_told(e);
 	if (told == 0) {
 		if (nentries >= UINT32_MAX - 1)
 			give_up(EOVERFLOW);
 		entries = grow(entries, &entries_room, nentries,
 		    sizeof *entries);
-		e->told = 1;
+		e->told = 0;
 		entries[nentries] = *e;
 		link_entry((uint32_t)nentries++);
 		told = (uint32_t)nentries;
-		exact = 1;
 	}
-	if ((e->flags & SUSPECT) != 0 && before != 0 &&
-	    (exact || entries[before - 1].rest == 0))
+	other = &entries[told - 1];
+	if (other->pass == e->pass && other->told < UINT8_MAX &&
+	    same_facts(other, e))
+		other->told++;
+	if ((e->flags & SUSPECT) != 0 && before != 0)
 		entries[before - 1].rest = told;
 	last = told;
 }
@@ -2028,7 +2115,9 @@ drop_entries(size_t mark)
 
 	while (nentries > mark) {
 		e = &entries[--nentries];
-		entry_buckets[hash(entry_key(e), entry_mask)] = e->next;
+		*entry_bucket(e) = e->next;
+		if (has_row_bucket(e))
+			*row_bucket(e, e->flags & FIRST) = e->next_row;
 	}
 }
 
@@ -3131,7 +3220,7 @@ read_mounts(void)
 	if (hidden != 0)
 		use_own_proc("something is hidden by mounts below it", 0);
 	/* For getxattr(2), which takes no directory. */
-	(void)fchdir(proc);
+	(void)syscall(SYS_fchdir, proc);
 }
 
 /* Asking sockets */
@@ -3672,14 +3761,48 @@ drop_forged(struct entry *e)
 		e->table = FORGED;
 }
 
+static size_t
+line_length(const char *s, const char *end)
+{
+	const char *nl = memchr(s, '\n', (size_t)(end - s));
+
+	return (size_t)((nl != NULL ? nl : end) - s);
+}
+
 /* Where a row's name ends: at the next row, as read_unix has it. */
 static const char *
 end_of_name(const char *s, const char *end)
 {
-	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL &&
-	    unix_row_length(s + 1, (size_t)(end - s - 1)) == 0)
-		s++;
-	return s != NULL ? s : end;
+	s += line_length(s, end);
+	while (s < end && unix_row_length(s + 1, line_length(s + 1, end)) == 0)
+		s += 1 + line_length(s + 1, end);
+	return s;
+}
+
+/* The entry at a link of a chain, or NULL.  Dropped ones leave the chain. */
+static struct entry *
+follow(uint32_t *link)
+{
+	while (*link != 0 && entries[*link - 1].table == FORGED)
+		*link = entries[*link - 1].next;
+	return *link != 0 ? &entries[*link - 1] : NULL;
+}
+
+/* The row of the unix table that says the same, or NULL. */
+static struct entry *
+find_row(const struct entry *e)
+{
+	struct entry *other;
+	uint32_t *link, i;
+
+	if (e->inode != 0) {
+		i = find_same_row(e, find_first_row(e));
+		return i != 0 ? &entries[i - 1] : NULL;
+	}
+	link = entry_bucket(e);
+	while ((other = follow(link)) != NULL && !same_facts(e, other))
+		link = &other->next;
+	return other;
 }
 
 /*
@@ -3694,35 +3817,28 @@ drop_embedded(const struct entry *e, int named)
 	struct field f[MAX_FIELDS];
 	struct entry r = { .family = AF_UNIX, .netns = e->netns }, *other;
 	const char *s = text_of(e), *end = s + e->text_len;
-	uint32_t *link;
-	size_t len;
+	size_t line, len;
 
 	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL) {
 		s++;
-		len = unix_row_length(s, (size_t)(end - s));
+		line = line_length(s, end);
+		len = unix_row_length(s, line);
 		if (len == 0 || parse_unix(NULL, &r, f, split(s, len, f),
 		    NULL) == -1 || first_holder(r.inode) != NULL)
 			continue;
-		s += len + (s + len < end);
+		s += len + (len < line);
 		r.text = (uint32_t)(s - texts);
 		r.text_len = (uint16_t)(end_of_name(s, end) - s);
-		link = &entry_buckets[hash(entry_key(&r), entry_mask)];
-		for (; *link != 0; link = &other->next) {
-			other = &entries[*link - 1];
-			if (other->table != e->table ||
-			    other->inode != r.inode || !same_facts(other, &r))
-				continue;
-			if (named && other->pass == e->pass &&
-			    other->told < UINT8_MAX && (--other->told == 0 ||
-			    is_waiting(other))) {
-				drop_forged(other);
-				if (other->table == FORGED)
-					*link = other->next;
-			} else {
-				forgeries++;
-				other->flags |= DOUBLE;
-			}
-			break;
+		other = find_row(&r);
+		if (other == NULL || other->table != e->table)
+			continue;
+		if (named && other->pass == e->pass &&
+		    other->told < UINT8_MAX && (--other->told == 0 ||
+		    is_waiting(other))) {
+			drop_forged(other);
+		} else {
+			forgeries++;
+			other->flags |= DOUBLE;
 		}
 	}
 }
@@ -3730,48 +3846,53 @@ drop_embedded(const struct entry *e, int named)
 /*
  * Asks a unix socket for what is true of its inode.  One row of the table
  * keeps that, for it may have changed since it was read; more than one, or
- * one of what is no unix socket, is forged.
+ * one of what is no unix socket, is forged.  So is all but one where the
+ * socket is gone.
  */
 static void
 settle_inode(const struct entry *e)
 {
-	struct entry truth, *other, *kept = NULL;
+	struct entry truth, *other, *lost, *kept = NULL;
+	struct holder *h = &holders[first_holder(e->inode) - holders];
 	uint8_t table = e->table;
-	uint32_t i;
-	int named;
+	uint32_t *link;
+	int asked, named;
 
-	if (e->family != AF_UNIX || table >= NTABLES ||
-	    (e->flags & SETTLED) != 0 ||
-	    ask_socket(e->inode, &truth) != ASKED)
+	if (h->silent)
 		return;
-	i = entry_buckets[hash(truth.inode, entry_mask)];
-	for (; i != 0; i = other->next) {
-		other = &entries[i - 1];
+	asked = ask_socket(e->inode, &truth);
+	h->silent = asked == REFUSED;
+	if (asked == REFUSED)
+		return;
+	if (asked == GONE)
+		truth.family = AF_UNIX;
+	link = entry_bucket(e);
+	for (; (other = follow(link)) != NULL; link = &other->next) {
 		if (other->inode != truth.inode || other->table != table)
 			continue;
-		if (truth.family != AF_UNIX || (truth.netns != UINT32_MAX &&
-		    truth.netns != other->netns)) {
-			drop_forged(other);
-		} else if (kept == NULL) {
+		lost = other;
+		if (truth.family == AF_UNIX && (truth.netns == UINT32_MAX ||
+		    truth.netns == other->netns) && (kept == NULL ||
+		    is_true_row(other, &truth))) {
+			lost = kept;
 			kept = other;
-		} else if (is_true_row(other, &truth)) {
-			drop_forged(kept);
-			kept = other;
-		} else {
-			drop_forged(other);
 		}
+		if (lost != NULL)
+			drop_forged(lost);
 	}
 	if (kept == NULL) {
-		keep_unlisted(first_holder(truth.inode));
+		keep_unlisted(h);
 		return;
 	}
+	kept->flags |= SETTLED;
+	if (asked == GONE)
+		return;
 	named = is_true_name(kept, &truth);
 	if (!is_true_row(kept, &truth))
 		kept->state = truth.state;
 	kept->type = truth.type;
 	kept->text = truth.text;
 	kept->text_len = truth.text_len;
-	kept->flags |= SETTLED;
 	drop_embedded(kept, named);
 }
 
@@ -3779,19 +3900,27 @@ settle_inode(const struct entry *e)
 static int
 is_disputed(const struct entry *e)
 {
-	uint32_t i = entry_buckets[hash(entry_key(e), entry_mask)];
+	uint32_t *link = entry_bucket(e);
+	struct entry *other;
 
-	for (; i != 0; i = entries[i - 1].next)
-		if (entries[i - 1].inode == e->inode && &entries[i - 1] != e &&
-		    entries[i - 1].table != FORGED)
-			return 1;
-	return 0;
+	while ((other = follow(link)) != NULL &&
+	    (other == e || other->inode != e->inode))
+		link = &other->next;
+	return other != NULL;
 }
 
 static int
 is_unix_row(const struct entry *e)
 {
 	return e->family == AF_UNIX && e->table < NTABLES;
+}
+
+/* Whether it is a row of the unix table whose socket was not asked yet. */
+static int
+is_unsettled(const struct entry *e)
+{
+	return is_unix_row(e) && first_holder(e->inode) != NULL &&
+	    (e->flags & SETTLED) == 0;
 }
 
 /* Whether the socket of a row that is held is one, by its protocol's name. */
@@ -3815,26 +3944,27 @@ settle_rows(int thorough)
 	struct entry *e, *rest;
 
 	for (e = entries; e < entries + nentries; e++)
-		if (is_unix_row(e) && first_holder(e->inode) != NULL &&
-		    (is_disputed(e) || ((e->flags & SUSPECT) != 0 &&
+		if (is_unsettled(e) && (is_disputed(e) ||
+		    ((e->flags & SUSPECT) != 0 &&
 		    (thorough || !is_unix_socket(e->inode)))))
 			settle_inode(e);
-	/* The newest is first in its chain. */
-	for (e = entries + nentries; e-- > entries; ) {
+	for (e = entries; e < entries + nentries; e++) {
 		/* What a failed read brought is no more. */
-		if (e->rest == 0 || e->rest > nentries)
+		if (!is_unsettled(e) || e->rest == 0 || e->rest > nentries)
 			continue;
 		rest = &entries[e->rest - 1];
-		if (rest->table == FORGED || first_holder(rest->inode) == NULL)
+		if (thorough || rest->table == FORGED ||
+		    first_holder(rest->inode) == NULL)
 			settle_inode(e);
 	}
 }
 
 /*
  * Anybody can forge rows of the unix table, by a name with a newline.  A row
- * behind one with a name may be the rest of that.  Where one was, every one
- * that could be is asked.  By that a namespace may show that only a socket
- * keeps and that a row hid: it is read, and has forged rows in turn.
+ * behind one with a name may be the rest of that.  Where one was, and where
+ * a read told a socket twice, every one that could be is asked.  By that a
+ * namespace may show that only a socket keeps and that a row hid: it is read,
+ * and has forged rows in turn.
  */
 static void
 settle_forgeries(void)
@@ -3845,6 +3975,8 @@ settle_forgeries(void)
 
 	if (nentries == 0)
 		return;
+	for (e = entries; e < entries + nentries; e++)
+		forgeries += is_unix_row(e) && e->inode != 0 && e->told > 1;
 	do {
 		known = (uint32_t)nnamespaces;
 		for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)

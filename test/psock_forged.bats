@@ -18,6 +18,13 @@ forge() {
 		"${4:-0001} ${5:-01} $1${2:+ $2}"
 }
 
+# short ...: the same with a pointer of 32 bits; two of them fit into a name.
+short() {
+	local row
+	row=$(forge "$@")
+	echo "${row/00000000/}"
+}
+
 # in_netns: sockets in a namespace of their own, so that the counts of
 # net/protocols are exact.
 in_netns() {
@@ -304,7 +311,7 @@ true_rows() {
 	only unix @true LISTEN
 }
 
-@test "more rows of one inode than are compared" {
+@test "hundreds of rows that name one inode" {
 	need_root
 	local i n kinds=(unix=@true)
 	for n in %1 99999999 '    0'; do
@@ -318,4 +325,47 @@ true_rows() {
 	without '	@lie'
 	[[ $errors != *"may be forged"* ]]
 	is "$(grep -c '	@[0-9]*\\n0000000000000000: ' <<<"$output")" 450
+}
+
+@test "a row without a name, and more behind it" {
+	need_root
+	in_netns "dgram=@n$(short 99999)\\x0a" \
+		"dgram=@$(short 99998 @l)$(short 99997)\\x0a"
+	without '	9999[0-9]	'
+	is "$(row dgram 1 | cut -f 5)" \
+		'@n\n00000000: 00000002 00000000 00010000 0001 01 99999\n'
+	[[ $errors = *': 3 rows: unix: forged, dropped'* ]]
+}
+
+@test "a copy of a true row, and a lie behind it" {
+	need_root
+	in_netns socketpair "dgram=@$(short %1 '' 00000000 0001 03)$(short 99999)"
+	without '	99999	'
+	[[ $(row dgram | cut -f 5) = *99999 ]]
+	is "$(row socketpair 1 | wc -l)" 1
+	[[ $errors = *': 1 row: unix: forged, dropped'* ]]
+}
+
+@test "one that is gone when it is asked keeps one row of many" {
+	need_root
+	command -v strace >/dev/null || skip 'no strace'
+	local i kinds=(quiet-unix=@true) trace=$BATS_TEST_TMPDIR/trace
+	for i in {1..9}; do
+		kinds+=("dgram=@$i$(forge %1 "@lie-$i")")
+	done
+	under=(unshare -n)
+	sockets "${kinds[@]}" || skip 'unshare -n is refused'
+	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$trace" \
+		-e inject=pidfd_open:signal=STOP:when=1 "$psock" -H -t unix \
+		-p "$pid" -o "$columns" >"$trace.rows" 2>"$trace.errors" 3>&- &
+	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
+		kill -0 $! || break
+		sleep 0.01
+	done
+	hang_up
+	kill -CONT "$(awk '/stopped by SIGSTOP/ { print $1; exit }' "$trace")"
+	wait $! || :
+	cut -f 5 "$trace.rows" | sort
+	is "$(cut -f 3 "$trace.rows" | sort -u | wc -l)" 10
+	is "$(wc -l <"$trace.rows")" 10
 }
