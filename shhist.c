@@ -821,34 +821,47 @@ parse_ksh(struct reader *r)
 static struct {
 	uint32_t number;
 	uint64_t line;
-	size_t at, n;
-} held[HELD];
+	const char *s;
+	size_t n;
+} held[HELD + 1];
 static size_t nheld;
 
-/* Prints the first n of those held and closes the gap. */
+/* Copies what is held to the end of text, which has room for it. */
+static void
+keep(size_t i)
+{
+	memcpy(text.s + text.n, held[i].s, held[i].n);
+	held[i].s = text.s + text.n;
+	text.n += held[i].n;
+}
+
+/*
+ * Prints the first n of those held, and more until the others are short, but
+ * not the last one, which may be long.  These go to a new text with room.
+ */
 static void
 release(size_t n)
 {
-	struct buffer rest = { NULL, 0, 0 };
-	size_t i;
+	char *old = text.s;
+	size_t i, left = 0;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < nheld; i++)
+		left += held[i].n;
+	for (i = 0; i < n || (left > HELD_BYTES / 2 && i + 1 < nheld); i++) {
 		entry.line = held[i].line;
-		entry.command = text.s + held[i].at;
+		entry.command = held[i].s;
 		entry.length = held[i].n;
-		if (entry.length > 0)
-			print_row();
+		print_row();
+		left -= held[i].n;
 	}
-	for (i = n; i < nheld; i++) {
-		rest.s = grow(rest.s, &rest.size, rest.n + held[i].n, 1);
-		memcpy(rest.s + rest.n, text.s + held[i].at, held[i].n);
-		held[i].at = rest.n;
-		rest.n += held[i].n;
-		held[i - n] = held[i];
+	text = (struct buffer){ NULL, 0, 0 };
+	text.s = grow(NULL, &text.size, left + HELD_BYTES, 1);
+	nheld -= i;
+	for (n = 0; n < nheld; n++) {
+		held[n] = held[n + i];
+		keep(n);
 	}
-	nheld -= n;
-	free(text.s);
-	text = rest;
+	free(old);
 }
 
 static void
@@ -864,23 +877,17 @@ hold(uint32_t number, uint64_t line, const char *command, size_t n)
 			;
 	else
 		highest = number;
-	if (i > 0) {
-		line = held[i - 1].line;
-		held[i - 1].n = 0;
-	}
-	if (text.n + n > HELD_BYTES) {
-		release(nheld);
-		i = 0;
-	} else if (i == 0 && nheld == HELD) {
-		release(HELD / 2);
-	}
-	if (i == 0)
+	if (i == 0) {
 		i = ++nheld;
+		held[i - 1].line = line;
+	}
 	held[i - 1].number = number;
-	held[i - 1].line = line;
-	held[i - 1].at = text.n;
+	held[i - 1].s = command;
 	held[i - 1].n = n;
-	add(command, n);
+	if (nheld > HELD || text.n + n > HELD_BYTES)
+		release(nheld > HELD ? HELD / 2 : 0);
+	else
+		keep(i - 1);
 }
 
 static void
@@ -896,6 +903,7 @@ parse_mksh(struct reader *r)
 		parse_lines(r);
 		return;
 	}
+	release(0);
 	while ((c = next_byte(r)) != -1) {
 		if (c != 0xff) {
 			tell_malformed();

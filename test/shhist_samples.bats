@@ -147,6 +147,35 @@ END
 		"$BATS_TEST_TMPDIR/.mksh_history.want" | cut -c 1-60)" ''
 }
 
+@test "mksh: a long change stays in the place of its entry" {
+	python3 - "$BATS_TEST_TMPDIR/.mksh_history" <<'END'
+import random, sys
+random.seed(2)
+def write(out, entries):
+    for i, (number, size) in enumerate(entries):
+        command = b'%d.%d ' % (number, i) + b'x' * size
+        out.write(b'\xff' + number.to_bytes(4, 'big') + command + b'\0')
+for i in range(6):
+    with open(sys.argv[1] + str(i), 'wb') as out:
+        out.write(b'\xab\xcd')
+        if i == 0:
+            write(out, ((1, 5), (2, 600 << 10), (3, 5), (2, 600 << 10)))
+        else:
+            write(out, ((random.choice((n, random.randrange(n + 1))),
+                         random.choice((5, 5, 5, 300 << 10, 1 << 20)))
+                        for n in range(100)))
+END
+	same "$("$shhist" -H -f mksh -o command \
+		"$BATS_TEST_TMPDIR/.mksh_history0" | cut -d ' ' -f 1)" \
+		$'1.0\n2.3\n3.2'
+	for i in {0..5}; do
+		"$shhist" -H -f mksh -o line \
+			"$BATS_TEST_TMPDIR/.mksh_history$i" \
+			>"$BATS_TEST_TMPDIR/lines"
+		sort -cnu "$BATS_TEST_TMPDIR/lines"
+	done
+}
+
 @test "nushell: newlines" {
 	format nushell 'a<\\n>b\nc\n' $'0\ta\\nb' $'0\tc'
 }
