@@ -915,6 +915,9 @@ parse_mksh(struct reader *r)
 		got = next_line(r, '\0', &line);
 		if (got > 0)
 			hold(number, ++ordinal, line, (size_t)got);
+		/* What is left of it would be taken for entries. */
+		while (r->cut)
+			r->cut = next_byte(r) > 0;
 	}
 	release(nheld);
 }

@@ -339,6 +339,27 @@ END
 	[[ $stderr == *'longer than 16 MiB is cut'* ]]
 }
 
+@test "mksh: the rest of a command that is cut is no entry" {
+	local length file=$BATS_TEST_TMPDIR/file
+
+	for length in 0 1 7 200000; do
+		{
+			printf '\253\315\377\0\0\0\1'
+			head -c 16777216 /dev/zero | tr '\0' x
+			head -c "$length" /dev/zero | tr '\0' '\377'
+			printf '\0\377\0\0\0\2two\0\377\0\0\0\3three\0'
+		} >"$file"
+		run --separate-stderr "$shhist" -H -f mksh -o line,command \
+			"$file"
+		[ "$status" -eq "$((length > 0))" ]
+		same "$(cut -c 1-9 <<<"$output")" \
+			$'1\txxxxxxx\n2\ttwo\n3\tthree'
+		[ "${#lines[0]}" -eq 16777218 ]
+		[ "$length" -eq 0 ] || same "$stderr" "shhist: $file: line 1:$(
+			) command longer than 16 MiB is cut"
+	done
+}
+
 @test "a backslash where a command is cut does not go on with the next" {
 	# Its newline is read together with the byte that is too much.
 	{
