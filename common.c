@@ -677,7 +677,8 @@ find(char *s, int c, size_t n)
 
 /*
  * Moves fd past a hole of its file; returns how much to read at once, up to
- * the next hole.
+ * the next hole, or 0 where fd is left where it may not be.  What cannot tell
+ * its holes is read with them.
  */
 static size_t
 data_ahead(int fd)
@@ -690,11 +691,13 @@ data_ahead(int fd)
 	data = lseek(fd, here, SEEK_DATA);
 	if (data == -1) {
 		/* ENXIO: nothing but a hole up to the end. */
-		(void)lseek(fd, 0, errno == ENXIO ? SEEK_END : SEEK_CUR);
+		if (errno == ENXIO && lseek(fd, 0, SEEK_END) == -1)
+			return 0;
 		return READ_SIZE;
 	}
 	hole = lseek(fd, data, SEEK_HOLE);
-	(void)lseek(fd, data, SEEK_SET);
+	if (hole != -1 && lseek(fd, data, SEEK_SET) == -1)
+		return 0;
 	if (hole > data && hole - data < READ_SIZE)
 		return (size_t)(hole - data);
 	return READ_SIZE;
@@ -717,8 +720,10 @@ fill(struct reader *r)
 	if (r->end + READ_SIZE > r->size)
 		r->buf = grow(r->buf, &r->size, r->end + READ_SIZE, 1);
 	want = r->sparse ? data_ahead(r->fd) : READ_SIZE;
+	if (want == 0)
+		errno = EIO;	/* not EINVAL, which psock passes over */
 	do
-		n = read(r->fd, r->buf + r->end, want);
+		n = want == 0 ? -1 : read(r->fd, r->buf + r->end, want);
 	while (n == -1 && errno == EINTR);
 	if (n <= 0) {
 		r->error = n == -1 ? errno : 0;
