@@ -3856,7 +3856,7 @@ settle_inode(const struct entry *e)
 	struct holder *h = &holders[first_holder(e->inode) - holders];
 	uint8_t table = e->table;
 	uint32_t *link;
-	int asked, named;
+	int asked, named, before = forgeries;
 
 	if (h->silent)
 		return;
@@ -3887,7 +3887,9 @@ settle_inode(const struct entry *e)
 	kept->flags |= SETTLED;
 	if (asked == GONE)
 		return;
-	named = is_true_name(kept, &truth);
+	/* Another's name may have told the name that it got meanwhile. */
+	named = is_true_name(kept, &truth) && (forgeries == before ||
+	    (kept->flags & SUSPECT) == 0);
 	if (!is_true_row(kept, &truth))
 		kept->state = truth.state;
 	kept->type = truth.type;

@@ -369,3 +369,11 @@ true_rows() {
 	is "$(cut -f 3 "$trace.rows" | sort -u | wc -l)" 10
 	is "$(wc -l <"$trace.rows")" 10
 }
+
+@test "a name that came later, whose beginning another one told" {
+	need_root
+	bind_late 6 unix-in-flight=@true "late=@1$(forge %1 @true)" \
+		"dgram=@2$(forge %2 @1 00000000 0002)"
+	only unix-in-flight @true LISTEN
+	[[ $errors = *'may be forged'* ]]
+}
