@@ -143,7 +143,7 @@ struct holder {
 	uint32_t task;
 	int32_t fd;
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
-	/* Of a socket's first: that it was not asked is told; it refused. */
+	/* Of a socket's first: it was told that nobody asked; nobody could. */
 	uint8_t unasked, silent;
 };
 
@@ -246,7 +246,7 @@ static size_t texts_used, texts_room;
 static const struct holder **unlisted;	/* of sockets that are in no table */
 static size_t nunlisted, unlisted_room;
 
-/* Hash tables of index + 1 by inode. */
+/* Hash tables of index + 1: by inode, but see row_bucket. */
 static uint32_t *holder_buckets, *entry_buckets, *row_buckets;
 static size_t holder_mask, entry_mask;
 /* Odd, and not to be known by who chooses addresses, names and inodes. */
@@ -1893,7 +1893,7 @@ set_text(struct entry *e, const char *s, size_t len)
 	texts_used += len;
 }
 
-/* Whether it is one by its inode, dropped or not. */
+/* Whether it is a row of the unix table that names an inode, or was one. */
 static int
 has_row_bucket(const struct entry *e)
 {
@@ -1923,7 +1923,7 @@ facts_key(const struct entry *e)
 	return key * multiplier + e->remote_port;
 }
 
-/* TIME_WAIT has no inode: its addresses are its identity. */
+/* By its inode; TIME_WAIT and a waiting connection have none. */
 static uint32_t *
 entry_bucket(const struct entry *e)
 {
@@ -1933,8 +1933,9 @@ entry_bucket(const struct entry *e)
 }
 
 /*
- * Rows of the unix table, as many as are forged of one inode: the first one
- * in a namespace is found by both numbers, the others by all that they say.
+ * Where a row of the unix table is looked for: the first one of its inode in
+ * a namespace by these numbers, the others, of which thousands may be forged,
+ * by all that they say.
  */
 static uint32_t *
 row_bucket(const struct entry *e, int first)
@@ -2046,8 +2047,8 @@ find_same_row(const struct entry *e, uint32_t first)
 }
 
 /*
- * The entry, as its index + 1, that tells what e does: if one does, that
- * which says the same.  0: none.
+ * The entry, as its index + 1, that stands for e already, rather one that says
+ * the same than one that was another then; 0: none.  Sets FIRST of e.
  */
 static uint32_t
 find_told(struct entry *e)
@@ -2060,8 +2061,9 @@ find_told(struct entry *e)
 	}
 	if (first != 0) {
 		told = find_same_row(e, first);
-		return told != 0 || !is_told(e, &entries[first - 1]) ? told :
-		    first;
+		if (told == 0 && is_told(e, &entries[first - 1]))
+			told = first;
+		return told;
 	}
 	i = *entry_bucket(e);
 	for (; i != 0; i = entries[i - 1].next)
@@ -3752,10 +3754,16 @@ is_true_row(const struct entry *e, const struct entry *truth)
 static int forgeries;
 
 static void
-drop_forged(struct entry *e)
+drop_forged(struct entry *e, const struct entry *kept)
 {
 	forgeries++;
-	count_warning("row", nettables[e->table].name, "forged, dropped");
+	/*
+	 * One that gets a name moves in the table (Linux 6.18): the same read
+	 * may tell it without and with that.
+	 */
+	if ((e->flags & NAMED) != 0 || kept == NULL || e->type != kept->type)
+		count_warning("row", nettables[e->table].name,
+		    "forged, dropped");
 	namespaces[e->netns].explained |= 1u << e->table;
 	if (e->told == 0 || !is_waiting(e))
 		e->table = FORGED;
@@ -3779,7 +3787,7 @@ end_of_name(const char *s, const char *end)
 	return s;
 }
 
-/* The entry at a link of a chain, or NULL.  Dropped ones leave the chain. */
+/* The entry at a link of a chain, or NULL.  Unlinks dropped ones before it. */
 static struct entry *
 follow(uint32_t *link)
 {
@@ -3809,7 +3817,7 @@ find_row(const struct entry *e)
  * Drops what looked like a row but is part of this socket's name, where it
  * names what nobody holds; others are asked themselves.  A read tells a
  * socket once, and with it each row in its name, if it has that already
- * (named).  What that read or one before told once more may be true.
+ * (named).  What was told more often, or by another read, may be true.
  */
 static void
 drop_embedded(const struct entry *e, int named)
@@ -3835,7 +3843,7 @@ drop_embedded(const struct entry *e, int named)
 		if (named && other->pass == e->pass &&
 		    other->told < UINT8_MAX && (--other->told == 0 ||
 		    is_waiting(other))) {
-			drop_forged(other);
+			drop_forged(other, NULL);
 		} else {
 			forgeries++;
 			other->flags |= DOUBLE;
@@ -3846,8 +3854,7 @@ drop_embedded(const struct entry *e, int named)
 /*
  * Asks a unix socket for what is true of its inode.  One row of the table
  * keeps that, for it may have changed since it was read; more than one, or
- * one of what is no unix socket, is forged.  So is all but one where the
- * socket is gone.
+ * one of what is no unix socket, is forged.
  */
 static void
 settle_inode(const struct entry *e)
@@ -3856,16 +3863,11 @@ settle_inode(const struct entry *e)
 	struct holder *h = &holders[first_holder(e->inode) - holders];
 	uint8_t table = e->table;
 	uint32_t *link;
-	int asked, named, before = forgeries;
+	int named, before = forgeries;
 
+	h->silent = ask_socket(e->inode, &truth) != ASKED;
 	if (h->silent)
 		return;
-	asked = ask_socket(e->inode, &truth);
-	h->silent = asked == REFUSED;
-	if (asked == REFUSED)
-		return;
-	if (asked == GONE)
-		truth.family = AF_UNIX;
 	link = entry_bucket(e);
 	for (; (other = follow(link)) != NULL; link = &other->next) {
 		if (other->inode != truth.inode || other->table != table)
@@ -3878,15 +3880,15 @@ settle_inode(const struct entry *e)
 			kept = other;
 		}
 		if (lost != NULL)
-			drop_forged(lost);
+			drop_forged(lost, kept);
 	}
 	if (kept == NULL) {
 		keep_unlisted(h);
 		return;
 	}
-	kept->flags |= SETTLED;
-	if (asked == GONE)
+	if ((kept->flags & SETTLED) != 0)
 		return;
+	kept->flags |= SETTLED;
 	/* Another's name may have told the name that it got meanwhile. */
 	named = is_true_name(kept, &truth) && (forgeries == before ||
 	    (kept->flags & SUSPECT) == 0);
@@ -3921,7 +3923,9 @@ is_unix_row(const struct entry *e)
 static int
 is_unsettled(const struct entry *e)
 {
-	return is_unix_row(e) && first_holder(e->inode) != NULL &&
+	const struct holder *h = first_holder(e->inode);
+
+	return is_unix_row(e) && h != NULL && !h->silent &&
 	    (e->flags & SETTLED) == 0;
 }
 
@@ -3938,7 +3942,8 @@ is_unix_socket(uint64_t inode)
 
 /*
  * Settles the rows that may be forged: the socket of each is asked and, where
- * that denies it or nobody holds it, those of the rows before it as well.
+ * that denies it or nobody holds it, those of the rows before it as well;
+ * thorough, all of them are.
  */
 static void
 settle_rows(int thorough)
@@ -3955,7 +3960,7 @@ settle_rows(int thorough)
 		if (!is_unsettled(e) || e->rest == 0 || e->rest > nentries)
 			continue;
 		rest = &entries[e->rest - 1];
-		if (thorough || rest->table == FORGED ||
+		if (thorough || !is_unix_row(rest) ||
 		    first_holder(rest->inode) == NULL)
 			settle_inode(e);
 	}
