@@ -426,6 +426,8 @@ covered() {
 	exec {out}< <(exec "${as[@]}" ./liar large 3>&-)
 	holders+=($!)
 	read -r -u "$out"
+	# On its way to sleep it may touch one more page.
+	until grep -q '^State:.S' "/proc/$!/status"; do :; done
 	before=$(grep VmPTE "/proc/$!/status")
 	memory
 	same "$(grep VmPTE "/proc/$!/status")" "$before"
