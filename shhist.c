@@ -1454,6 +1454,31 @@ is_mapped(uint64_t address)
 	return 0;
 }
 
+/* The pages of which is_used knows. */
+static uint64_t first_flag, nflags;
+
+/*
+ * Whether the process has the page at an address in use.  Any other holds
+ * nothing that it made, and to read it would bring it into being.
+ */
+static int
+is_used(uint64_t address)
+{
+	static uint64_t flags[512];
+	uint64_t page = address / (uint64_t)getpagesize();
+	ssize_t got;
+
+	if (page - first_flag >= nflags) {
+		got = pread(pagemapfd, flags, sizeof flags,
+		    (off_t)(page * sizeof *flags));
+		if (got < (ssize_t)sizeof *flags)
+			return 1;	/* a kernel without pagemap */
+		first_flag = page;
+		nflags = (uint64_t)got / sizeof *flags;
+	}
+	return flags[page - first_flag] >> 62 != 0;	/* present, swapped */
+}
+
 /* The byte at an address and those that follow in its page, or null. */
 static const char *
 page_at(uint64_t address)
@@ -1464,7 +1489,7 @@ page_at(uint64_t address)
 	if (start == 0)
 		return NULL;
 	if (page_address[i] != start) {
-		if (!is_mapped(start))
+		if (!is_mapped(start) || !is_used(start))
 			return NULL;
 		page_address[i] = 0;
 		if (bytes_read >= may_read) {
@@ -1484,6 +1509,7 @@ static void
 forget_pages(void)
 {
 	memset(page_address, 0, sizeof page_address);
+	nflags = 0;
 }
 
 static void
@@ -1897,28 +1923,6 @@ add_list(struct list *lists, const struct shape *s, uint64_t p)
 		*l = (struct list){ s, p, end_of_list };
 }
 
-/*
- * Whether the process has the page at an address in use.  Any other holds
- * no pointer to what it made, and to read it would bring it into being.
- */
-static int
-is_used(uint64_t address)
-{
-	static uint64_t flags[512], first, n;
-	uint64_t page = address / (uint64_t)getpagesize();
-	ssize_t got;
-
-	if (page - first >= n) {
-		got = pread(pagemapfd, flags, sizeof flags,
-		    (off_t)(page * sizeof *flags));
-		if (got < (ssize_t)sizeof *flags)
-			return 1;	/* a kernel without pagemap */
-		first = page;
-		n = (uint64_t)got / sizeof *flags;
-	}
-	return flags[page - first] >> 62 != 0;	/* present, swapped */
-}
-
 static void
 try_pointer(struct list *lists, uint64_t p)
 {
@@ -1939,7 +1943,7 @@ search_mapping(struct list *lists, const struct mapping *m)
 	size_t i;
 
 	for (address = m->start; address < m->end; address += PAGE) {
-		if (!is_used(address) || peek(words, address, PAGE) == -1)
+		if (peek(words, address, PAGE) == -1)
 			continue;
 		memcpy(narrow, words, PAGE);
 		for (i = 0; i < PAGE / wordsize; i++)

@@ -35,6 +35,7 @@ struct event {			/* of zsh */
 /* What is searched: static data, most of which was never touched. */
 void *roots[4096];
 char large[64 << 20];
+void *untouched = large + sizeof large / 2;
 
 static struct entry *
 entry(char *line, char *stamp)
