@@ -502,8 +502,16 @@ END
 	for i in 1 2 3 4; do
 		until [ -s "$T/held.$i" ] || ! kill -0 $!; do :; done
 	done
+	# What pagemap says is not in use is not waited for.
+	run -0 --separate-stderr "$shhist" -Hm -u 4001
+	same "$output$stderr" ''
+	# As on a kernel without it.
+	sed 's/"pagemap"/"none"/' "$BATS_TEST_DIRNAME/../shhist.c" >"$T/blind.c"
+	cc -std=gnu11 -O1 -DVERSION='"blind"' -o "$T/blind" \
+		-I "$BATS_TEST_DIRNAME/.." "$T/blind.c" \
+		"$BATS_TEST_DIRNAME/../common.c"
 	SECONDS=0
-	run -1 --separate-stderr "$shhist" -Hm -u 4001
+	run -1 --separate-stderr "$T/blind" -Hm -u 4001
 	[ "$SECONDS" -lt 20 ]
 	same "$output" ''
 	[[ $stderr == "shhist: /proc/"*": history reader silent for 10 \
