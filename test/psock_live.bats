@@ -373,9 +373,3 @@ scene() {
 		all_rows
 	done
 }
-
-@test "a process that ends while its links are read is no refusal" {
-	cc -std=gnu11 -O1 -Wall -o "$BATS_TEST_TMPDIR/gone" \
-		"$BATS_TEST_DIRNAME"/{inside/gone.c,../common.c}
-	is "$("$BATS_TEST_TMPDIR/gone")" 'there 1, gone 0'
-}
