@@ -3808,7 +3808,8 @@ find_row(const struct entry *e)
 		return i != 0 ? &entries[i - 1] : NULL;
 	}
 	link = entry_bucket(e);
-	while ((other = follow(link)) != NULL && !same_facts(e, other))
+	while ((other = follow(link)) != NULL && (other->inode != 0 ||
+	    !same_facts(e, other)))
 		link = &other->next;
 	return other;
 }

@@ -116,6 +116,23 @@ static const struct crowd {
 	{ NULL, NULL, 0 },
 };
 
+/* Rows of one chain that say the same, with an inode and without. */
+static int
+mixes_up(void)
+{
+	struct entry zero = { .family = AF_UNIX, .state = 1 };
+	struct entry one = { .family = AF_UNIX, .state = 1, .inode = 7 };
+
+	nentries = 0;
+	index_entries(0);
+	while (entry_bucket(&zero) != entry_bucket(&one))
+		multiplier += 2;
+	add_entry(&zero);
+	add_entry(&one);
+	return nentries != 2 || find_row(&zero) != &entries[0] ||
+	    find_row(&one) != &entries[1];
+}
+
 int
 main(void)
 {
@@ -140,6 +157,10 @@ main(void)
 			continue;
 		printf("%s: %zu told, %zu in a chain\n", c->name, told,
 		    longest_chain(c->rows));
+		bad = 1;
+	}
+	if (mixes_up()) {
+		puts("rows with an inode and without are mixed up");
 		bad = 1;
 	}
 	(void)psock_main;
