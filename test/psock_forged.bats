@@ -35,6 +35,20 @@ in_netns() {
 	output=$(grep "	$ns\$" <<<"$output")
 }
 
+# await_stop: the last command has stopped, as $trace of strace tells.
+await_stop() {
+	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
+		kill -0 $! || break
+		sleep 0.01
+	done
+}
+
+# go_on: goes on with it, up to its end.
+go_on() {
+	kill -CONT "$(awk '/stopped by SIGSTOP/ { print $1; exit }' "$trace")"
+	wait $! || :
+}
+
 # bind_late N KIND...: in_netns, where the late sockets get their names when
 # psock has closed net/protocols, which it reads before and behind the
 # tables, for the Nth time.
@@ -49,14 +63,10 @@ bind_late() {
 		"/proc/$pid/net/protocols" -e \
 		inject=close:signal=STOP:when="$closes" "$psock" -H -t unix \
 		-o "$columns" >"$trace.rows" 2>"$trace.errors" 3>&- &
-	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
-		kill -0 $! || break
-		sleep 0.01
-	done
+	await_stop
 	echo >&"${SOCKETS[1]}"
 	IFS= read -r line <&"${SOCKETS[0]}"
-	kill -CONT "$(awk '/stopped by SIGSTOP/ { print $1; exit }' "$trace")"
-	wait $! || :
+	go_on
 	output=$(cat "$trace.rows")
 	errors=$(cat "$trace.errors")
 	is "$line" bound
@@ -358,13 +368,9 @@ true_rows() {
 	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$trace" \
 		-e inject=pidfd_open:signal=STOP:when=1 "$psock" -H -t unix \
 		-p "$pid" -o "$columns" >"$trace.rows" 2>"$trace.errors" 3>&- &
-	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
-		kill -0 $! || break
-		sleep 0.01
-	done
+	await_stop
 	hang_up
-	kill -CONT "$(awk '/stopped by SIGSTOP/ { print $1; exit }' "$trace")"
-	wait $! || :
+	go_on
 	# Nobody could say which one is true.
 	is "$(grep -c '	@lie-[0-9]	' "$trace.rows")" 9
 	is "$(grep -c '	@true	' "$trace.rows")" 1
@@ -391,14 +397,10 @@ sys.stdin.readline()' 3>&-; }
 	ASAN_OPTIONS=detect_leaks=0 strace -f -qq -o "$trace" \
 		-P "/proc/$pid/net/unix" -e inject=read:signal=STOP:when=2 \
 		"$psock" -H -t unix >"$trace.rows" 2>"$trace.errors" 3>&- &
-	until grep -q 'stopped by SIGSTOP' "$trace" 2>/dev/null; do
-		kill -0 $! || break
-		sleep 0.01
-	done
+	await_stop
 	echo >&"${NAMES[1]}"
 	IFS= read -r line <&"${NAMES[0]}"
-	kill -CONT "$(awk '/stopped by SIGSTOP/ { print $1; exit }' "$trace")"
-	wait $! || :
+	go_on
 	is "$line" bound
 	is "$(grep forged "$trace.errors")" ''
 	is "$(cut -f 1-3 "$trace.rows" | grep -c "^$pid	")" 3000
