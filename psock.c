@@ -3924,10 +3924,12 @@ is_unix_row(const struct entry *e)
 static int
 is_unsettled(const struct entry *e)
 {
-	const struct holder *h = first_holder(e->inode);
+	const struct holder *h;
 
-	return is_unix_row(e) && h != NULL && !h->silent &&
-	    (e->flags & SETTLED) == 0;
+	if (!is_unix_row(e) || (e->flags & SETTLED) != 0)
+		return 0;
+	h = first_holder(e->inode);
+	return h != NULL && !h->silent;
 }
 
 /* Whether the socket of a row that is held is one, by its protocol's name. */
@@ -3958,7 +3960,7 @@ settle_rows(int thorough)
 			settle_inode(e);
 	for (e = entries; e < entries + nentries; e++) {
 		/* What a failed read brought is no more. */
-		if (!is_unsettled(e) || e->rest == 0 || e->rest > nentries)
+		if (e->rest == 0 || e->rest > nentries || !is_unsettled(e))
 			continue;
 		rest = &entries[e->rest - 1];
 		if (thorough || !is_unix_row(rest) ||
