@@ -40,6 +40,7 @@ confined() {
 
 	cd "$BATS_TEST_DIRNAME/.."
 	command -v "$2" >/dev/null || skip "no $2"
+	command -v cpio >/dev/null || skip 'no cpio'
 	[ -d "$kernel" ] || skip 'no kernels below .cross'
 	mkdir -p "$tree"/{bin,etc,home,proc}
 	cp "$kernel/bin/busybox" "$tree/bin"
@@ -49,7 +50,7 @@ confined() {
 		-o "$tree/broken" broken/shhist.c ../common.c
 	init >"$tree/init"
 	chmod +x "$tree/init"
-	(cd "$tree" && find . | busybox cpio -o -H newc) |
+	(cd "$tree" && find . | cpio -o -H newc) |
 		gzip -1 >"$tree.gz"
 	timeout 600 "$2" -M virt -cpu "$3" -m 512 -nic none -display none \
 		-serial stdio -no-reboot -kernel "$kernel"/boot/vmlinuz-* \
