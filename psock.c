@@ -951,8 +951,8 @@ boot_time(void)
 		return btime;
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1)
-		if (split(line, (size_t)len, f) >= 2 && f[0].len == 5 &&
-		    memcmp(f[0].s, "btime", 5) == 0 &&
+		if (split(line, (size_t)len, f) >= 2 &&
+		    field_is(&f[0], "btime") &&
 		    field_number(&f[1], 10, INT64_MAX / 2, &value) == 0)
 			btime = (int64_t)value;
 	close_lines(&r, "stat");
@@ -1771,6 +1771,8 @@ start_worker(struct pollfd from[2])
 	for (n = 0; n < 2 && pipe(ends) == 0; n++) {
 		from[n] = (struct pollfd){ .fd = ends[0], .events = POLLIN };
 		to[n] = ends[1];
+		/* With 64 KiB we would wake each other all the time. */
+		(void)syscall(SYS_fcntl, ends[1], F_SETPIPE_SZ, 1 << 20);
 	}
 	risk = mmap(NULL, 2 * sizeof *risk, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1833,14 +1835,14 @@ relay(struct pollfd from[2])
 				continue;
 			from[i].revents = 0;
 			got = read(from[i].fd, buf, sizeof buf);
-			if (got == -1 && errno != EINTR) {
+			if (got == -1)
 				fatal("worker: %s", strerror(errno));
-			} else if (got == 0) {
+			if (got == 0) {
 				close(from[i].fd);
 				from[i].fd = -1;
-			} else if (got > 0 && i == 0) {
+			} else if (i == 0) {
 				put_raw(buf, (size_t)got);
-			} else if (got > 0) {
+			} else {
 				said = grow(said, &said_room, said_length +
 				    (size_t)got, 1);
 				memcpy(said + said_length, buf, (size_t)got);
@@ -1857,16 +1859,14 @@ start_work(void)
 {
 	struct pollfd from[2];
 	pid_t pid;
-	int result;
+	int result = 0;
 
 	while ((pid = start_worker(from)) > 0) {
 		if (relay(from) == 0) {
 			flush_output();
 			(void)write_all(STDERR_FILENO, said, said_length);
-			while (waitpid(pid, &result, 0) == -1)
-				if (errno != EINTR)
-					fatal("worker: %s", strerror(errno));
-			if (!WIFEXITED(result))
+			if (waitpid(pid, &result, 0) == -1 ||
+			    !WIFEXITED(result))
 				fatal("killed by signal %d",
 				    WTERMSIG(result));
 			status = WEXITSTATUS(result);
@@ -3781,9 +3781,14 @@ line_length(const char *s, const char *end)
 static const char *
 end_of_name(const char *s, const char *end)
 {
-	s += line_length(s, end);
-	while (s < end && unix_row_length(s + 1, line_length(s + 1, end)) == 0)
-		s += 1 + line_length(s + 1, end);
+	size_t line = line_length(s, end);
+
+	while ((s += line) < end) {
+		s++;
+		line = line_length(s, end);
+		if (unix_row_length(s, line) != 0)
+			return s - 1;
+	}
 	return s;
 }
 
@@ -4044,14 +4049,11 @@ compare_entries(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
 
-	if (x->table >= NTABLES || y->table >= NTABLES) {
-		if (x->table != y->table)
-			return (x->table > y->table) - (x->table < y->table);
-	} else if (x->netns != y->netns) {
+	if (x->table < NTABLES && y->table < NTABLES &&
+	    x->netns != y->netns)
 		return (x->netns > y->netns) - (x->netns < y->netns);
-	} else if (x->table != y->table) {
+	if (x->table != y->table)
 		return (x->table > y->table) - (x->table < y->table);
-	}
 	return (x->next > y->next) - (x->next < y->next);
 }
 
