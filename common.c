@@ -505,7 +505,7 @@ start(const char *name)
 	opterr = optopt = 0;
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);	/* ignored, children leave no status */
-	/* Of fcntl(2) musl's function would be larger than ours. */
+	/* To itself: whether it is open.  In musl, fcntl(2) is larger. */
 	if (dup2(STDOUT_FILENO, STDOUT_FILENO) == -1)
 		fatal("standard output: %s", strerror(errno));
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
@@ -809,6 +809,15 @@ reader_free(struct reader *r)
 {
 	free(r->buf);
 	*r = (struct reader){ .fd = -1 };
+}
+
+void
+close_quietly(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
 }
 
 #if defined(__x86_64__)

@@ -26,8 +26,8 @@ struct column {
 
 /*
  * A file read line by line.  Set fd and max (the longest line in bytes that
- * is kept whole) and zero the rest; reader_free gives the memory back but
- * leaves fd open.  With sparse set, the holes of a sparse file are skipped.
+ * is kept whole) and zero the rest.  With sparse set, the holes of a sparse
+ * file are skipped.
  * Where progress is set, it is told how many bytes each read(2) brought.
  */
 struct reader {
@@ -45,7 +45,7 @@ struct reader {
 
 /* Name of the program, for messages; start sets it. */
 extern const char *progname;
-/* The exit status so far: 0, or 1 after the first warning. */
+/* The exit status so far: 0, or 1 after a warning; 2 where a tool says so. */
 extern int status;
 /* -q: warnings are not printed, status is set all the same. */
 extern int quiet;
@@ -53,15 +53,17 @@ extern int quiet;
 extern const struct column *column;
 
 /*
- * start: call first in main.  Makes SIGPIPE fatal again and descriptors
- * 0 to 2 safe to have: a closed one of them must not become a file that is
- * opened later.  Exits with 2 where standard output is closed.
+ * start: call first in main.  Makes SIGPIPE fatal again, lets children leave
+ * a status (SIGCHLD), keeps getopt(3) silent, and makes descriptors 0 to 2
+ * safe to have: a closed one of them must not become a file that is opened
+ * later.  Exits with 2 where standard output is closed.
  */
 void start(const char *name);
 
 /*
- * finish: writes what is buffered, prints the counted warnings, and
- * returns the exit status for main.  Exits with 2 on a write error.
+ * finish: writes what is buffered, prints the counted warnings, closes
+ * standard output, and returns the exit status for main.  Exits with 2 on a
+ * write error.
  */
 int finish(void);
 
@@ -90,6 +92,8 @@ _Noreturn void usage_error(const char *usage);
  * count_warning: sets status to 1 and counts one more unit ("process",
  * "line") for which what failed because of why.  Each combination is
  * printed once, by finish: "NAME: 213 processes: fd: Permission denied".
+ * Until then the strings are not copied; kinds past the 64th are printed at
+ * once.
  */
 void count_warning(const char *unit, const char *what, const char *why);
 
@@ -198,7 +202,14 @@ ptrdiff_t read_line(struct reader *, int delim, char **line);
  * them up.  Returns how many there are, fewer only at the end of the file.
  */
 size_t read_ahead(struct reader *, size_t n);
+/*
+ * reader_free: frees the memory and forgets the rest, fd as well, which it
+ * leaves open: close that before.
+ */
 void reader_free(struct reader *);
+
+/* close_quietly: closes fd and leaves errno as it is. */
+void close_quietly(int fd);
 
 /*
  * grow: makes room for one more element in an array of *room elements of

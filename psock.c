@@ -17,6 +17,11 @@
  * vanish between two calls, a path leads elsewhere by the time it is opened.
  * Below another root no link is followed.  And he may keep us waiting without
  * end: so a worker takes all those steps, whose parent passes its rows on.
+ *
+ * From top to bottom: columns, privileges, risks, reading below /proc,
+ * processes, holders by inode, all processes (the helper, the worker), tables,
+ * namespaces, processes and tables at once, mounts, asking sockets, forged
+ * rows, printing, options, main.
  */
 
 #define _GNU_SOURCE
@@ -73,6 +78,8 @@ enum {
 	GET_NETNS = 0x894C,	/* SIOCGSKNS, Linux 4.10 */
 	NONE = -1,
 };
+
+#define NOT_TOLD UINT32_MAX	/* a number that no table has for an entry */
 
 /*
  * What must be read or asked for the chosen columns: first that of a process,
@@ -167,9 +174,15 @@ struct entry {
 	uint32_t rx_queue, tx_queue, owner;
 	uint32_t netns;
 	uint32_t text;		/* into texts: unix name, interface */
-	/* The SUSPECT behind it; 0: none, else +1.  At last, its filter's. */
+	/*
+	 * The SUSPECT behind it; from ask_columns on, the length of its
+	 * filter.  0: none, else +1.
+	 */
 	uint32_t rest;
-	/* Of the same hash value; 0 ends, else +1.  At last, the place. */
+	/*
+	 * Of the same hash value; 0 ends, else +1.  From print_entries on, its
+	 * own index, for a stable sort.
+	 */
 	uint32_t next;
 	uint32_t next_row;	/* the same in row_buckets */
 	uint16_t family, protocol, text_len;
@@ -273,15 +286,6 @@ static const struct entry *row;
 static const struct holder *row_holder;
 static const struct task *row_task;
 
-static void
-close_quietly(int fd)
-{
-	int saved = errno;
-
-	close(fd);
-	errno = saved;
-}
-
 /* Columns */
 
 /* A member of the row's entry, the column's own. */
@@ -304,7 +308,8 @@ print_u32(void)
 {
 	const uint32_t *n = member();
 
-	put_number(*n);
+	if (*n != NOT_TOLD)
+		put_number(*n);
 }
 
 static void
@@ -1200,7 +1205,7 @@ read_netns_inode(int dir, uint64_t *inode)
 	if (root == NULL) {
 		len = readlinkat(dir, "ns/net", link, sizeof link);
 	} else {
-		ns_dir = open_below(dir, "ns", O_DIRECTORY);
+		ns_dir = open_below(dir, "ns", O_DIRECTORY | O_PATH);
 		if (ns_dir == -1)
 			return -1;
 		len = readlinkat(ns_dir, "net", link, sizeof link);
@@ -2462,9 +2467,7 @@ is_column(const struct field *f, const char *want)
 static int
 parse_header(const struct nettable *t, char *line, size_t len, int *place)
 {
-	static const struct field joined[] = {
-		{ "rx_queue", 8 }, { "tm->when", 8 },
-	};
+	static const char *const joined[] = { "rx_queue", "tm->when" };
 	struct field f[MAX_FIELDS];
 	const char *want;
 	size_t i, n, w;
@@ -2479,9 +2482,8 @@ parse_header(const struct nettable *t, char *line, size_t len, int *place)
 		for (at = 0, i = 0; i < n; i++) {
 			if (is_column(&f[i], want + (*want == '?')))
 				place[w] = at;
-			at += i + 1 == n || (!is_column(&f[i + 1],
-			    joined[0].s) && !is_column(&f[i + 1],
-			    joined[1].s));
+			at += i + 1 == n || (!field_is(&f[i + 1], joined[0]) &&
+			    !field_is(&f[i + 1], joined[1]));
 			if (place[w] != NONE)
 				break;
 		}
@@ -2702,6 +2704,7 @@ read_table(int netdir, size_t table, uint32_t ns, int pass,
 	const struct nettable *t = &nettables[table];
 	const struct entry blank = { .family = t->family, .netns = ns,
 	    .protocol = t->protocol, .type = t->type,
+	    .owner = NOT_TOLD, .rx_queue = NOT_TOLD, .tx_queue = NOT_TOLD,
 	    .table = (uint8_t)table, .pass = (uint8_t)pass };
 	int place[MAX_WANTED];
 	struct reader r;
@@ -2777,6 +2780,18 @@ idle_tables(int netdir)
 	return idle;
 }
 
+/* Whether net/protocols counts the sockets of a table under this name. */
+static int
+is_counted(const struct nettable *t, const struct field *name)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		if (t->counted[i] != NULL && field_is(name, t->counted[i]))
+			return 1;
+	return 0;
+}
+
 /* The sockets of each table by net/protocols; -1: not told. */
 static void
 read_counts(int netdir, int64_t *counts)
@@ -2784,7 +2799,7 @@ read_counts(int netdir, int64_t *counts)
 	struct field f[MAX_FIELDS];
 	struct reader r;
 	uint64_t value;
-	size_t t, i;
+	size_t t;
 	ptrdiff_t len;
 	char *line;
 
@@ -2797,11 +2812,9 @@ read_counts(int netdir, int64_t *counts)
 		    field_number(&f[2], 10, INT32_MAX, &value) == -1)
 			continue;
 		for (t = 0; t < NTABLES; t++)
-			for (i = 0; i < 2; i++)
-				if (nettables[t].counted[i] != NULL &&
-				    field_is(&f[0], nettables[t].counted[i]))
-					counts[t] = (counts[t] < 0 ? 0 :
-					    counts[t]) + (int64_t)value;
+			if (is_counted(&nettables[t], &f[0]))
+				counts[t] = (counts[t] < 0 ? 0 : counts[t]) +
+				    (int64_t)value;
 	}
 	close_lines(&r, "protocols");
 }
@@ -2841,7 +2854,7 @@ judge_counts(struct netns *ns, size_t table, const struct tally *y,
 	ns->sums[table] = y->sum;
 }
 
-/* Reads the wanted tables of a namespace; returns how many there were. */
+/* Reads the wanted tables of a namespace; returns 0 where there is none. */
 static int
 read_tables(int netdir, uint32_t ns, int pass)
 {
@@ -2849,7 +2862,6 @@ read_tables(int netdir, uint32_t ns, int pass)
 	struct tally tallies[NTABLES];
 	unsigned bit, want = namespaces[ns].want, read = 0;
 	size_t t;
-	int found = 0;
 
 	read_counts(netdir, before);
 	/* Only a table of the kernel's own costs time when it is empty. */
@@ -2861,13 +2873,13 @@ read_tables(int netdir, uint32_t ns, int pass)
 		    read_table(netdir, t, ns, pass, &tallies[t]) == 0)
 			read |= bit;
 	}
-	found = read != 0 || want != namespaces[ns].want;
 	read_counts(netdir, after);
 	for (t = 0; t < NTABLES; t++)
 		if ((read & 1u << t) != 0)
 			judge_counts(&namespaces[ns], t, &tallies[t],
 			    before[t], after[t]);
-	return found;
+	/* One that is idle was left out. */
+	return read != 0 || want != namespaces[ns].want;
 }
 
 /* Whether the task that dir belongs to is (still) in the namespace. */
@@ -2947,41 +2959,6 @@ read_netns(uint32_t ns, int pass)
 		if (tasks[i].netns == ns && read_through(&tasks[i], ns, pass))
 			return 1;
 	return 0;
-}
-
-/*
- * Reads the processes that are asked for; while the helper reads its share,
- * the tables of the first namespace.
- */
-static void
-read_all(void)
-{
-	size_t i;
-
-	for (i = 0; i < processes.count; i++) {
-		if (!want_ownerless && !is_wanted(processes.n[i]))
-			continue;
-		if (i == own_share) {
-			if (nnamespaces > 0 && read_netns(0, 0))
-				namespaces[0].want = 0;
-			await_helper();
-		}
-		if ((i < own_share || take_report(processes.n[i]) == -1) &&
-		    read_process(processes.n[i]) == -1)
-			count_refusal("process", "directory");
-	}
-}
-
-static void
-read_processes(void)
-{
-	size_t i;
-
-	read_all();
-	for (i = 0; i < nrings; i++)
-		read_ring(&rings[i]);
-	sort_holders();
-	index_holders();
 }
 
 /* No process has tables of its own: before Linux 2.6.25, or none is left. */
@@ -3066,6 +3043,43 @@ add_linked_netns(void)
 		else
 			keep_netns(fd, l->inode);
 	}
+}
+
+/* Processes and tables at once */
+
+/*
+ * Reads the processes that are asked for; while the helper reads its share,
+ * the tables of the first namespace.
+ */
+static void
+read_all(void)
+{
+	size_t i;
+
+	for (i = 0; i < processes.count; i++) {
+		if (!want_ownerless && !is_wanted(processes.n[i]))
+			continue;
+		if (i == own_share) {
+			if (nnamespaces > 0 && read_netns(0, 0))
+				namespaces[0].want = 0;
+			await_helper();
+		}
+		if ((i < own_share || take_report(processes.n[i]) == -1) &&
+		    read_process(processes.n[i]) == -1)
+			count_refusal("process", "directory");
+	}
+}
+
+static void
+read_processes(void)
+{
+	size_t i;
+
+	read_all();
+	for (i = 0; i < nrings; i++)
+		read_ring(&rings[i]);
+	sort_holders();
+	index_holders();
 }
 
 /* Mounts */
@@ -3537,10 +3551,7 @@ ask_attribute(const struct holder *h, struct entry *e)
 		return;
 	f.len = strnlen(name, (size_t)len);
 	for (i = 0; i < NTABLES; i++)
-		if ((nettables[i].counted[0] != NULL &&
-		    field_is(&f, nettables[i].counted[0])) ||
-		    (nettables[i].counted[1] != NULL &&
-		    field_is(&f, nettables[i].counted[1]))) {
+		if (is_counted(&nettables[i], &f)) {
 			e->family = nettables[i].family;
 			e->protocol = nettables[i].protocol;
 			e->type = nettables[i].type;
@@ -3578,6 +3589,7 @@ ask_socket(uint64_t inode, struct entry *e)
 	int fd, result = GONE;
 
 	*e = (struct entry){ .inode = inode, .netns = UINT32_MAX,
+	    .owner = NOT_TOLD, .rx_queue = NOT_TOLD, .tx_queue = NOT_TOLD,
 	    .table = UNLISTED };
 	for (h = first_holder(inode); h != NULL && root == NULL;
 	    h = next_holder(h->next, inode)) {
@@ -3651,7 +3663,10 @@ ask_unlisted(void)
 	return marked;
 }
 
-/* Reads the namespaces that have marks; returns 0 where none was read. */
+/*
+ * Reads the namespaces that have marks; returns 0 where none could be read,
+ * now or before.
+ */
 static int
 read_marked(int pass)
 {
@@ -3721,8 +3736,10 @@ add_unlisted(void)
 	}
 }
 
+/* Forged rows */
+
 /*
- * Forged rows.  A row of the unix table is SUSPECT when it fits into the name
+ * A row of the unix table is SUSPECT when it fits into the name
  * before it (read_unix).  If it is held, its socket is asked (settle_inode);
  * if not, each socket before it is, and what that one's name contains is
  * dropped (drop_embedded).  Where none can be asked, both rows stay, with a
@@ -4095,6 +4112,8 @@ print_entries(void)
 		if (entries[i].table != FORGED)
 			print_entry(&entries[i]);
 }
+
+/* Options */
 
 static const char usage[] =
     "usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"

@@ -2210,15 +2210,6 @@ reopen(int fd, const char *path)
 	}
 }
 
-static void
-close_quietly(int fd)
-{
-	int saved = errno;
-
-	close(fd);
-	errno = saved;
-}
-
 /*
  * Opens a regular file and looks at it before that: opening a FIFO tells its
  * writer of us, and some of procfs, which an operand may name, never end.
@@ -3215,8 +3206,9 @@ print_operands(char **files)
 
 /* Users */
 
+/* Whether -u asks for this user; notes that there is one. */
 static int
-is_wanted(const struct user *u)
+match_wanted(const struct user *u)
 {
 	struct wanted *w;
 	int yes = nwanted == 0;
@@ -3379,6 +3371,7 @@ keep_users(const char *s, size_t n)
 	users.n += n;
 }
 
+static char none[] = "";	/* the name of who has no passwd entry */
 static char **claimed;		/* homes of the passwd entries, sorted */
 static size_t nclaimed;
 
@@ -3386,7 +3379,6 @@ static size_t nclaimed;
 static void
 send_orphan(const char *home)
 {
-	static char none[] = "";
 	const struct user u = { .name = none };
 
 	show_life(SIGN_OF_LIFE / 64);
@@ -3399,7 +3391,6 @@ send_orphan(const char *home)
 static _Noreturn void
 send_home(const char *home)
 {
-	static char none[] = "";
 	struct user u = { .name = none };
 	struct stat st;
 	int fd;
@@ -3461,7 +3452,6 @@ list_orphans(void)
 static void
 send_process(const char *pid, const struct user *owners, size_t n)
 {
-	static char none[] = "";
 	const struct user *o;
 	struct user u = { .name = none };
 	char path[64];
@@ -3470,9 +3460,10 @@ send_process(const char *pid, const struct user *owners, size_t n)
 	show_life(SIGN_OF_LIFE / 64);
 	(void)format(path, sizeof path, "/proc/%s", pid);
 	if (read_owner(path, &proc, &u) == 0) {
+		/* Of several names for a uid, one that -u asks for. */
 		for (o = owners; o < owners + n; o++)
 			if (o->uid == u.uid &&
-			    (u.name == none || is_wanted(o)))
+			    (u.name == none || match_wanted(o)))
 				u.name = o->name;
 		send_user(&u, path);
 	}
@@ -3591,8 +3582,9 @@ print_users(void)
 	struct user u;
 	size_t at = 0;
 
+	/* With -m the passwd list is for names, and processes are read. */
 	while (next_user(&at, &u))
-		if (is_wanted(&u) && at > owners_end)
+		if (match_wanted(&u) && at > owners_end)
 			print_user_history(&u);
 	for (; refused > 0; refused--)
 		if (mflag)
@@ -3646,9 +3638,8 @@ choose_format(const char *name)
 }
 
 static const char usage[] =
-    "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root] "
-    "[-u user,...]\n"
-    "              [file ...]\n"
+    "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root]\n"
+    "              [-u user,...] [file ...]\n"
     "       shhist -h | -V\n";
 
 /* Opens what an option names; "-" is standard input. */

@@ -39,6 +39,17 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(row tcp)" "$pid	3	$(told tcp)"
 }
 
+@test "-r of the running system, without root: a process looks at itself, too" {
+	need_root
+	unprivileged
+	psock=$open/psock
+	wrap=(unshare --pid --fork --mount --mount-proc setpriv
+		--reuid=65534 --regid=65534 --clear-groups)
+	live -r /
+	is "$errors" ''
+	is "$status" 0
+}
+
 @test "-p: a thread is no process" {
 	sockets tcp thread
 	given thread

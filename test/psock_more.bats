@@ -46,6 +46,18 @@ eth0
 END
 }
 
+@test "a user or queue that a table does not tell is empty" {
+	unix_line 7 /a | table 42 unix
+	raw_table 42 netlink <<'END'
+sk       Eth Pid        Groups   Rmem     Wmem     Dump     Locks     Drops     Inode
+ffff8800 0   0          00000000 5        0        0        2         0         8
+END
+	hold 42 3 9
+	rows -o socket,owner,rx_queue,tx_queue
+	is "$output" $'7\t\t\t\n8\t\t5\t\n9\t\t\t'
+	is "$status$errors" 0
+}
+
 @test "packet sockets of a narrow table" {
 	raw_table 42 packet <<'END'
 sk       RefCnt Type Proto  Iface R Rmem   User   Inode
