@@ -68,6 +68,7 @@ enum {
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
 	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
 	SILENCE = 10000,	/* ms after which a child is given up */
+	SLICE = 1000,		/* ms of them at once */
 	MORE = 200,		/* of them for each process of a user */
 	LIFETIME = 600000,	/* ms that a child may keep us busy */
 	TICK = 10,		/* ms of times(2), and between tries */
@@ -668,12 +669,14 @@ unmetafy(char *s, size_t n)
 
 /*
  * Takes ": START:SECONDS;" from the beginning of an entry; returns its
- * length, 0 where it has none.
+ * length, 0 where it has none.  Not fewer seconds than START are the end
+ * (zsh 5.9 reads them so).
  */
 static size_t
 zsh_prefix(const char *s, size_t n)
 {
 	size_t i = 1, start, len;
+	uint64_t began, ended;
 
 	if (n == 0 || *s != ':')
 		return 0;
@@ -692,7 +695,13 @@ zsh_prefix(const char *s, size_t n)
 	if (i >= n || s[i] != ';')
 		return 0;
 	set_time(s + start, len - 1 - start);
-	if (i > len)
+	if (parse_number(s + start, len - 1 - start, 10, UINT64_MAX,
+	    &began) == 0 && began > 0 && parse_number(s + len, i - len, 10,
+	    UINT64_MAX, &ended) == 0 && ended >= began)
+		entry.duration_length = format(entry.duration,
+		    sizeof entry.duration, "%llu",
+		    (unsigned long long)(ended - began));
+	else if (i > len)
 		entry.duration_length = copy_number(entry.duration, s + len,
 		    i - len);
 	return i + 1;
@@ -1016,6 +1025,23 @@ parse_mysql(struct reader *r)
 }
 
 static size_t
+decode_psql_edit(char *s, size_t n)
+{
+	return decode_psql(s, decode_mysql(s, n));
+}
+
+/* With libedit as mysql. */
+static void
+parse_psql(struct reader *r)
+{
+	static const struct format lines = { .decode = decode_psql };
+
+	if (!skip_magic(r, format_now->header))
+		format_now = &lines;
+	parse_lines(r);
+}
+
+static size_t
 /* cppcheck-suppress constParameter ; as decode has it */
 cut_newlines(char *s, size_t n)
 {
@@ -1118,8 +1144,8 @@ static const struct format formats[] = {
 	    NULL,	'\0',	NULL },
 	{ "mysql",	parse_mysql,	"_HiStOrY_V2_",	NULL,	'\0',
 	    decode_mysql },
-	{ "psql",	parse_lines,	NULL,		NULL,	'\0',
-	    decode_psql },
+	{ "psql",	parse_psql,	"_HiStOrY_V2_",	NULL,	'\0',
+	    decode_psql_edit },
 	{ "python",	parse_python,	"_HiStOrY_V2_",	NULL,	'\0',
 	    decode_mysql },
 	{ "irb",	parse_lines,	NULL,		NULL,	'\\',	NULL },
@@ -1211,17 +1237,18 @@ static const struct format *
 content_format(struct reader *r)
 {
 	const struct format *f = NULL;
-	int first = 1;
+	int first = 1, cut;
 	size_t n, len;
 	char *s;
 
 	n = read_ahead(r, HEAD);
+	cut = n == HEAD;
 	s = r->buf + r->start;
 	if (n > 1 && (unsigned char)s[0] == 0x81 && (unsigned char)s[1] < 2)
 		return find_format("ksh");
 	for (; n > 0 && f == NULL; s += len, n -= len) {
 		len = line_length(s, n);
-		if (len > 0)
+		if (len > 0 && (first || len < n || !cut))
 			f = line_format(s, len, first);
 		first &= len == 0;
 		len += len < n;
@@ -1862,12 +1889,16 @@ own_identity(uint64_t hash, const char *s, size_t n)
 	return (struct identity){ reading->uid, hash | 1 };
 }
 
-/* Whether an entry is one that the shell had before it forked this one. */
+/*
+ * Whether an entry is one that the shell had before it forked this one: at
+ * the same address, of the same time.
+ */
 static int
 is_copy(uint64_t e)
 {
-	struct identity id = own_identity(e, text.s, text.n);
+	struct identity id = own_identity(e, entry.time, entry.time_length);
 
+	id = own_identity(id.ino, text.s, text.n);
 	if (already_told(id))
 		return 1;
 	if (nidentities == BATCH)
@@ -2742,9 +2773,12 @@ open_removed(void)
 
 	for (s = sources; s < sources + nsources; s++) {
 		fd = reopen(s->fd, s->path);
-		close(s->fd);
-		if (fd == -1 || fstat(fd, &st) == -1)
+		close_quietly(s->fd);
+		if (fd == -1 || fstat(fd, &st) == -1) {
+			if (errno != EACCES && errno != EPERM)
+				tell_unless_missing(s->path);
 			continue;
+		}
 		identities[nidentities++] = own_identity(st.st_dev,
 		    (const char *)&st.st_ino, sizeof st.st_ino);
 		s->fd = fd;
@@ -3002,19 +3036,20 @@ patience_with(uint64_t uid)
 	return &all[i].left;
 }
 
-/* A process loses the patience that it takes; its memory may never end. */
-static int
+/* We wait for a SLICE at most: what is more is a stop of ours. */
+static void
 lose_patience(clock_t before)
 {
-	const clock_t waited = times(NULL) - before;
+	clock_t waited = times(NULL) - before;
 
+	if (waited > SLICE / TICK)
+		waited = SLICE / TICK;
 	child.busy += waited;
-	if (child.process) {
+	if (child.left > 0) {
 		child.left -= (int)waited * TICK;
 		if (child.left < 0)
 			child.left = 0;
 	}
-	return child.left;
 }
 
 /* Our own time; who reads our rows may take any. */
@@ -3039,8 +3074,13 @@ listen_to_child(void)
 		fds[0] = (struct pollfd){ child.rows, POLLIN, 0 };
 		fds[1] = (struct pollfd){ child.ids, POLLIN, 0 };
 		before = times(NULL);
-		n = poll(fds, 2, child.left);
-		if (lose_patience(before) == 0 || n == 0)
+		n = poll(fds, 2, child.left > 0 && child.left < SLICE ?
+		    child.left : SLICE);
+		lose_patience(before);
+		/* The memory of a process may never end. */
+		if (n > 0 && !child.process && child.left >= 0)
+			child.left = SILENCE;
+		if (child.left == 0)
 			return silent;
 		if (child.left > 0 &&
 		    child.busy + time_worked() > LIFETIME / TICK)
@@ -3073,7 +3113,7 @@ reap_child(void)
 	while ((pid = waitpid(child.pid, &result, WNOHANG)) == 0)
 		if (sigtimedwait(&set, NULL, &patience) == -1 &&
 		    errno == EAGAIN) {
-			lose_patience(before);
+			child.left = 0;
 			return silent;
 		}
 	lose_patience(before);

@@ -186,6 +186,26 @@ held() {
 	done
 }
 
+@test "a removed file under a lease is told" {
+	exec {out}< <(exec "${as[@]}" python3 -c 'import fcntl, os, signal
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open("file", os.O_RDWR | os.O_CREAT)
+os.write(fd, b"\xab\xcd\xff\0\0\0\1echo removed\0")
+os.unlink("file")
+try:
+    fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    print(fd, flush=True)
+except OSError:
+    print("none", flush=True)
+signal.pause()' 3>&-)
+	holders+=($!)
+	read -r -u "$out" fd
+	[ "$fd" != none ] || skip 'the file system has no leases'
+	run --separate-stderr "$shhist" -Hm -u "$uid"
+	same "$status$stderr" \
+		"1shhist: /proc/$!/fd/$fd: Resource temporarily unavailable"
+}
+
 @test "what cannot be opened of a process is told with its reason" {
 	need strace unshare
 	echo 'echo removed' >file
@@ -256,6 +276,21 @@ socket.socket(socket.AF_UNIX).bind("none")'
 	memory -o command,history_file
 	same "$(grep -c '^echo command number 7	' all)" 1
 	same "$(grep "/proc/$pid/mem$" all)" "echo kept	/proc/$pid/mem"
+}
+
+@test "subshells that typed the same at different seconds" {
+	need bash
+	cat >>typed <<'END'
+late() { local t=$((EPOCHSECONDS + $1))
+until ((EPOCHSECONDS >= t)); do :; done; }
+again() { late $1; history -s 'cat secret'; echo >>ready; sleep 99; }
+: >ready; for i in 1 2; do (again $i; :) & done
+until [ "$(wc -l <ready)" -ge 2 ]; do :; done
+END
+	hold typed env HISTSIZE=500 bash --norc
+	memory -o command
+	same "$(grep -c '^cat secret$' all)" 2
+	same "$(grep -c '^echo command number 7$' all)" 1
 }
 
 @test "an executable that is deleted, renamed, stripped, static" {
@@ -341,6 +376,30 @@ socket.socket(socket.AF_UNIX).bind("none")'
 	run -0 --separate-stderr "${as[@]}" ./shhist -Hm -u "$uid" -o uid
 	same "$output" "$(sed "s/.*/$uid/" typed typed)"
 	same "$stderr" ''
+}
+
+@test "to be stopped itself is no silence of a process" {
+	need_root
+	need bash
+	# Stops as it begins to wait for the first process.
+	sed -e 's/\<SILENCE = [^,]*,/SILENCE = 1000,/' \
+		-e 's/\<SLICE = [^,]*,/SLICE = 100,/' \
+		-e '/\<n = poll(/i static int waits;' \
+		-e '/\<n = poll(/i if (child.process && !waits++)' \
+		-e '/\<n = poll(/i raise(SIGSTOP);' \
+		"$BATS_TEST_DIRNAME/../shhist.c" >stops.c
+	cc -std=gnu11 -O1 -DVERSION='"stops"' -o stops \
+		-I "$BATS_TEST_DIRNAME/.." stops.c \
+		"$BATS_TEST_DIRNAME/../common.c"
+	hold typed bash --norc
+	./stops -Hm -u "$uid" -o command >all 2>errors 3>&- &
+	until grep -q '^State:.T' "/proc/$!/status" || ! kill -0 $!; do :; done
+	timeout 1.5 tail -f /dev/null || :
+	kill -CONT $!
+	status=0
+	wait $! || status=$?
+	same "$status$(cat errors)" 0
+	same "$(cat all)" "$(cat typed)"
 }
 
 # covered MOUNT COMMAND...: runs it where something is mounted over /proc.

@@ -86,6 +86,15 @@ format() {
 	format zsh 'a\203\240\n\303\203\n' $'0\ta\\x80' $'0\t\303\203'
 }
 
+@test "zsh: a second number that is not below the start is the end" {
+	printf '%s\n' ': 1000000000:1000000005;cmd' ': 1700000000:5;b' \
+		': 0:7;zero' ': 100:99;less' ': 5:5;five' \
+		>"$BATS_TEST_TMPDIR/file"
+	same "$("$shhist" -H -f zsh -o time,duration,command \
+		"$BATS_TEST_TMPDIR/file")" "$(printf '%s\t%s\t%s\n' \
+		1000000000 5 cmd 1700000000 5 b 0 7 zero 100 99 less 5 0 five)"
+}
+
 @test "tcsh: a backslash goes on where no stamp follows" {
 	format tcsh '#+7\n: "a\\\\\n\\\nb"\n#+8\n: a\\\\\n#+9\nc\nd\n' \
 		$'7\t: "a\\\\\\\\\\n\\\\\\nb"' $'8\t: a\\\\\\\\' $'9\tc' $'0\td'
@@ -203,6 +212,14 @@ END
 	format mysql 'select\\0401\n' $'0\tselect\\\\0401'
 }
 
+@test "psql: octal below the header of libedit" {
+	local header='_HiStOrY_V2_\n'
+
+	format psql "$header"'select\\040\047a\\040b\\134c\047\\012;\n\\134q\n' \
+		$'0\tselect \'a b\\\\c\'\\n;' $'0\t\\\\q'
+	format psql "$header"'a\\001b\n' $'0\ta\\nb'
+}
+
 # What the REPL of Python 3.13 wrote, and had when it had read that.
 @test "python: several lines, and the header of libedit" {
 	format python 'x = 1\nfor i in 1, 2:\r\n    i\r\n    \ndef f():\r
@@ -297,6 +314,10 @@ told() {
 	told plain '\0\0\0\0'
 	told plain "$(printf '%05000d' 0)\n#1700000000\nls\n"
 	told plain "$(seq 2000 | paste -sd '#' | sed 's/#/\\n/g')\n: 1700000000:2;x\n"
+}
+
+@test "content: a line that is cut after 4096 bytes is no stamp" {
+	told plain "$(printf '%04083d' 0)\n#20240101123 ticket\nfoo\r\n"
 }
 
 @test "every format: random bytes give rows of the right width, or none" {
