@@ -3188,7 +3188,7 @@ static void
 finish_child(const char *who, const char *kind, int wait)
 {
 	const char *wrong;
-	int patience = SILENCE, *left = &patience;
+	int patience = SILENCE, kept, *left = &kept;
 
 	if (child.process) {
 		left = patience_with(child.uid);

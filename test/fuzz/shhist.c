@@ -319,7 +319,9 @@ static void
 put_extended_zsh(const struct command *c, size_t i)
 {
 	put_decimal(": ", c->time, ":");
-	put_decimal("", c->duration, ";");
+	/* What is not below the time is the end. */
+	put_decimal("", c->time > 0 && c->duration >= c->time ?
+	    c->time + c->duration : c->duration, ";");
 	put_zsh(c, i);
 }
 
