@@ -30,7 +30,7 @@ VERSION != c=$$(if [ -e .git ]; then git describe --always --exclude '*' \
 HEAD != ls .git/logs/HEAD 2>/dev/null || :
 
 FLAGS = -std=c11 -Wall -Wextra -Wpedantic -DVERSION='"$(VERSION)"'
-SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
+SMALL = -fstack-protector -ffunction-sections -fdata-sections \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables \
 	-fno-jump-tables \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noseparate-code

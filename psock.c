@@ -48,6 +48,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -604,9 +605,10 @@ enum {
 	MAX_AVOIDED = 32,	/* then nobody is looked at any more */
 	MAX_WAIT = 10,		/* seconds of the first worker, in all */
 	MAX_MORE = 3,		/* of each that follows */
+	FEW_STEPS = 50,		/* a second: many short waits are one, too */
 };
 
-enum { READ = 1, COMPARE, CMDLINE, ASK };
+enum { READ = 1, COMPARE, CMDLINE, ASK, TABLES, LIST };
 
 struct risk {
 	volatile uint32_t steps;	/* so far */
@@ -615,7 +617,7 @@ struct risk {
 };
 
 static struct risk unwatched, *risk = &unwatched;
-static struct { int pid, kind; } avoided[MAX_AVOIDED];
+static struct { int pid, kind; } avoided[MAX_AVOIDED + 1];	/* LIST */
 static size_t navoided;
 static const char kept_waiting[] = "it kept us waiting";
 
@@ -626,8 +628,8 @@ take_risk(int pid, int kind)
 	size_t i;
 
 	for (i = 0; i < navoided; i++)
-		if (navoided == MAX_AVOIDED || (avoided[i].pid == pid &&
-		    avoided[i].kind == kind))
+		if ((navoided == MAX_AVOIDED && kind != LIST) ||
+		    (avoided[i].pid == pid && avoided[i].kind == kind))
 			return 0;
 	risk->steps++;
 	risk->pid = pid;
@@ -1299,9 +1301,9 @@ is_ring(const char *link, ssize_t len)
 /*
  * Reads the descriptors below dir.  Those that holders[leader..leader_end)
  * have too are the leader's, seen through a thread that shares them.
- * Returns -1 where they may not be read.
+ * Returns their number, or SIZE_MAX where they may not be read.
  */
-static int
+static size_t
 read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 {
 	static struct numbers list;
@@ -1341,21 +1343,24 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 	}
 	if (fd_dir != -1)
 		close(fd_dir);
-	return refused != 0 ? -1 : 0;
+	return refused != 0 ? SIZE_MAX : list.count;
 }
 
-/* Whether two threads share their descriptors, as far as kcmp(2) tells. */
+/*
+ * Compares the descriptor tables of two threads by kcmp(2): 0 where they are
+ * one, 1 or 2 where that of tid comes before or behind; else not known.
+ */
 static int
-share_fds(int pid, int tid, int other)
+compare_tables(int pid, int tid, int other)
 {
 	enum { KCMP_FILES = 2 };
-	int shared;
+	int order = NONE;
 
-	if (root != NULL || !take_risk(pid, COMPARE))
-		return 0;
-	shared = syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0) == 0;
-	(void)take_risk(pid, READ);
-	return shared;
+	if (root == NULL && take_risk(pid, COMPARE)) {
+		order = (int)syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0);
+		(void)take_risk(pid, READ);
+	}
+	return order;
 }
 
 /* How much was found that names its task. */
@@ -1370,8 +1375,42 @@ struct leader {
 	struct task task;
 	int dir;
 	size_t from, to;	/* its holders */
-	int last;		/* thread with descriptors of its own */
 };
+
+/* Threads with descriptors of their own, and the leader, in kcmp's order. */
+static struct numbers own_tables;
+/* Descriptors of threads that cannot be compared: he may have many of both. */
+static size_t uncompared = 4 << 20;
+
+/*
+ * Whether a thread has descriptors that are none of own_tables, which it is
+ * added to; 2: that cannot be known.
+ */
+static int
+has_own_table(int pid, int tid)
+{
+	size_t low = 0, high = own_tables.count, mid;
+	int order;
+
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		order = compare_tables(pid, tid, own_tables.n[mid]);
+		if (order == 0)
+			return 0;
+		if (order == 1)
+			high = mid;
+		else if (order == 2)
+			low = mid + 1;
+		else
+			return 2;
+	}
+	own_tables.n = grow(own_tables.n, &own_tables.room, own_tables.count,
+	    sizeof *own_tables.n);
+	memmove(own_tables.n + low + 1, own_tables.n + low,
+	    (own_tables.count++ - low) * sizeof *own_tables.n);
+	own_tables.n[low] = tid;
+	return 1;
+}
 
 /*
  * Reads one thread beside the leader: it counts where it has descriptors
@@ -1382,11 +1421,14 @@ read_thread(struct leader *l, int task_dir, int tid)
 {
 	struct task t = { l->task.pid, tid, UINT32_MAX, NULL };
 	char name[12];
-	size_t before = count_findings();
+	size_t n, before = count_findings();
 	int dir, own, found;
 
-	own = !share_fds(t.pid, t.pid, tid) &&
-	    (l->last == NONE || !share_fds(t.pid, l->last, tid));
+	own = has_own_table(t.pid, tid);
+	if (own == 2 && root == NULL && uncompared == 0) {
+		count_warning("process", "threads", "too many descriptors");
+		own = 0;
+	}
 	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
 	if (dir == -1) {
 		count_refusal("thread", "directory");
@@ -1394,8 +1436,9 @@ read_thread(struct leader *l, int task_dir, int tid)
 	}
 	t.netns = netns_of(dir, (uint32_t)ntasks);
 	if (own) {
-		(void)read_fds(dir, (uint32_t)ntasks, l->from, l->to);
-		l->last = tid;
+		n = read_fds(dir, (uint32_t)ntasks, l->from, l->to);
+		if (own == 2 && n != SIZE_MAX)
+			uncompared -= n < uncompared ? n : uncompared;
 	}
 	found = count_findings() > before;
 	if (found && (needs & NEED_PROCESS) != 0)
@@ -1426,6 +1469,8 @@ read_threads(struct leader *l)
 	}
 	if (read_numbers(task_dir, &tids) == -1)
 		count_refusal("process", "task");
+	own_tables.count = 0;
+	(void)has_own_table(l->task.pid, l->task.pid);
 	for (i = 0; i < tids.count; i++)
 		if (tids.n[i] != l->task.pid)
 			read_thread(l, task_dir, tids.n[i]);
@@ -1437,9 +1482,9 @@ static int
 read_process(int pid)
 {
 	struct leader l = { .task = { pid, pid, UINT32_MAX, NULL },
-	    .from = nholders, .last = NONE };
+	    .from = nholders };
 	size_t task = ntasks, before = count_findings();
-	int refused;
+	size_t nfds;
 
 	l.dir = open_task(&l.task);
 	if (l.dir == -1)
@@ -1452,13 +1497,13 @@ read_process(int pid)
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	tasks[ntasks++] = l.task;
 	l.task.netns = netns_of(l.dir, (uint32_t)task);
-	refused = read_fds(l.dir, (uint32_t)task, 0, 0);
+	nfds = read_fds(l.dir, (uint32_t)task, 0, 0);
 	l.to = nholders;
 	if (count_findings() > before && (needs & NEED_PROCESS) != 0)
 		l.task.details = read_details(pid, l.dir, l.dir);
 	tasks[task] = l.task;
 	/* What refuses its leader's descriptors refuses its threads'. */
-	if (!refused)
+	if (nfds != SIZE_MAX)
 		read_threads(&l);
 	close(l.dir);
 	end_risk();
@@ -1477,6 +1522,7 @@ read_registered(const char *path, uint32_t task)
 	struct field f[2];
 	struct reader r;
 	uint64_t inode;
+	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
 	ptrdiff_t len;
 	char *line;
 	int told = 1;
@@ -1484,6 +1530,13 @@ read_registered(const char *path, uint32_t task)
 	if (open_lines(&r, proc, path) == -1)
 		return 1;
 	while ((len = read_line(&r, '\n', &line)) != -1) {
+		risk->steps++;
+		if (spare-- == 0) {
+			spare++;
+			count_warning("io_uring", "fdinfo", "too many files");
+			told = 1;
+			break;
+		}
 		if (split_some(line, (size_t)len, f, 2) != 2)
 			continue;
 		/* What each file has (Linux 5.14), and what a ring has. */
@@ -1806,7 +1859,7 @@ has_waited(uint32_t steps[2], unsigned *seconds)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		if (risk[i].kind != 0 && risk[i].steps == steps[i] &&
+		if (risk[i].kind != 0 && risk[i].steps - steps[i] < FEW_STEPS &&
 		    ++*seconds >= most) {
 			avoided[navoided].pid = risk[i].pid;
 			avoided[navoided++].kind = risk[i].kind;
@@ -2563,6 +2616,7 @@ name_interface(int netdir, struct entry *e)
 static void
 keep_entry(struct entry *e, struct tally *tally)
 {
+	risk->steps++;
 	tally->rows++;
 	tally->live += e->inode != 0;
 	tally->sum += e->inode;
@@ -2655,7 +2709,7 @@ read_unix(struct reader *r, const struct nettable *t,
 	struct field f[MAX_FIELDS];
 	struct entry e = *blank;
 	char name[UNIX_NAME_MAX], *line;
-	size_t head, n, used = 0;
+	size_t head, n, used = 0, taken = sizeof name;
 	ptrdiff_t len;
 	int pending = 0, suspect;
 
@@ -2674,8 +2728,11 @@ read_unix(struct reader *r, const struct nettable *t,
 				set_text(&e, name, used);
 				keep_entry(&e, tally);
 			}
-			suspect = (e.flags & NAMED) != 0 &&
-			    used + 1 + (size_t)len <= sizeof name;
+			/* A name may hold two rows, the first without one. */
+			if ((e.flags & NAMED) != 0)
+				taken = used;
+			taken += 1 + (size_t)len;
+			suspect = taken <= sizeof name;
 			e = *blank;
 			e.flags = (uint8_t)((suspect ? SUSPECT : 0) |
 			    (n > 0 ? NAMED : 0));
@@ -2712,6 +2769,7 @@ read_table(int netdir, size_t table, uint32_t ns, int pass,
 	char *line;
 
 	*tally = (struct tally){ 0, 0, 0 };
+	risk->steps += FEW_STEPS;	/* a hash may be large, and empty */
 	if (open_lines(&r, netdir, t->file) == -1) {
 		count_refusal("table", t->file);
 		return -1;
@@ -2901,9 +2959,14 @@ read_through(const struct task *t, uint32_t ns, int pass)
 	size_t mark = nentries;
 	int dir, netdir, done = 0;
 
+	if (!take_risk(t->pid, TABLES)) {
+		count_warning("process", "net", kept_waiting);
+		return 0;
+	}
 	dir = open_task(t);
 	if (dir == -1) {
 		count_refusal("process", "directory");
+		end_risk();
 		return 0;
 	}
 	netdir = open_below(dir, "net", O_DIRECTORY);
@@ -2915,6 +2978,7 @@ read_through(const struct task *t, uint32_t ns, int pass)
 		count_warning("process", "net", strerror(errno));
 	}
 	close(dir);
+	end_risk();
 	if (!done)
 		drop_entries(mark);
 	return done;
@@ -3076,8 +3140,12 @@ read_processes(void)
 	size_t i;
 
 	read_all();
-	for (i = 0; i < nrings; i++)
-		read_ring(&rings[i]);
+	for (i = 0; i < nrings; i++) {
+		/* By now its number may be that of what keeps us waiting. */
+		if (take_risk(tasks[rings[i].task].pid, READ))
+			read_ring(&rings[i]);
+		end_risk();
+	}
 	sort_holders();
 	index_holders();
 }
@@ -3664,16 +3732,16 @@ ask_unlisted(void)
 }
 
 /*
- * Reads the namespaces that have marks; returns 0 where none could be read,
- * now or before.
+ * Reads the namespaces with these numbers that have marks; returns 0 where
+ * none could be read, now or before.
  */
 static int
-read_marked(int pass)
+read_marked(uint32_t from, int pass)
 {
 	uint32_t i;
 	int found = 0;
 
-	for (i = 0; i < nnamespaces; i++)
+	for (i = from; i < nnamespaces; i++)
 		if (namespaces[i].want == 0 || read_netns(i, pass))
 			found = 1;
 	return found;
@@ -3682,15 +3750,20 @@ read_marked(int pass)
 static void
 read_namespaces(void)
 {
-	int pass;
+	uint32_t known;
+	int pass, found;
 
 	if (!want_ownerless && nholders == 0)
 		return;
-	if (!read_marked(0))
+	found = read_marked(0, 0);
+	known = (uint32_t)nnamespaces;
+	/* Each takes a descriptor: those of the host come first. */
+	add_linked_netns();
+	if (!read_marked(known, 0) && !found)
 		read_sole_netns();
 	find_unlisted();
 	for (pass = 1; root == NULL && pass < PASSES && ask_unlisted(); pass++)
-		(void)read_marked(pass);
+		(void)read_marked(0, pass);
 }
 
 /* Tells of the tables that still disagree with net/protocols. */
@@ -3778,10 +3851,12 @@ drop_forged(struct entry *e, const struct entry *kept)
 	 * One that gets a name moves in the table (Linux 6.18): the same read
 	 * may tell it without and with that.
 	 */
-	if ((e->flags & NAMED) != 0 || kept == NULL || e->type != kept->type)
+	if ((e->flags & NAMED) != 0 || kept == NULL ||
+	    e->type != kept->type) {
 		count_warning("row", nettables[e->table].name,
 		    "forged, dropped");
-	namespaces[e->netns].explained |= 1u << e->table;
+		namespaces[e->netns].explained |= 1u << e->table;
+	}
 	if (e->told == 0 || !is_waiting(e))
 		e->table = FORGED;
 }
@@ -3954,17 +4029,6 @@ is_unsettled(const struct entry *e)
 	return h != NULL && !h->silent;
 }
 
-/* Whether the socket of a row that is held is one, by its protocol's name. */
-static int
-is_unix_socket(uint64_t inode)
-{
-	struct entry e = { 0 };
-
-	if (root == NULL)
-		ask_attribute(first_holder(inode), &e);
-	return e.family == AF_UNIX || e.family == 0;
-}
-
 /*
  * Settles the rows that may be forged: the socket of each is asked and, where
  * that denies it or nobody holds it, those of the rows before it as well;
@@ -3977,8 +4041,7 @@ settle_rows(int thorough)
 
 	for (e = entries; e < entries + nentries; e++)
 		if (is_unsettled(e) && (is_disputed(e) ||
-		    ((e->flags & SUSPECT) != 0 &&
-		    (thorough || !is_unix_socket(e->inode)))))
+		    (e->flags & SUSPECT) != 0))
 			settle_inode(e);
 	for (e = entries; e < entries + nentries; e++) {
 		/* What a failed read brought is no more. */
@@ -4211,17 +4274,24 @@ open_proc(void)
 static void
 show_sockets(void)
 {
+	struct rlimit files;
+
+	/* Namespaces are kept open, and users may have many. */
+	if (prlimit(0, RLIMIT_NOFILE, NULL, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)prlimit(0, RLIMIT_NOFILE, &files, NULL);
+	}
+	start_work();
 	/* What a sandbox would not allow: a procfs of our own, the helper. */
+	if (!take_risk(NONE, LIST))
+		fatal("/proc: %s", kept_waiting);
 	open_proc();
 	list_processes();
-	if (root == NULL)
-		start_work();
+	end_risk();
 	start_helper();
 	confine_psock();
 	index_entries(0);
 	read_processes();
-	if (root == NULL)
-		add_linked_netns();
 	read_namespaces();
 	settle_forgeries();
 	report_doubts();

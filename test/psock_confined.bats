@@ -96,7 +96,7 @@ strange() {
 		"$BATS_TEST_TMPDIR/trace"
 	grep -q 'PR_SET_DUMPABLE, SUID_DUMP_DISABLE' "$BATS_TEST_TMPDIR/trace"
 	grep -q 'PR_SET_NO_NEW_PRIVS, 1' "$BATS_TEST_TMPDIR/trace"
-	strace -o "$BATS_TEST_TMPDIR/trace" -e trace=capset \
+	strace -f -o "$BATS_TEST_TMPDIR/trace" -e trace=capset \
 		"$psock" -r "$BATS_TEST_TMPDIR/root" >/dev/null 2>&1 || :
 	grep -q 'permitted=1<<CAP_DAC_READ_SEARCH|1<<CAP_SYS_PTRACE, inheritable=0' \
 		"$BATS_TEST_TMPDIR/trace"

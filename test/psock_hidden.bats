@@ -8,6 +8,8 @@
 # shellcheck disable=SC2030,SC2031 # each test is a process
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 
+bats_require_minimum_version 1.5.0
+
 load live_helper
 
 @test "a thread with descriptors of its own" {
@@ -200,4 +202,82 @@ mounted() {
 	# A kernel that has no fsopen(2): no answer that could be trusted.
 	mounted "mount --bind $fake /proc && exec $bin/nosys fsopen $psock"
 	is "$status" 2
+}
+
+@test "two tables of descriptors whose threads take turns are read once" {
+	need_root
+	command -v strace >/dev/null || skip 'no strace'
+	command -v python3 >/dev/null || skip 'no python3'
+	local line
+	coproc TURNS { exec python3 -c '
+import ctypes, os, socket, sys, threading
+libc = ctypes.CDLL(None)
+turns = [threading.Semaphore(1), threading.Semaphore(0)]
+forever = threading.Event()
+def table(i):
+    libc.unshare(0x400)
+    s = socket.socket()
+    keep = [s.dup() for n in range(50)]
+    for n in range(20):
+        turns[i].acquire()
+        threading.Thread(target=forever.wait, daemon=True).start()
+        turns[1 - i].release()
+    turns[i].acquire()
+    if i == 1:
+        print("ready", flush=True)
+    turns[1 - i].release()
+    forever.wait()
+for i in 0, 1:
+    threading.Thread(target=table, args=(i,), daemon=True).start()
+sys.stdin.readline()
+os._exit(0)' 3>&-; }
+	pid=$TURNS_PID
+	IFS= read -r line <&"${TURNS[0]}"
+	is "$line" ready
+	strace -f -qq -e trace=readlinkat -o "$BATS_TEST_TMPDIR/trace" \
+		"$psock" -H -p "$pid" -o fd,state >"$BATS_TEST_TMPDIR/rows"
+	is "$(wc -l <"$BATS_TEST_TMPDIR/rows")" 102
+	# Less than half a descriptor for each thread of each table.
+	[ "$(grep -c 'socket:' "$BATS_TEST_TMPDIR/trace")" -lt 1000 ]
+}
+
+@test "more files are registered with rings than are read" {
+	local root=$BATS_TEST_TMPDIR/root
+	mkdir -p "$root"/proc/42/{fd,net,task/42/fdinfo}
+	ln -s 'anon_inode:[io_uring]' "$root/proc/42/fd/3"
+	{
+		echo 'UserFiles: 1'
+		yes '    0: socket:[77]' | head -n 1050000
+	} >"$root/proc/42/task/42/fdinfo/3"
+	run --separate-stderr "$psock" -r "$root" -H -o pid,fd,socket
+	is "$output" '42	-1	77'
+	[[ $stderr = *': 1 io_uring: fdinfo: too many files'* ]]
+	is "$status" 1
+}
+
+@test "more namespaces than descriptors cost no row of the host" {
+	need_root
+	command -v python3 >/dev/null || skip 'no python3'
+	run --separate-stderr unshare --net --pid --mount --fork --mount-proc \
+		python3 -c '
+import ctypes, os, socket, subprocess, sys
+libc = ctypes.CDLL(None)
+home = os.open("/proc/self/ns/net", 0)
+s = socket.socket()
+s.bind(("0.0.0.0", 5555))
+s.listen()
+keep = []
+for i in range(80):
+    libc.unshare(0x40000000)
+    keep.append(os.open("/proc/self/ns/net", 0))
+libc.setns(home, 0)
+command = sys.argv[1:]
+for limit in (64, 64), (64, 512):
+    subprocess.run(["sh", "-c", "ulimit -Sn 64; ulimit -Hn %d; "
+                    "\"$@\"; echo $?" % limit[1], "-"] + command)
+' "$psock" -H -t tcp,netlink -o local_port,state,net_namespace
+	is "$(grep -c $'^5555\tLISTEN\t' <<<"$output")" 2
+	# All of them are there where the limit may be raised.
+	is "$(tail -n 1 <<<"$output")" 0
+	is "$(sed '1,/^[0-9]$/d' <<<"$output" | cut -f 3 | sort -u | grep -c ...)" 81
 }

@@ -91,6 +91,60 @@ kept() {
 		2>"$T/errors" | cat >"$T/rows"
 	kill -KILL "$daemon"
 	wait "$keeper" || :
+	cat "$T/errors"
 	is "$(cut -f 2- "$T/rows")" "$(cat "$T/pid")	2	17"
 	grep -q ': 1 socket: not asked: it kept us waiting' "$T/errors"
+}
+
+@test "a directory of tables that is locked for ever" {
+	need_root
+	[ -c /dev/fuse ] || skip 'no /dev/fuse'
+	command -v python3 >/dev/null || skip 'no python3'
+	mkdir "$T/fuse"
+	"$bin/sleepyfs" "$T/fuse" read 0 >"$T/mounted" 3>&- &
+	daemon=$!
+	until [ -s "$T/mounted" ] || ! kill -0 "$daemon" 2>/dev/null; do :; done
+	[ -s "$T/mounted" ] || skip 'FUSE file systems cannot be mounted'
+	mount=$T/fuse
+	# One reads the directory into a page that never comes; behind him,
+	# one who would change it keeps out all others.
+	cat >"$T/keeper" <<-'END'
+		import ctypes, mmap, os, platform, sys, threading
+		libc = ctypes.CDLL(None)
+		libc.unshare(0x40000000)
+		with open(sys.argv[1], 'rb') as f:
+		    page = mmap.mmap(f.fileno(), 0, mmap.MAP_PRIVATE)
+		net = os.open('/proc/self/net', os.O_RDONLY)
+		at = ctypes.addressof(ctypes.c_char.from_buffer(page, 1000000))
+		getdents64 = 217 if platform.machine() == 'x86_64' else 61
+		threading.Thread(target=lambda: libc.syscall(
+		    getdents64, net, ctypes.c_void_p(at), 32768)).start()
+		def waits(tid):
+		    with open('/proc/self/task/%s/wchan' % tid) as f:
+		        return f.read() == 'request_wait_answer'
+		while not any(map(waits, os.listdir('/proc/self/task'))):
+		    pass
+		os.mkdir('/proc/self/net/x')
+	END
+	cd "$T"
+	unshare --net --pid --mount --fork --mount-proc bash -c '
+		python3 keeper fuse/history &
+		until grep -qE "rwsem|filename_create" "/proc/$!/wchan"; do
+			kill -0 "$!" || break
+		done
+		timeout 100 "$0" -r / -t unix,netlink -H 2>&1 >rows-r |
+			cat >errors-r &
+		timeout 100 "$0" -t unix,netlink -H 2>&1 >rows | cat >errors
+		wait "$!"
+		touch finished' "$psock" 3>&- &
+	until [ -e finished ]; do
+		kill -0 "$!"
+	done
+	kill -KILL "$daemon"
+	wait "$!" || :
+	for name in '' -r; do
+		cat "errors$name"
+		grep -q ': 1 process: net: it kept us waiting' "errors$name"
+		grep -q '^-1	' "rows$name"
+	done
 }
