@@ -596,10 +596,11 @@ confine_psock(void)
 
 /*
  * Who looks at a process may have to wait for it without end: for a lock of
- * its memory, its execve(2) or its socket, which is held while memory comes
- * from a FUSE file, or for the server of such a file.  No signal may end
- * that.  So a worker does what psock does.  Its parent sees whom it waits
- * for, leaves it behind, and starts another one, which lets that be.
+ * its memory, its execve(2), its socket or a directory of procfs, which is
+ * held while memory comes from a FUSE file, or for the server of such a file.
+ * No signal may end that.  So a worker does what psock does.  Its parent sees
+ * whom it waits for, leaves it behind, and starts another one, which lets
+ * that be.
  */
 enum {
 	MAX_AVOIDED = 32,	/* then nobody is looked at any more */
@@ -617,7 +618,7 @@ struct risk {
 };
 
 static struct risk unwatched, *risk = &unwatched;
-static struct { int pid, kind; } avoided[MAX_AVOIDED + 1];	/* LIST */
+static struct { int pid, kind; } avoided[MAX_AVOIDED + 1];	/* and LIST */
 static size_t navoided;
 static const char kept_waiting[] = "it kept us waiting";
 
@@ -3812,11 +3813,11 @@ add_unlisted(void)
 /* Forged rows */
 
 /*
- * A row of the unix table is SUSPECT when it fits into the name
- * before it (read_unix).  If it is held, its socket is asked (settle_inode);
- * if not, each socket before it is, and what that one's name contains is
- * dropped (drop_embedded).  Where none can be asked, both rows stay, with a
- * warning.  One forgery, and in a second round every suspect is asked.
+ * A row of the unix table is SUSPECT when it fits into a name before it
+ * (read_unix).  If it is held, its socket is asked (settle_inode); if not,
+ * each socket before it is, and what that one's name contains is dropped
+ * (drop_embedded).  Where none can be asked, both rows stay, with a warning.
+ * One forgery, and in a second round all sockets before suspects are asked.
  */
 
 /*
@@ -4032,7 +4033,7 @@ is_unsettled(const struct entry *e)
 /*
  * Settles the rows that may be forged: the socket of each is asked and, where
  * that denies it or nobody holds it, those of the rows before it as well;
- * thorough, all of them are.
+ * thorough, those of the rows before any.
  */
 static void
 settle_rows(int thorough)
