@@ -83,7 +83,9 @@ kept() {
 		s.setsockopt(socket.IPPROTO_IP, 4, memoryview(page)[1000000:1000040])
 	END
 	keeper=$!
-	until grep -q request_wait_answer "/proc/$keeper/wchan"; do
+	# Opening the file waited for an answer, too.
+	until [ -s "$T/pid" ] &&
+	    grep -q request_wait_answer "/proc/$keeper/wchan"; do
 		kill -0 "$keeper"
 	done
 	# The pipe ends, although the asker has not.
