@@ -27,8 +27,8 @@ struct column {
 /*
  * A file read line by line.  Set fd and max (the longest line in bytes that
  * is kept whole) and zero the rest.  With sparse set, the holes of a sparse
- * file are skipped.
- * Where progress is set, it is told how many bytes each read(2) brought.
+ * file are skipped.  Where progress is set, it is told how many bytes each
+ * read(2) brought.
  */
 struct reader {
 	int fd;

@@ -1520,10 +1520,10 @@ read_process(int pid)
 static int
 read_registered(const char *path, uint32_t task)
 {
+	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
 	struct field f[2];
 	struct reader r;
 	uint64_t inode;
-	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
 	ptrdiff_t len;
 	char *line;
 	int told = 1;
@@ -1532,12 +1532,12 @@ read_registered(const char *path, uint32_t task)
 		return 1;
 	while ((len = read_line(&r, '\n', &line)) != -1) {
 		risk->steps++;
-		if (spare-- == 0) {
-			spare++;
+		if (spare == 0) {
 			count_warning("io_uring", "fdinfo", "too many files");
 			told = 1;
 			break;
 		}
+		spare--;
 		if (split_some(line, (size_t)len, f, 2) != 2)
 			continue;
 		/* What each file has (Linux 5.14), and what a ring has. */

@@ -1013,15 +1013,21 @@ decode_mysql(char *s, size_t n)
 	return used;
 }
 
-/* libedit's lines, escaped only below its header. */
+/* libedit's lines, escaped below its header; without that, as bare has it. */
+static void
+parse_edit(struct reader *r, const struct format *bare)
+{
+	if (!skip_magic(r, format_now->header))
+		format_now = bare;
+	parse_lines(r);
+}
+
 static void
 parse_mysql(struct reader *r)
 {
 	static const struct format bare = { .name = "mysql" };
 
-	if (!skip_magic(r, format_now->header))
-		format_now = &bare;
-	parse_lines(r);
+	parse_edit(r, &bare);
 }
 
 static size_t
@@ -1030,15 +1036,12 @@ decode_psql_edit(char *s, size_t n)
 	return decode_psql(s, decode_mysql(s, n));
 }
 
-/* With libedit as mysql. */
 static void
 parse_psql(struct reader *r)
 {
-	static const struct format lines = { .decode = decode_psql };
+	static const struct format bare = { .decode = decode_psql };
 
-	if (!skip_magic(r, format_now->header))
-		format_now = &lines;
-	parse_lines(r);
+	parse_edit(r, &bare);
 }
 
 static size_t
@@ -1051,19 +1054,17 @@ cut_newlines(char *s, size_t n)
 }
 
 /*
- * With libedit as mysql; otherwise Python has newlines behind a CR, since
- * 3.13, and cuts those at the end.
+ * Without libedit Python has newlines behind a CR, since 3.13, and cuts those
+ * at the end.
  */
 static void
 parse_python(struct reader *r)
 {
-	static const struct format lines = {
+	static const struct format bare = {
 		.more = '\r', .decode = cut_newlines
 	};
 
-	if (!skip_magic(r, format_now->header))
-		format_now = &lines;
-	parse_lines(r);
+	parse_edit(r, &bare);
 }
 
 static void

@@ -34,6 +34,19 @@ kept() {
 		2>"$T/$1.errors" 9<>"$T/fifo" || echo $? >>"$T/$1.errors"
 }
 
+# sleep_in_fuse: mounts fuse/history, of which half is never read, by $daemon.
+sleep_in_fuse() {
+	need_root
+	[ -c /dev/fuse ] || skip 'no /dev/fuse'
+	command -v python3 >/dev/null || skip 'no python3'
+	mkdir "$T/fuse"
+	"$bin/sleepyfs" "$T/fuse" read 0 >"$T/mounted" 3>&- &
+	daemon=$!
+	until [ -s "$T/mounted" ] || ! kill -0 "$daemon" 2>/dev/null; do :; done
+	[ -s "$T/mounted" ] || skip 'FUSE file systems cannot be mounted'
+	mount=$T/fuse
+}
+
 @test "what a process keeps waiting for is let be, and told" {
 	need_root
 	cc -std=gnu11 -O1 -Wall -o "$T/psock" \
@@ -63,15 +76,7 @@ kept() {
 }
 
 @test "a socket that is locked for ever, whose asker no signal ends" {
-	need_root
-	[ -c /dev/fuse ] || skip 'no /dev/fuse'
-	command -v python3 >/dev/null || skip 'no python3'
-	mkdir "$T/fuse"
-	"$bin/sleepyfs" "$T/fuse" read 0 >"$T/mounted" 3>&- &
-	daemon=$!
-	until [ -s "$T/mounted" ] || ! kill -0 "$daemon" 2>/dev/null; do :; done
-	[ -s "$T/mounted" ] || skip 'FUSE file systems cannot be mounted'
-	mount=$T/fuse
+	sleep_in_fuse
 	# The options of IP are copied while the socket is locked.
 	python3 - "$T/fuse/history" >"$T/pid" 3>&- <<-'END' &
 		import mmap, os, socket, sys
@@ -99,15 +104,7 @@ kept() {
 }
 
 @test "a directory of tables that is locked for ever" {
-	need_root
-	[ -c /dev/fuse ] || skip 'no /dev/fuse'
-	command -v python3 >/dev/null || skip 'no python3'
-	mkdir "$T/fuse"
-	"$bin/sleepyfs" "$T/fuse" read 0 >"$T/mounted" 3>&- &
-	daemon=$!
-	until [ -s "$T/mounted" ] || ! kill -0 "$daemon" 2>/dev/null; do :; done
-	[ -s "$T/mounted" ] || skip 'FUSE file systems cannot be mounted'
-	mount=$T/fuse
+	sleep_in_fuse
 	# One reads the directory into a page that never comes; behind him,
 	# one who would change it keeps out all others.
 	cat >"$T/keeper" <<-'END'
