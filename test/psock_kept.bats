@@ -70,7 +70,9 @@ sleep_in_fuse() {
 	is "$(cat process.errors)" \
 		$'psock: 1 process: not read: it kept us waiting\n1'
 	is "$(cut -f 1 process | sort -u)" -1
-	is "$(wc -l <ask)" "$(wc -l <ask.before)"
+	# A worker that is left behind may hold a copy until it is gone.
+	is "$(awk 'NR == FNR { seen[$1]; next } $1 in seen' ask.before ask |
+		wc -l)" "$(wc -l <ask.before)"
 	is "$(cat ask.errors)" \
 		$'psock: 1 socket: not asked: it kept us waiting\n1'
 }
