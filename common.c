@@ -13,12 +13,18 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -27,13 +33,16 @@ enum {
 	OUTPUT_SIZE = 262144,
 	READ_SIZE = 65536,
 	MESSAGE_SIZE = 1024,	/* a longer message is cut, marked "..." */
-	MAX_KINDS = 64,
+	MAX_KINDS = 256,
 	MAX_COLUMNS = 64,
 };
 
 const char *progname;
 int status;
+int no_header;
 int quiet;
+const char *chosen_columns;
+const char *root;
 const struct column *column;
 
 /* Behind OUTPUT_SIZE is room for the TABs of a row, so none need look. */
@@ -43,9 +52,9 @@ static size_t output_used;
 static const struct column *chosen[MAX_COLUMNS];
 static size_t nchosen;
 
-/* A kind of counted warning; the strings outlive the program's work. */
+/* A kind of counted warning, and the first unit that it was counted for. */
 static struct kind {
-	const char *unit, *what, *why;
+	char *unit, *what, *why, *first;
 	unsigned long count;
 } kinds[MAX_KINDS];
 static size_t nkinds;
@@ -173,7 +182,7 @@ escape(char *dst, const char *s, size_t n)
 	return (size_t)(out - dst);
 }
 
-int
+static int
 write_all(int fd, const char *s, size_t n)
 {
 	ssize_t done;
@@ -313,113 +322,169 @@ put_field(const char *s, size_t n)
 	output_used += escape(output + output_used, s, n);
 }
 
-/* Appends n bytes to the string in dst, as far as its size allows. */
-static size_t
-append(char *dst, size_t size, size_t used, const char *s, size_t n)
+/* Workers: in the worker */
+
+enum {
+	PIPE_SIZE = 1 << 20,	/* with 64 KiB both sides would always wait */
+	SEND_SIZE = 65536,
+	MAX_RECORD = 1 << 30,
+	MAX_WORKERS = 64,
+	/* Kinds of records that every worker may send; a tool's are >= 0. */
+	BEGIN = -1, END = -2, WARNING = -3, NOTE = -4, COUNT = -5,
+};
+
+#define NO_JOB SIZE_MAX
+
+/* What stands before each record. */
+struct record_head {
+	uint32_t length;
+	int32_t kind;
+};
+
+/* What a worker shows its parent at any moment, in memory of both. */
+struct slot {
+	volatile uint32_t steps;
+	volatile size_t job;	/* it is at; NO_JOB: none */
+};
+
+/* The next job of a scan that nobody has; its workers share it. */
+struct queue {
+	_Atomic size_t next;
+};
+
+/* A worker, as its parent sees it. */
+struct worker {
+	int busy;		/* it runs, or its records are not all taken */
+	pid_t pid;
+	int fd;			/* its records; -1: it has ended */
+	struct slot *slot;
+	uint32_t steps;		/* a second ago */
+	unsigned silent;	/* seconds without progress, in all */
+	size_t job;		/* the only one, if it is alone */
+	/* What has come of it and is not taken: used bytes behind from. */
+	char *buf;
+	size_t from, used, room;
+};
+
+static volatile uint32_t unwatched_steps;
+volatile uint32_t *steps = &unwatched_steps;
+int in_worker;
+
+static size_t processors = 1;	/* that this process may use */
+static const struct scan *scan;
+static struct queue *queue;
+static struct worker workers[MAX_WORKERS];
+static size_t turn;		/* the job whose records are taken */
+static int turn_began;
+static struct worker *current;	/* that has them; null: nobody yet */
+static const char **why_lost;	/* for each job; null: it is not */
+static struct worker *ourselves;	/* we do the jobs, without workers */
+
+static char to_send[SEND_SIZE];
+static size_t send_used;
+static int send_fd = -1;
+
+/* Makes room for n more bytes behind what has come of a worker. */
+static void
+make_room(struct worker *w, size_t n)
 {
-	size_t room = used < size ? size - used : 0;
-
-	if (n > 0 && room > 1)
-		memcpy(dst + used, s, n < room ? n : room - 1);
-	return used + n;
-}
-
-static size_t
-append_number(char *dst, size_t size, size_t used, uint64_t value)
-{
-	char digits[20];
-	size_t n = decimal(digits, value);
-
-	return append(dst, size, used, digits + sizeof digits - n, n);
-}
-
-size_t
-format_list(char *dst, size_t size, const char *fmt, va_list ap)
-{
-	unsigned long long number;
-	size_t used = 0, len;
-	const char *s;
-	int limit, d;
-
-	for (; *fmt != '\0'; fmt++) {
-		len = (size_t)(strchrnul(fmt, '%') - fmt);
-		if (len > 0) {
-			used = append(dst, size, used, fmt, len);
-			fmt += len - 1;
-			continue;
-		}
-		limit = -1;
-		if (fmt[1] == '.') {	/* "%.*s" */
-			limit = va_arg(ap, int);
-			fmt += 2;
-		}
-		switch (*++fmt) {
-		case 's':
-			s = va_arg(ap, const char *);
-			len = limit < 0 ? strlen(s) : strnlen(s, (size_t)limit);
-			used = append(dst, size, used, s, len);
-			break;
-		case 'd':
-			d = va_arg(ap, int);
-			if (d < 0)
-				used = append(dst, size, used, "-", 1);
-			used = append_number(dst, size, used,
-			    d < 0 ? -(uint64_t)d : (uint64_t)d);
-			break;
-		case 'u':
-			used = append_number(dst, size, used,
-			    va_arg(ap, unsigned));
-			break;
-		case 'l':	/* "%lu", "%llu" */
-			fmt++;
-			number = *fmt == 'u' ? va_arg(ap, unsigned long) :
-			    va_arg(ap, unsigned long long);
-			fmt += *fmt == 'l';
-			used = append_number(dst, size, used, number);
-			break;
-		}
+	if (w->from > 0 && w->from + w->used + n > w->room) {
+		memmove(w->buf, w->buf + w->from, w->used);
+		w->from = 0;
 	}
-	if (size > 0)
-		dst[used < size ? used : size - 1] = '\0';
-	return used;
-}
-
-size_t
-format(char *dst, size_t size, const char *fmt, ...)
-{
-	va_list ap;
-	size_t n;
-
-	va_start(ap, fmt);
-	n = format_list(dst, size, fmt, ap);
-	va_end(ap);
-	return n;
+	w->buf = grow(w->buf, &w->room, w->from + w->used + n, 1);
 }
 
 static void
-write_message(const char *line, size_t n)
+send_bytes(const void *s, size_t n)
 {
-	/* Where standard error is gone, the exit status still tells. */
-	(void)write_all(STDERR_FILENO, line, n);
+	if (ourselves != NULL) {
+		make_room(ourselves, n);
+		memcpy(ourselves->buf + ourselves->from + ourselves->used, s,
+		    n);
+		ourselves->used += n;
+	} else if (write_all(send_fd, s, n) == -1) {
+		_exit(2);	/* the parent is gone */
+	}
 }
 
-void (*send_message)(const char *, size_t) = write_message;
+static void
+send_buffered(void)
+{
+	size_t n = send_used;
+
+	send_used = 0;
+	send_bytes(to_send, n);
+}
 
 static void
-print_message(const char *fmt, va_list ap)
+buffer_bytes(const void *s, size_t n)
 {
-	char text[MESSAGE_SIZE], line[4 * MESSAGE_SIZE + 64];
-	size_t used, n;
+	if (n > SEND_SIZE - send_used)
+		send_buffered();
+	if (n > SEND_SIZE) {
+		send_bytes(s, n);
+		return;
+	}
+	if (n > 0)
+		memcpy(to_send + send_used, s, n);
+	send_used += n;
+}
 
-	n = format_list(text, sizeof text, fmt, ap);
-	if (n >= sizeof text) {
+void
+send_record(int kind, const void *head, size_t nhead, const void *text,
+    size_t ntext)
+{
+	struct record_head h = { (uint32_t)(nhead + ntext), kind };
+
+	if (ntext > MAX_RECORD - nhead)
+		fatal("%s", strerror(EMSGSIZE));
+	step();
+	buffer_bytes(&h, sizeof h);
+	buffer_bytes(head, nhead);
+	buffer_bytes(text, ntext);
+}
+
+/* Sends a message for the parent to print. */
+static void
+send_text(int kind, const char *text, size_t n)
+{
+	send_record(kind, NULL, 0, text, n);
+}
+
+/* Messages */
+
+static void
+print_message(const char *text, size_t n)
+{
+	char line[4 * MESSAGE_SIZE + 64];
+	size_t used;
+
+	used = (size_t)snprintf(line, 64, "%.60s: ", progname);
+	used += escape(line + used, text, n);
+	line[used++] = '\n';
+	/* If standard error is gone, there is still the exit status. */
+	(void)write_all(STDERR_FILENO, line, used);
+}
+
+/* Prints a message, or in a worker sends it as a record of that kind. */
+static void
+report(int kind, const char *fmt, va_list ap)
+{
+	char text[MESSAGE_SIZE];
+	int n;
+
+	n = vsnprintf(text, sizeof text, fmt, ap);
+	if (n >= (int)sizeof text) {
 		n = sizeof text - 1;
 		memcpy(text + n - 3, "...", 3);
 	}
-	used = format(line, 64, "%.*s: ", 60, progname);
-	used += escape(line + used, text, n);
-	line[used++] = '\n';
-	send_message(line, used);
+	if (n < 0)
+		return;
+	if (in_worker)
+		send_text(kind, text, (size_t)n);
+	else
+		print_message(text, (size_t)n);
 }
 
 void
@@ -431,7 +496,19 @@ warning(const char *fmt, ...)
 	if (quiet)
 		return;
 	va_start(ap, fmt);
-	print_message(fmt, ap);
+	report(WARNING, fmt, ap);
+	va_end(ap);
+}
+
+void
+note(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (quiet)
+		return;
+	va_start(ap, fmt);
+	report(NOTE, fmt, ap);
 	va_end(ap);
 }
 
@@ -441,56 +518,94 @@ fatal(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	print_message(fmt, ap);
+	report(WARNING, fmt, ap);
 	va_end(ap);
+	if (in_worker)
+		send_buffered();
 	_exit(2);
 }
 
-void
-usage_error(const char *usage)
+/* Sends what count_warning was called with. */
+static void
+send_count(const char *const *strings)
 {
-	char option = (char)optopt;
+	char text[MESSAGE_SIZE];
+	size_t i, n, used = 0;
 
-	if (option != '\0')
-		warning("-%.*s: unknown, or without its argument", 1, &option);
-	(void)write_all(STDERR_FILENO, usage, strlen(usage));
-	_exit(2);
+	for (i = 0; i < 4; i++) {
+		n = strnlen(strings[i], sizeof text / 4 - 1);
+		memcpy(text + used, strings[i], n);
+		text[used + n] = '\0';
+		used += n + 1;
+	}
+	send_text(COUNT, text, used);
 }
 
-void
-count_warning(const char *unit, const char *what, const char *why)
+/* The kind of a warning, a new one if there is none. */
+static struct kind *
+find_kind(const char *unit, const char *what, const char *why)
 {
 	struct kind *k;
 
-	status = 1;
 	for (k = kinds; k < kinds + nkinds; k++)
 		if (strcmp(k->what, what) == 0 && strcmp(k->why, why) == 0 &&
-		    strcmp(k->unit, unit) == 0) {
-			k->count++;
-			return;
-		}
-	if (nkinds == MAX_KINDS) {
-		warning("%s: %s: %s", unit, what, why);
+		    strcmp(k->unit, unit) == 0)
+			return k;
+	if (nkinds == MAX_KINDS)
+		return &kinds[MAX_KINDS - 1];
+	k = &kinds[nkinds++];
+	k->unit = strdup(unit);
+	k->what = strdup(what);
+	k->why = strdup(why);
+	if (k->unit == NULL || k->what == NULL || k->why == NULL)
+		fatal("%s", strerror(ENOMEM));
+	return k;
+}
+
+void
+count_warning(const char *unit, const char *which, const char *what,
+    const char *why)
+{
+	const char *const strings[] = { unit, which, what, why };
+	struct kind *k;
+
+	status = 1;
+	if (in_worker) {
+		send_count(strings);
 		return;
 	}
-	*k = (struct kind){ unit, what, why, 1 };
-	nkinds++;
+	k = find_kind(unit, what, why);
+	if (k->count++ == 0)
+		k->first = strdup(which);
+}
+
+void
+count_number(const char *unit, uint64_t which, const char *what,
+    const char *why)
+{
+	char number[24];
+
+	(void)snprintf(number, sizeof number, "%llu",
+	    (unsigned long long)which);
+	count_warning(unit, number, what, why);
 }
 
 static void
 print_counts(void)
 {
 	const struct kind *k;
-	const char *plural;
+	const char *plural, *colon, *first;
 
 	for (k = kinds; k < kinds + nkinds; k++) {
-		plural = "s";
-		if (k->unit[strlen(k->unit) - 1] == 's')
-			plural = "es";
+		plural = k->unit[strlen(k->unit) - 1] == 's' ? "es" : "s";
+		colon = *k->what != '\0' ? ": " : "";
+		first = k->first != NULL ? k->first : "";
 		if (k->count == 1)
-			plural = "";
-		warning("%lu %s%s: %s: %s", k->count, k->unit, plural,
-		    k->what, k->why);
+			warning("%s %s%s%s: %s", k->unit, first, colon,
+			    k->what, k->why);
+		else
+			warning("%lu %s%s (first: %s)%s%s: %s", k->count,
+			    k->unit, plural, first, colon, k->what, k->why);
 	}
 	nkinds = 0;
 }
@@ -500,16 +615,19 @@ start(const char *name)
 {
 	int fd, hole;
 
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
 	progname = name;
+	if (n > 1)
+		processors = (size_t)n;
 	/* getopt(3) would write what it was given as it is. */
-	opterr = optopt = 0;
+	opterr = 0;
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);	/* ignored, children leave no status */
-	/* To itself: whether it is open.  In musl, fcntl(2) is larger. */
-	if (dup2(STDOUT_FILENO, STDOUT_FILENO) == -1)
+	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
 		fatal("standard output: %s", strerror(errno));
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
-		while (dup2(fd, fd) == -1) {
+		while (fcntl(fd, F_GETFD) == -1) {
 			/* "/" is there even in a chroot without /dev. */
 			hole = openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC);
 			if (hole == -1)
@@ -527,17 +645,109 @@ finish(void)
 	return status;
 }
 
-static _Noreturn void
-unknown_column(const struct column *all, const char *name, size_t len)
+void
+usage_error(const char *fmt, ...)
 {
-	char names[MESSAGE_SIZE / 2];
-	size_t used = 0;
+	char text[MESSAGE_SIZE / 2];
+	va_list ap;
 
-	for (; all->name != NULL && used < sizeof names; all++)
-		used += format(names + used, sizeof names - used, " %s",
-		    all->name);
-	fatal("unknown column '%.*s'; the columns are:%s", (int)len, name,
-	    names);
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	fatal("%s (see %s -h)", text, progname);
+}
+
+/* What people type first. */
+static void
+shorten_options(char **argv)
+{
+	static char help[] = "-h", version[] = "-V";
+
+	for (; *argv != NULL && strcmp(*argv, "--") != 0; argv++)
+		if (strcmp(*argv, "--help") == 0)
+			*argv = help;
+		else if (strcmp(*argv, "--version") == 0)
+			*argv = version;
+}
+
+static _Noreturn void
+print_and_exit(const char *text)
+{
+	put_string(text);
+	_exit(finish());
+}
+
+int
+next_option(int argc, char **argv, const char *own, const char *help,
+    const char *version)
+{
+	char options[64];
+	int c;
+
+	if (optind == 1)
+		shorten_options(argv);
+	(void)snprintf(options, sizeof options, ":hHo:qr:V%s", own);
+	while ((c = getopt(argc, argv, options)) != -1)
+		switch (c) {
+		case 'h':
+			print_and_exit(help);
+		case 'H':
+			no_header = 1;
+			break;
+		case 'o':
+			chosen_columns = optarg;
+			break;
+		case 'q':
+			quiet = 1;
+			break;
+		case 'r':
+			root = optarg;
+			if (*root == '\0')
+				usage_error("-r: empty name");
+			break;
+		case 'V':
+			print_and_exit(version);
+		case ':':
+			usage_error("-%c: its argument is missing", optopt);
+		case '?':
+			usage_error("-%c: no such option", optopt);
+		default:
+			return c;
+		}
+	return -1;
+}
+
+int
+next_item(const char **list, const char **item, size_t *len)
+{
+	if (*list == NULL)
+		return 0;
+	*item = *list;
+	*len = (size_t)(strchrnul(*item, ',') - *item);
+	*list = (*item)[*len] == ',' ? *item + *len + 1 : NULL;
+	return 1;
+}
+
+void
+unknown_item(const char *kind, const char *item, size_t len,
+    const char *(*name)(size_t))
+{
+	char names[MESSAGE_SIZE / 2] = "";
+	size_t used = 0, i;
+
+	for (i = 0; name(i) != NULL && used < sizeof names; i++)
+		used += (size_t)snprintf(names + used, sizeof names - used,
+		    " %s", name(i));
+	usage_error("%s: '%.*s' is none of:%s", kind,
+	    (int)(len < 64 ? len : 64), item, names);
+}
+
+static const struct column *known_columns;
+
+static const char *
+column_name(size_t i)
+{
+	return known_columns[i].name;
 }
 
 static void
@@ -549,31 +759,28 @@ choose_column(const struct column *all, const char *name, size_t len)
 		if (strlen(c->name) == len && memcmp(c->name, name, len) == 0)
 			break;
 	if (c->name == NULL)
-		unknown_column(all, name, len < 64 ? len : 64);
+		unknown_item("-o: column", name, len, column_name);
 	if (nchosen == MAX_COLUMNS)
-		fatal("more than %d columns", MAX_COLUMNS);
+		usage_error("-o: more than %d columns", MAX_COLUMNS);
 	chosen[nchosen++] = c;
 }
 
 unsigned
-choose_columns(const struct column *all, size_t ndefault, const char *list)
+choose_columns(const struct column *all, size_t ndefault)
 {
+	const char *list = chosen_columns, *item;
 	unsigned needs = 0;
 	size_t i, len;
 
 	nchosen = 0;
+	known_columns = all;
 	if (list == NULL || *list == '+')
 		for (i = 0; i < ndefault; i++)
 			chosen[nchosen++] = &all[i];
-	if (list != NULL) {
+	if (list != NULL)
 		list += *list == '+';
-		for (;; list += len + 1) {
-			len = (size_t)(strchrnul(list, ',') - list);
-			choose_column(all, list, len);
-			if (list[len] == '\0')
-				break;
-		}
-	}
+	while (next_item(&list, &item, &len))
+		choose_column(all, item, len);
 	for (i = 0; i < nchosen; i++)
 		needs |= chosen[i]->needs;
 	return needs;
@@ -919,13 +1126,42 @@ put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
 	return p;
 }
 
-int
-confine(const int *calls, size_t n, const struct condition *c, size_t m)
+/* What a parent asks for besides: to fork workers, and to watch them. */
+static const int parent_calls[] = {
+	SYS_write, SYS_clone, SYS_kill, SYS_wait4, SYS_pipe2, SYS_fcntl,
+	SYS_prctl, SYS_getpid, SYS_getppid, SYS_gettid, SYS_clock_gettime,
+	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_set_tid_address, SYS_ppoll,
+	SYS_set_robust_list, SYS_capget, SYS_capset,
+#ifdef SYS_fork
+	SYS_fork,
+#endif
+#ifdef SYS_poll
+	SYS_poll,
+#endif
+#ifdef SYS_fcntl64	/* 32-bit machines */
+	SYS_fcntl64, SYS_clock_gettime64, SYS_ppoll_time64,
+#endif
+#ifdef SYS_waitpid
+	SYS_waitpid,
+#endif
+#ifdef SYS_seccomp
+	SYS_seccomp,
+#endif
+#ifdef SYS_rseq
+	SYS_rseq,
+#endif
+};
+
+/* Lets all calls in two lists through, and those that meet a condition. */
+static int
+set_filter(const int *more, size_t nmore, const int *calls, size_t n,
+    const struct condition *c, size_t m)
 {
 	struct sock_filter code[MAX_JUMP], *p = code, *allow;
 	struct sock_fprog program;
 
-	allow = code + USUAL_CALLS + n + 5 * (USUAL_CONDITIONS + m) + 5;
+	allow = code + USUAL_CALLS + nmore + n + 5 * (USUAL_CONDITIONS + m) +
+	    5;
 	if (architecture == 0 || allow - code >= MAX_JUMP) {
 		errno = ENOSYS;
 		return -1;
@@ -937,6 +1173,7 @@ confine(const int *calls, size_t n, const struct condition *c, size_t m)
 	p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
 	    offsetof(struct seccomp_data, nr));
 	p = put_calls(p, usual_calls, USUAL_CALLS, allow);
+	p = put_calls(p, more, nmore, allow);
 	p = put_calls(p, calls, n, allow);
 	p = put_conditions(p, usual_conditions, USUAL_CONDITIONS, allow);
 	p = put_conditions(p, c, m, allow);
@@ -947,6 +1184,19 @@ confine(const int *calls, size_t n, const struct condition *c, size_t m)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return -1;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+int
+confine(const int *calls, size_t n, const struct condition *c, size_t m)
+{
+	return set_filter(NULL, 0, calls, n, c, m);
+}
+
+int
+confine_parent(const int *calls, size_t n, const struct condition *c, size_t m)
+{
+	return set_filter(parent_calls, sizeof parent_calls /
+	    sizeof *parent_calls, calls, n, c, m);
 }
 
 int
@@ -965,4 +1215,622 @@ keep_capabilities(uint32_t keep)
 	caps[0].inheritable = 0;
 	memset(&caps[1], 0, sizeof caps[1]);
 	return (int)syscall(SYS_capset, &head, caps);
+}
+
+/* Users and mounts */
+
+uint64_t
+random_odd(void)
+{
+	/* What the kernel gives each program for such an end (2.6.29). */
+	const void *random = (const void *)getauxval(AT_RANDOM);
+	uint64_t word = UINT64_C(0x9e3779b97f4a7c15);
+
+	if (random != NULL)
+		memcpy(&word, random, sizeof word);
+	return word | 1;
+}
+
+int
+parse_passwd(char *line, size_t n, struct passwd_entry *e)
+{
+	char *f[7], *colon;
+	size_t i;
+
+	if (memchr(line, '\0', n) != NULL)
+		return -1;
+	line[n] = '\0';
+	for (i = 0; i < 7; i++) {
+		f[i] = line;
+		colon = strchr(line, ':');
+		if (colon == NULL && i < 6)
+			return -1;
+		if (colon != NULL) {
+			*colon = '\0';
+			line = colon + 1;
+		}
+	}
+	e->name = f[0];
+	e->home = f[5];
+	if (parse_number(f[2], strlen(f[2]), 10, UINT32_MAX - 1,
+	    &e->uid) == -1)
+		return -1;
+	return parse_number(f[3], strlen(f[3]), 10, UINT32_MAX - 1, &e->gid);
+}
+
+/* The number behind name in a list of options, or -1. */
+static int64_t
+option_number(const char *s, size_t n, const char *name)
+{
+	const char *p;
+	uint64_t value;
+	size_t len;
+
+	p = memmem(s, n, name, strlen(name));
+	if (p == NULL)
+		return -1;
+	p += strlen(name);
+	for (len = 0; p + len < s + n && p[len] >= '0' && p[len] <= '9'; len++)
+		;
+	return parse_number(p, len, 10, UINT32_MAX, &value) == 0 ?
+	    (int64_t)value : -1;
+}
+
+/* Whether this process has a group. */
+static int
+is_member(int64_t gid)
+{
+	gid_t groups[1024];
+	int i, n;
+
+	if (gid == (int64_t)getegid())
+		return 1;
+	n = getgroups(sizeof groups / sizeof *groups, groups);
+	for (i = 0; i < n; i++)
+		if (gid == (int64_t)groups[i])
+			return 1;
+	return 0;
+}
+
+int
+hides_processes(const char *line, size_t n)
+{
+	static const char mark[] = " /proc ", type[] = " - proc ";
+	const char *options;
+	size_t left;
+
+	options = memmem(line, n, type, sizeof type - 1);
+	if (options == NULL || memmem(line, (size_t)(options - line), mark,
+	    sizeof mark - 1) == NULL || getauxval(AT_EUID) == 0)
+		return 0;
+	left = n - (size_t)(options - line);
+	/* 1, 2, and since Linux 5.8 "invisible", "ptraceable" and so on. */
+	if (memmem(options, left, "hidepid=", 8) == NULL ||
+	    memmem(options, left, "hidepid=0", 9) != NULL ||
+	    memmem(options, left, "hidepid=off", 11) != NULL)
+		return 0;
+	return !is_member(option_number(options, left, "gid="));
+}
+
+/* The next job that nobody has, or NO_JOB. */
+static size_t
+claim_job(void)
+{
+	size_t job = queue->next++;
+
+	return job < scan->njobs ? job : NO_JOB;
+}
+
+/* Does one job; its records and its end are sent before it returns. */
+static void
+do_job(size_t job)
+{
+	send_record(BEGIN, &job, sizeof job, NULL, 0);
+	scan->work(job);
+	send_record(END, NULL, 0, NULL, 0);
+	send_buffered();
+}
+
+/* What a worker does: all jobs that it gets, or if alone that of its slot. */
+static _Noreturn void
+be_worker(struct slot *slot)
+{
+	size_t job = slot->job, i;
+
+	for (i = 0; i < MAX_WORKERS; i++)
+		if (workers[i].busy && workers[i].fd != -1)
+			close(workers[i].fd);
+	in_worker = 1;
+	send_used = 0;
+	steps = &slot->steps;
+	if (!scan->alone)
+		slot->job = job = claim_job();
+	if (job != NO_JOB && scan->prepare != NULL)
+		scan->prepare();
+	while (job != NO_JOB) {
+		do_job(job);
+		slot->job = job = scan->alone ? NO_JOB : claim_job();
+	}
+	_exit(0);
+}
+
+/* Workers: in the parent */
+
+/*
+ * How long workers may be silent: seconds of the first, of three more, and of
+ * all others; and in all scans, after which a second of silence is enough to
+ * give up what is left of a scan.
+ */
+enum {
+	FIRST_PATIENCE = 10,
+	SOME_PATIENCE = 3,
+	LAST_PATIENCE = 1,
+	MAX_SILENCE = 60,
+	FEW_STEPS = 50,		/* a second: many short waits are one, too */
+};
+
+static unsigned nkilled, silence;	/* so far, in all scans */
+
+static unsigned
+patience(void)
+{
+	return nkilled == 0 ? FIRST_PATIENCE :
+	    nkilled < 4 ? SOME_PATIENCE : LAST_PATIENCE;
+}
+
+/* Memory that a worker and its parent share; null if there is none. */
+static void *
+share(size_t n)
+{
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED |
+	    MAP_ANONYMOUS, -1, 0);
+
+	return p != MAP_FAILED ? p : NULL;
+}
+
+static void
+drop_worker(struct worker *w)
+{
+	free(w->buf);
+	if (w->slot != NULL)
+		(void)munmap(w->slot, sizeof *w->slot);
+	*w = (struct worker){ .fd = -1 };
+}
+
+/* Forks a worker, with its job if it is alone.  Returns 0, or -1. */
+static int
+fork_worker(struct worker *w, size_t job)
+{
+	struct slot *slot = share(sizeof *slot);
+	pid_t parent = getpid();
+	int ends[2];
+
+	*w = (struct worker){ 1, -1, -1, slot, .job = job };
+	if (slot == NULL || pipe2(ends, O_CLOEXEC) == -1)
+		goto failed;
+	slot->job = job;
+	(void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	w->pid = _Fork();
+	if (w->pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+		if (getppid() != parent)
+			_exit(2);	/* it ended before that */
+		close(ends[0]);
+		send_fd = ends[1];
+		be_worker(slot);
+	}
+	close(ends[1]);
+	if (w->pid == -1) {
+		close(ends[0]);
+		goto failed;
+	}
+	w->fd = ends[0];
+	/* One that becomes a user has nothing to do with another's. */
+	if (scan->alone)
+		(void)madvise(slot, sizeof *slot, MADV_DONTFORK);
+	return 0;
+failed:
+	drop_worker(w);
+	return -1;
+}
+
+/* Lets a worker that has ended leave its status, sooner or later. */
+static void
+reap(pid_t pid)
+{
+	static pid_t late[MAX_WORKERS];
+	static size_t n;
+
+	if (waitpid(pid, NULL, WNOHANG) != 0)
+		return;
+	n = (n + 1) % MAX_WORKERS;
+	if (late[n] != 0)
+		(void)waitpid(late[n], NULL, WNOHANG);
+	late[n] = pid;
+}
+
+/* Why a worker ended before its job did.  It need not be dead yet. */
+static const char *
+why_ended(pid_t pid)
+{
+	char why[40] = "exited";
+	int result, i;
+
+	for (i = 0; i < 100; i++) {
+		if (waitpid(pid, &result, WNOHANG) != 0)
+			break;
+		(void)poll(NULL, 0, 1);
+	}
+	if (i < 100 && WIFSIGNALED(result))
+		(void)snprintf(why, sizeof why, "killed by signal %d",
+		    WTERMSIG(result));
+	return strdup(why);
+}
+
+/* Notes that a worker has ended; why is null if that was its own doing. */
+static void
+end_worker(struct worker *w, const char *why)
+{
+	size_t job = w->slot->job;
+
+	close(w->fd);
+	w->fd = -1;
+	if (scan->alone && job != NO_JOB)
+		job = w->job;	/* whatever it says */
+	if (job < scan->njobs)
+		why_lost[job] = why != NULL ? why : why_ended(w->pid);
+	reap(w->pid);
+}
+
+/* Takes from the pipe what is there; -1 at its end. */
+static int
+read_worker(struct worker *w)
+{
+	ssize_t n;
+
+	make_room(w, OUTPUT_SIZE);
+	n = read(w->fd, w->buf + w->from + w->used, w->room - w->from -
+	    w->used);
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	w->used += (size_t)n;
+	return n == 0 ? -1 : 0;
+}
+
+static void
+kill_worker(struct worker *w, const char *why)
+{
+	size_t before;
+
+	(void)kill(w->pid, SIGKILL);
+	do
+		before = w->used;
+	while (read_worker(w) == 0 && w->used > before);
+	end_worker(w, why);
+}
+
+/* The next record of a worker, if it has come whole. */
+static int
+next_record(struct worker *w, struct record_head *h, const char **s)
+{
+	if (w->used < sizeof *h)
+		return 0;
+	memcpy(h, w->buf + w->from, sizeof *h);
+	*s = w->buf + w->from + sizeof *h;
+	if (h->length <= MAX_RECORD)
+		return w->used - sizeof *h >= h->length;
+	if (w->fd != -1)
+		kill_worker(w, "sent what it may not");
+	w->used = 0;
+	return 0;
+}
+
+static void
+skip_record(struct worker *w, const struct record_head *h)
+{
+	w->from += sizeof *h + h->length;
+	w->used -= sizeof *h + h->length;
+	if (w->used == 0)
+		w->from = 0;
+}
+
+/* Whether a worker has the beginning of the job whose turn it is. */
+static int
+has_turn(struct worker *w)
+{
+	struct record_head h;
+	const char *s;
+	size_t job, n;
+
+	if (!w->busy || (scan->alone && w->job != turn) ||
+	    !next_record(w, &h, &s) || h.kind != BEGIN)
+		return 0;
+	n = h.length;
+	if (take_head(&s, &n, &job, sizeof job) == -1 || job != turn)
+		return 0;
+	skip_record(w, &h);
+	return 1;
+}
+
+/* Counts what a worker has counted: four strings, each with its NUL. */
+static void
+take_count(const char *s, size_t n)
+{
+	const char *f[4], *nul;
+	size_t i;
+
+	for (i = 0; i < 4; i++) {
+		nul = memchr(s, '\0', n);
+		if (nul == NULL)
+			return;
+		f[i] = s;
+		n -= (size_t)(nul + 1 - s);
+		s = nul + 1;
+	}
+	count_warning(f[0], f[1], f[2], f[3]);
+}
+
+static void
+take_record(const struct record_head *h, const char *s)
+{
+	int n = h->length < INT_MAX ? (int)h->length : INT_MAX;
+
+	switch (h->kind) {
+	case BEGIN:
+		break;
+	case WARNING:
+		warning("%.*s", n, s);
+		break;
+	case NOTE:
+		note("%.*s", n, s);
+		break;
+	case COUNT:
+		take_count(s, h->length);
+		break;
+	default:
+		if (h->kind >= 0)
+			scan->take(turn, h->kind, s, h->length);
+	}
+}
+
+/* Takes what has come of the job whose turn it is; returns 1 at its end. */
+static int
+take_job(struct worker *w)
+{
+	struct record_head h;
+	const char *s;
+
+	while (next_record(w, &h, &s)) {
+		if (h.kind != END)
+			take_record(&h, s);
+		skip_record(w, &h);
+		if (h.kind == END)
+			return 1;
+	}
+	return 0;
+}
+
+static size_t
+count_running(void)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < MAX_WORKERS; i++)
+		n += workers[i].busy && workers[i].fd != -1;
+	return n;
+}
+
+/* Forgets the workers of which nothing more will come. */
+static void
+drop_workers(void)
+{
+	struct record_head h;
+	struct worker *w;
+	const char *s;
+
+	for (w = workers; w < workers + MAX_WORKERS; w++)
+		if (w->busy && w->fd == -1 && w != ourselves &&
+		    ((scan->alone && w->job < turn) ||
+		    !next_record(w, &h, &s)))
+			drop_worker(w);
+}
+
+/* Takes all records that have come of the jobs whose turn it is. */
+static void
+take_records(void)
+{
+	size_t i;
+	int ended;
+
+	for (; turn < scan->njobs; turn++, turn_began = 0, current = NULL) {
+		for (i = 0; current == NULL && i < MAX_WORKERS; i++)
+			if (has_turn(&workers[i]))
+				current = &workers[i];
+		/* Killed before it showed its job, a worker leaves a gap. */
+		if (current == NULL && why_lost[turn] == NULL) {
+			if (queue->next < scan->njobs || count_running() > 0 ||
+			    ourselves != NULL)
+				break;
+			why_lost[turn] = "lost";
+		}
+		if (!turn_began && scan->begin != NULL)
+			scan->begin(turn);
+		turn_began = 1;
+		ended = current != NULL && take_job(current);
+		if (!ended && current != NULL && (current->fd != -1 ||
+		    current == ourselves))
+			break;
+		if (!ended)
+			scan->lose(turn, why_lost[turn] != NULL ?
+			    why_lost[turn] : "lost");
+	}
+	drop_workers();
+}
+
+/* Does the jobs that are left without a worker, for none can be forked. */
+static void
+do_jobs_here(struct worker *w)
+{
+	size_t job;
+
+	warning("no worker: %s: a job that hangs is waited for",
+	    strerror(errno));
+	*w = (struct worker){ .busy = 1, .fd = -1 };
+	ourselves = w;
+	if (scan->prepare != NULL)
+		scan->prepare();
+	while ((job = claim_job()) != NO_JOB) {
+		do_job(job);
+		take_records();
+	}
+	ourselves = NULL;
+}
+
+/* Starts as many workers as there may be. */
+static void
+start_workers(size_t most)
+{
+	struct worker *w;
+	size_t running = count_running(), job = NO_JOB;
+
+	for (w = workers; w < workers + MAX_WORKERS && running < most; w++) {
+		if (w->busy || queue->next >= scan->njobs)
+			continue;
+		if (scan->alone)
+			job = claim_job();
+		if (fork_worker(w, job) == 0) {
+			running++;
+		} else if (scan->alone) {
+			why_lost[job] = strdup(strerror(errno));
+		} else if (running == 0 && scan->here) {
+			do_jobs_here(w);
+		} else {
+			break;
+		}
+	}
+}
+
+/* Whether what a worker sends is read; if not, it waits for us. */
+static int
+is_read(const struct worker *w)
+{
+	return w->busy && w->fd != -1 && (w == current ||
+	    w->used <= scan->ahead || (scan->alone && w->job == turn));
+}
+
+/* Loses all jobs that are not done. */
+static void
+give_up(void)
+{
+	size_t i;
+
+	for (i = queue->next; i < scan->njobs; i++)
+		why_lost[i] = "not read, for others did not answer";
+	queue->next = scan->njobs;
+	for (i = 0; i < MAX_WORKERS; i++)
+		if (workers[i].busy && workers[i].fd != -1)
+			kill_worker(&workers[i], "did not answer");
+}
+
+/* Once a second: kills the workers that have been silent for too long. */
+static void
+watch_workers(void)
+{
+	static int64_t last;
+	struct timespec t = { 0, 0 };
+	struct worker *w;
+	uint32_t few;
+	int64_t now;
+	int any = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (now - last < 1000)
+		return;
+	for (w = workers; w < workers + MAX_WORKERS; w++) {
+		if (!is_read(w))
+			continue;
+		few = w->slot->steps - w->steps;
+		w->steps += few;
+		/* We were stopped ourselves, or waited for our reader. */
+		if (few >= FEW_STEPS || now - last >= 2000 || scan->patient)
+			continue;
+		any = 1;
+		if (++w->silent >= patience()) {
+			kill_worker(w, "did not answer");
+			nkilled++;
+		}
+	}
+	last = now;
+	silence += (unsigned)any;
+	if (any && silence >= MAX_SILENCE)
+		give_up();
+}
+
+/* Waits until something comes of a worker, a second at the most. */
+static void
+poll_workers(void)
+{
+	struct pollfd fds[MAX_WORKERS];
+	struct worker *of[MAX_WORKERS];
+	nfds_t i, n = 0;
+
+	for (i = 0; i < MAX_WORKERS; i++)
+		if (is_read(&workers[i])) {
+			of[n] = &workers[i];
+			fds[n++] = (struct pollfd){ workers[i].fd, POLLIN, 0 };
+		}
+	if (poll(fds, n, 1000) > 0)
+		for (i = 0; i < n; i++)
+			if (fds[i].revents != 0 && read_worker(of[i]) == -1)
+				end_worker(of[i], NULL);
+	watch_workers();
+}
+
+void
+run_scan(const struct scan *s)
+{
+	size_t i, most = s->most;
+
+	if (s->njobs == 0)
+		return;
+	if (most == 0)
+		most = processors;
+	if (most > MAX_WORKERS / 2)
+		most = MAX_WORKERS / 2;
+	if (most > s->njobs)
+		most = s->njobs;
+	scan = s;
+	turn = 0;
+	turn_began = 0;
+	current = NULL;
+	queue = share(sizeof *queue);
+	why_lost = calloc(s->njobs, sizeof *why_lost);
+	if (queue == NULL || why_lost == NULL)
+		fatal("%s", strerror(ENOMEM));
+	while (turn < s->njobs) {
+		start_workers(most);
+		take_records();
+		if (turn < s->njobs)
+			poll_workers();
+	}
+	for (i = 0; i < MAX_WORKERS; i++) {
+		if (workers[i].busy && workers[i].fd != -1)
+			end_worker(&workers[i], "");
+		drop_worker(&workers[i]);
+	}
+	free(why_lost);
+	(void)munmap(queue, sizeof *queue);
+}
+
+int
+take_head(const char **s, size_t *n, void *head, size_t size)
+{
+	if (*n < size)
+		return -1;
+	memcpy(head, *s, size);
+	*s += size;
+	*n -= size;
+	return 0;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * What psock and shhist share: escaped rows on standard output, warnings
- * and the exit status, strict numbers, lines of bounded length.
+ * What psock and shhist share: options, escaped rows on standard output,
+ * warnings and the exit status, strict numbers, lines of bounded length, and
+ * the workers that look at what may be hostile or hang.
  */
 
 #include <endian.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -27,8 +27,8 @@ struct column {
 /*
  * A file read line by line.  Set fd and max (the longest line in bytes that
  * is kept whole) and zero the rest.  With sparse set, the holes of a sparse
- * file are skipped.  Where progress is set, it is told how many bytes each
- * read(2) brought.
+ * file are skipped.  If progress is set, it is called with the number of
+ * bytes that each read(2) brought.
  */
 struct reader {
 	int fd;
@@ -45,10 +45,13 @@ struct reader {
 
 /* Name of the program, for messages; start sets it. */
 extern const char *progname;
-/* The exit status so far: 0, or 1 after a warning; 2 where a tool says so. */
+/* The exit status so far: 0, or 1 after a warning; 2 if a tool says so. */
 extern int status;
-/* -q: warnings are not printed, status is set all the same. */
-extern int quiet;
+/* The options that both tools have; next_option sets them. */
+extern int no_header;			/* -H */
+extern int quiet;			/* -q: status is set all the same */
+extern const char *chosen_columns;	/* -o, or null */
+extern const char *root;		/* -r, or null */
 /* The column that print_row prints; print may look at it. */
 extern const struct column *column;
 
@@ -56,9 +59,38 @@ extern const struct column *column;
  * start: call first in main.  Makes SIGPIPE fatal again, lets children leave
  * a status (SIGCHLD), keeps getopt(3) silent, and makes descriptors 0 to 2
  * safe to have: a closed one of them must not become a file that is opened
- * later.  Exits with 2 where standard output is closed.
+ * later.  Exits with 2 if standard output is closed.
  */
 void start(const char *name);
+
+/*
+ * next_option: getopt(3) for the options of both tools, which it handles,
+ * and those in own, of which it returns the next; -1 behind the last.  -h
+ * prints help and -V the version, to standard output, and exit with 0.  What
+ * is no option, or lacks its argument, is a usage error.
+ */
+int next_option(int argc, char **argv, const char *own, const char *help,
+    const char *version);
+
+/*
+ * usage_error: prints "NAME: message (see NAME -h)" and exits with 2.
+ */
+_Noreturn void usage_error(const char *, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/*
+ * next_item: takes the next item off *list, whose items have commas between
+ * them.  Returns 1 and sets *item and *len, which may be 0; 0 behind the last.
+ */
+int next_item(const char **list, const char **item, size_t *len);
+
+/*
+ * unknown_item: a usage error for an item of a list that is not one of the
+ * names, which name(0), name(1), ... return, up to a null.  "KIND: 'ITEM' is
+ * none of: a b c".
+ */
+_Noreturn void unknown_item(const char *kind, const char *item, size_t len,
+    const char *(*name)(size_t));
 
 /*
  * finish: writes what is buffered, prints the counted warnings, closes
@@ -70,43 +102,28 @@ int finish(void);
 /* flush_output: writes what is buffered; exits with 2 on a write error. */
 void flush_output(void);
 
-/*
- * send_message: takes each message, a whole line that is escaped; writes it
- * to standard error unless the tool sets another way.
- */
-extern void (*send_message)(const char *line, size_t n);
-
-/* warning: sends "NAME: message" and sets status to 1. */
+/* warning: prints "NAME: message" and sets status to 1. */
 void warning(const char *, ...) __attribute__((format(printf, 1, 2)));
 
-/* fatal: sends "NAME: message" and exits with 2. */
+/* note: prints "NAME: message", for what costs nothing of the answer. */
+void note(const char *, ...) __attribute__((format(printf, 1, 2)));
+
+/* fatal: prints "NAME: message" and exits with 2. */
 _Noreturn void fatal(const char *, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * usage_error: tells which option getopt(3) refused, where it did, prints
- * the usage to standard error and exits with 2.
- */
-_Noreturn void usage_error(const char *usage);
-
-/*
  * count_warning: sets status to 1 and counts one more unit ("process",
- * "line") for which what failed because of why.  Each combination is
- * printed once, by finish: "NAME: 213 processes: fd: Permission denied".
- * Until then the strings are not copied; kinds past the 64th are printed at
- * once.
+ * "file"), by name or number in which, for which what failed because of why.
+ * Each combination of unit, what and why is printed once, by finish:
+ * "NAME: process 4711: fd: Permission denied", or if there are more "NAME:
+ * 213 processes (first: 4711): fd: Permission denied".  what may be empty.
+ * The strings are copied; kinds past the 256th are counted as one.
  */
-void count_warning(const char *unit, const char *what, const char *why);
-
-/*
- * format, format_list: snprintf(3) for %s, %.*s, %d, %u, %lu, %llu alone.
- * musl's own brings in floating point, a fifth of a binary of 64 KiB.
- */
-size_t format(char *, size_t, const char *, ...)
-    __attribute__((format(printf, 3, 4)));
-size_t format_list(char *, size_t, const char *, va_list);
-
-/* write_all: writes n bytes to fd.  Returns 0, or -1 with errno. */
-int write_all(int fd, const char *, size_t n);
+void count_warning(const char *unit, const char *which, const char *what,
+    const char *why);
+/* count_number: the same for a unit that has a number. */
+void count_number(const char *unit, uint64_t which, const char *what,
+    const char *why);
 
 /* put_raw: n bytes to the output as they are. */
 void put_raw(const char *, size_t n);
@@ -168,13 +185,11 @@ mark_unplain(uint64_t w)
 size_t utf8_length(const char *s, size_t n);
 
 /*
- * choose_columns: selects the columns to print.  all ends with a null
- * name; the first ndefault are printed by default.  list is the argument of
- * -o ("a,b" or "+a,b") or null; an unknown or empty name in it exits with 2
- * and the list of valid names.  Returns all the needs of the chosen, or'ed.
+ * choose_columns: selects the columns to print, by chosen_columns.  all ends
+ * with a null name; the first ndefault are printed by default.  An unknown or
+ * empty name is a usage error.  Returns all the needs of the chosen, or'ed.
  */
-unsigned choose_columns(const struct column *all, size_t ndefault,
-    const char *list);
+unsigned choose_columns(const struct column *all, size_t ndefault);
 /* count_columns: how many were chosen. */
 size_t count_columns(void);
 /* print_header, print_row: one row of the chosen columns. */
@@ -218,7 +233,33 @@ void close_quietly(int fd);
  */
 void *grow(void *array, size_t *room, size_t count, size_t size);
 
-/* A system call that is allowed where (argument & mask) == value. */
+/*
+ * random_odd: an odd number that nobody outside can know, for hashes of what
+ * others choose.
+ */
+uint64_t random_odd(void);
+
+/* A user, as a line of a passwd list has it; the strings end in a NUL. */
+struct passwd_entry {
+	char *name, *home;
+	uint64_t uid, gid;
+};
+
+/*
+ * parse_passwd: takes apart a line of n bytes, behind which is room for a
+ * NUL, in place.  Returns -1 if it is no entry: fewer than 7 fields, a uid or
+ * gid that is no decimal number up to 2^32-2, a NUL.
+ */
+int parse_passwd(char *line, size_t n, struct passwd_entry *);
+
+/*
+ * hides_processes: whether a line of mountinfo, n bytes, is that of a /proc
+ * that hides the processes of other users from us: hidepid, if we are neither
+ * root nor in its gid.
+ */
+int hides_processes(const char *line, size_t n);
+
+/* A system call that is allowed if (argument & mask) == value. */
 struct condition {
 	int call, argument;
 	uint32_t mask, value;
@@ -239,3 +280,80 @@ int keep_capabilities(uint32_t mask);
  * has no seccomp or the architecture is not one that the filter knows.
  */
 int confine(const int *calls, size_t n, const struct condition *, size_t m);
+
+/* confine_parent: confine for who forks workers, with what these may call. */
+int confine_parent(const int *calls, size_t n, const struct condition *,
+    size_t m);
+
+/*
+ * Workers.  Whatever touches somebody else's things may block for ever, and
+ * text found there may break a parser.  So processes that are forked for it
+ * do that: each confines itself, does one job after the other, and sends
+ * records through a pipe.  The parent, in run_scan, takes the records in the
+ * order of the jobs, whichever worker is faster, and makes no system call
+ * that another process, a file system or a lock can delay.
+ *
+ * A worker that makes no progress for 10 seconds is killed and never waited
+ * for (the second to fourth after 3 seconds, others after 1, and after a
+ * minute of such waits nothing is waited for any more); its job is lost.
+ * Progress is a step() or a record; fewer than 50 a second are none.  A worker
+ * that waits because its pipe is full is not watched meanwhile.
+ */
+struct scan {
+	size_t njobs;
+	/* Each job has a worker of its own, which may become another user. */
+	int alone;
+	/* The jobs are done here, unwatched, if no worker can be forked. */
+	int here;
+	/* A worker may wait without end: for standard input. */
+	int patient;
+	/* Workers at once; 0: as many as there are processors. */
+	size_t most;
+	/* Bytes kept of each job before its turn; then its worker waits. */
+	size_t ahead;
+	/* In each worker before its first job; may be null. */
+	void (*prepare)(void);
+	/* In a worker: does a job. */
+	void (*work)(size_t job);
+	/* In the parent, before the first record of a job; may be null. */
+	void (*begin)(size_t job);
+	/* In the parent: a record of a job, n bytes at s, of a kind >= 0. */
+	void (*take)(size_t job, int kind, const char *s, size_t n);
+	/*
+	 * In the parent: a job is lost, because of why.  What was taken of it
+	 * since its begin does not count.
+	 */
+	void (*lose)(size_t job, const char *why);
+};
+
+/* In a worker, not its parent. */
+extern int in_worker;
+/* What step counts; the parent watches it. */
+extern volatile uint32_t *steps;
+
+/* step: in a worker, says that there is progress. */
+static inline void
+step(void)
+{
+	++*steps;
+}
+
+/*
+ * run_scan: does all jobs, those that are lost included.  Call it in the
+ * parent alone.  warning, note, count_warning and fatal in a worker reach the
+ * parent, which prints; fatal loses the job.
+ */
+void run_scan(const struct scan *);
+
+/*
+ * send_record: in a worker, sends a record of a kind >= 0: a head of nhead
+ * bytes, then ntext bytes of text; at most 1 GiB in all.
+ */
+void send_record(int kind, const void *head, size_t nhead, const void *text,
+    size_t ntext);
+
+/*
+ * take_head: takes a head of size bytes off a record of *n bytes at *s.
+ * Returns 0, or -1 if it has fewer.
+ */
+int take_head(const char **s, size_t *n, void *head, size_t size);
