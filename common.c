@@ -445,6 +445,12 @@ send_record(int kind, const void *head, size_t nhead, const void *text,
 	buffer_bytes(text, ntext);
 }
 
+int
+records_fd(void)
+{
+	return send_fd;
+}
+
 /* Sends a message for the parent to print. */
 static void
 send_text(int kind, const char *text, size_t n)
@@ -1200,6 +1206,17 @@ confine_parent(const int *calls, size_t n, const struct condition *c, size_t m)
 }
 
 int
+has_capability(int capability)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+
+	return syscall(SYS_capget, &head, caps) == 0 &&
+	    (caps[0].effective & 1u << capability) != 0;
+}
+
+int
 keep_capabilities(uint32_t keep)
 {
 	struct __user_cap_header_struct head = {
@@ -1321,11 +1338,16 @@ claim_job(void)
 	return job < scan->njobs ? job : NO_JOB;
 }
 
-/* Does one job; its records and its end are sent before it returns. */
+/*
+ * Does one job, after prepare if that is not null.  Its records and its end
+ * are sent before it returns.
+ */
 static void
-do_job(size_t job)
+do_job(size_t job, void (*prepare)(void))
 {
 	send_record(BEGIN, &job, sizeof job, NULL, 0);
+	if (prepare != NULL)
+		prepare();
 	scan->work(job);
 	send_record(END, NULL, 0, NULL, 0);
 	send_buffered();
@@ -1345,10 +1367,8 @@ be_worker(struct slot *slot)
 	steps = &slot->steps;
 	if (!scan->alone)
 		slot->job = job = claim_job();
-	if (job != NO_JOB && scan->prepare != NULL)
-		scan->prepare();
-	while (job != NO_JOB) {
-		do_job(job);
+	for (i = 0; job != NO_JOB; i++) {
+		do_job(job, i == 0 ? scan->prepare : NULL);
 		slot->job = job = scan->alone ? NO_JOB : claim_job();
 	}
 	_exit(0);
@@ -1672,16 +1692,14 @@ take_records(void)
 static void
 do_jobs_here(struct worker *w)
 {
-	size_t job;
+	size_t job, i;
 
 	warning("no worker: %s: a job that hangs is waited for",
 	    strerror(errno));
 	*w = (struct worker){ .busy = 1, .fd = -1 };
 	ourselves = w;
-	if (scan->prepare != NULL)
-		scan->prepare();
-	while ((job = claim_job()) != NO_JOB) {
-		do_job(job);
+	for (i = 0; (job = claim_job()) != NO_JOB; i++) {
+		do_job(job, i == 0 ? scan->prepare : NULL);
 		take_records();
 	}
 	ourselves = NULL;

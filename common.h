@@ -272,6 +272,9 @@ struct condition {
  */
 int keep_capabilities(uint32_t mask);
 
+/* has_capability: whether this process has one of the first 32 of them. */
+int has_capability(int capability);
+
 /*
  * confine: from now on the process can make only the n system calls listed
  * (numbers of this architecture), those that meet one of m conditions, and
@@ -357,3 +360,6 @@ void send_record(int kind, const void *head, size_t nhead, const void *text,
  * Returns 0, or -1 if it has fewer.
  */
 int take_head(const char **s, size_t *n, void *head, size_t size);
+
+/* records_fd: in a worker, the descriptor that records are written to. */
+int records_fd(void);

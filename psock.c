@@ -3,25 +3,31 @@
 /*
  * psock: every socket of the host with every descriptor that holds it.
  *
- * Four steps.  First every process (and every thread that has descriptors
- * or a network namespace of its own) is visited: its socket descriptors
- * become holders, its namespace goes on the list.  (On a busy host a helper
- * does most of that.)  Then the tables of every namespace are read, each
- * once, through a process that is in it; each line becomes an entry.  Then
- * what does not fit is looked into: a socket that is held but in no table is
- * asked itself, tables that lost rows are read again, forged rows are
- * dropped.  At last entries and holders are joined by inode number and
- * printed.
+ * Four scans, one after the other, each done by workers (common.h), which
+ * have all that was found before them.
  *
- * Text from /proc is the attacker's: unix names hold newlines, processes
- * vanish between two calls, a path leads elsewhere by the time it is opened.
- * Below another root no link is followed.  And he may keep us waiting without
- * end: so a worker takes all those steps, whose parent passes its rows on.
+ * 1. The processes are listed, with what is mounted over /proc.
+ * 2. Each process is read: its socket descriptors become holders, and the
+ *    network namespace that it is in goes on a list.  Threads that have
+ *    descriptors or a namespace of their own are read, too.
+ * 3. The tables of each namespace in /proc/PID/net are read through a process
+ *    that is in it, or else by entering it.  A row becomes an entry.
+ * 4. A socket that is held but in no table is asked itself.
  *
- * From top to bottom: columns, privileges, risks, reading below /proc,
- * processes, holders by inode, all processes (the helper, the worker), tables,
- * namespaces, processes and tables at once, mounts, asking sockets, forged
- * rows, printing, options, main.
+ * At last entries and holders are joined by inode number and printed.
+ *
+ * The kernel writes names raw into the unix table, newlines included, so what
+ * looks like a row may be part of the name before it.  Between scans 3 and 4
+ * the sockets with such names are asked for them, and what is part of a name
+ * never becomes an entry.
+ *
+ * Below another root (-r) no link is followed, and no system call asks the
+ * running kernel.
+ *
+ * From top to bottom: columns, confinement, reading below /proc, the list of
+ * processes, processes, holders by inode, asking sockets, tables, namespaces,
+ * names of unix sockets, sockets in no table, what is still missing, the other
+ * end, printing, options, main.
  */
 
 #define _GNU_SOURCE
@@ -36,11 +42,13 @@
 #include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/vm_sockets.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -54,7 +62,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
+#include <sys/utsname.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -67,24 +75,26 @@
 enum {
 	LINE_MAX_BYTES = 65536,	/* longest line of a table */
 	UNIX_NAME_MAX = 108,	/* bytes of sun_path */
-	TEXT_MAX = 131072,	/* longest cmdline, path or cgroup kept */
+	TEXT_MAX = 32768,	/* longest cmdline, path or cgroup kept */
 	MAX_FIELDS = 32,
 	MAX_ROW_FIELDS = 1024,	/* sctp lists all addresses of a host */
 	MAX_TABLES = 16,
-	PASSES = 3,		/* reads of a table, at most */
-	WAITING_MAX = UINT8_MAX - 1,
-	/* entry.table of a socket that is in none, of a row that is dropped */
-	UNLISTED = 254,
-	FORGED = 255,
+	MAX_READS = 3,		/* of a table, if it loses rows */
+	MAX_TRIES = 3,		/* of a table, through other processes */
+	BUSY_NETNS = 4000,	/* descriptors: its tables are read apart */
+	/* entry.table of a socket that is in none */
+	UNLISTED = MAX_TABLES,
 	GET_NETNS = 0x894C,	/* SIOCGSKNS, Linux 4.10 */
 	NONE = -1,
 };
 
-#define NOT_TOLD UINT32_MAX	/* a number that no table has for an entry */
+#define UNKNOWN UINT32_MAX	/* a number that the kernel does not give */
+#define NOWHERE UINT32_MAX	/* no namespace, no task */
+#define INITIAL_PID_NS UINT32_C(0xEFFFFFFC)	/* PROC_PID_INIT_INO */
 
 /*
  * What must be read or asked for the chosen columns: first that of a process,
- * which read_details reads and the helper does not.
+ * which read_details reads.
  */
 enum {
 	NEED_COMM = 1 << 0,
@@ -94,10 +104,31 @@ enum {
 	NEED_STATUS = 1 << 4,
 	NEED_STAT = 1 << 5,
 	NEED_CGROUP = 1 << 6,
-	NEED_INTERFACE = 1 << 7,
-	NEED_TYPE = 1 << 8,
-	NEED_FILTER = 1 << 9,
+	NEED_USER = 1 << 7,
+	NEED_INTERFACE = 1 << 8,
+	NEED_TYPE = 1 << 9,
+	NEED_FILTER = 1 << 10,
+	NEED_V6ONLY = 1 << 11,
+	NEED_PEER = 1 << 12,
 	NEED_PROCESS = NEED_INTERFACE - 1,
+	NEED_ASKING = NEED_INTERFACE | NEED_TYPE | NEED_FILTER | NEED_V6ONLY,
+};
+
+/* Kinds of records. */
+enum {
+	FOUND_NUMBERS,		/* process numbers */
+	FOUND_MOUNT,		/* text: why a procfs of our own is needed */
+	FOUND_LINK,		/* struct ns_link, and the path of a mount */
+	FOUND_USER,		/* uint64_t uid, and a name */
+	FOUND_HOST,		/* struct host */
+	FOUND_TASK,		/* struct task_head, and its struct found_fd */
+	FOUND_DETAIL,		/* enum detail of that task, and a text */
+	FOUND_ROW,		/* struct entry, and its text */
+	FOUND_SOCKET,		/* struct answer, and its text */
+	FOUND_USAGE,		/* struct usage of the namespace */
+	FOUND_TABLE,		/* nothing more: a table was read */
+	FOUND_HOLDER,		/* struct found_fd, in a second look */
+	FOUND_MOVE,		/* nothing more: descriptors moved */
 };
 
 /* Indexes of state_names; the kernel's numbers plus the base. */
@@ -109,6 +140,7 @@ enum {
 	SCTP_ESTABLISHED = STATE_SCTP + 3,
 	SCTP_LISTEN = STATE_SCTP + 8,	/* of an endpoint alone */
 	SCTP_UNKNOWN,
+	NSTATES,
 };
 
 static const char *const state_names[] = {
@@ -133,10 +165,17 @@ struct text {
 	size_t len;
 };
 
-/* What the columns show of a process; a number that is not known is NONE. */
-struct details {
-	struct text comm, exe, cwd, cmdline, cgroup;
+/* What the columns show of a process. */
+enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, NTEXTS };
+
+/* Numbers that the columns show of a process; NONE if not known. */
+struct numbers_of {
 	int64_t uid, ppid, start_time;
+};
+
+struct details {
+	struct text texts[NTEXTS];
+	struct numbers_of numbers;
 };
 
 /* A descriptor table: a process, or a thread with one of its own. */
@@ -146,28 +185,61 @@ struct task {
 	struct details *details;
 };
 
+/* A task as a worker has found it. */
+struct task_head {
+	int32_t pid, tid;
+	uint64_t netns_inode;	/* 0: not known */
+	uint64_t table_inode;	/* what tells it apart then; 0: nothing */
+	struct numbers_of numbers;
+};
+
+/* A socket and the descriptor that holds it. */
+struct found_fd {
+	uint64_t inode;
+	int32_t fd, unused;
+};
+
 struct holder {
 	uint64_t inode;
 	uint32_t task;
 	int32_t fd;
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
-	/* Of a socket's first: it was told that nobody asked; nobody could. */
-	uint8_t unasked, silent;
+	/* Of the first holder of a socket alone. */
+	uint8_t listed;		/* there is an entry */
+	uint8_t asked;		/* in the next scan */
+	uint8_t counted;	/* by count_seen */
+};
+
+/* What keeps a namespace: a mount, or a descriptor: net:[...] or a socket. */
+struct ns_link {
+	uint64_t inode;
+	uint32_t task;
+	int32_t fd;		/* NONE: a mount */
+	char *path;		/* of the mount */
+	int is_socket;
+};
+
+/* What the kernel counts in a namespace, by its net/sockstat. */
+struct usage {
+	int64_t used;		/* sockets of user space; NONE: not known */
+	int64_t stable;		/* the same before and after */
 };
 
 struct netns {
 	uint64_t inode;		/* 0: cannot be known */
-	uint64_t table_inode;	/* st_ino of its net/tcp, 0: not asked */
-	uint32_t first_task;
-	int fd;			/* to enter it by, NONE: read by a process */
-	unsigned want;		/* tables that are still to be read */
-	unsigned doubtful;	/* tables whose rows net/protocols disputes */
-	unsigned steady;	/* doubtful ones with the same rows again */
-	unsigned explained;	/* doubtful ones that had forged rows */
-	uint64_t sums[MAX_TABLES];	/* of their last read, see tally */
+	uint64_t table_inode;	/* st_ino of one of its tables; 0: not asked */
+	uint32_t first_task;	/* NOWHERE: entered by its link */
+	uint32_t link;
+	size_t nfds;		/* sockets that its processes hold */
+	unsigned pending;	/* tables that are to be read, as bits */
+	unsigned tries;		/* how often a table was lost */
+	unsigned reads;
+	struct usage usage;
+	int64_t seen;		/* sockets that should be counted there */
+	uint64_t sum;		/* of their inodes: the same sockets */
 };
 
-/* One socket, as a line of a table or the socket itself tells it. */
+/* One socket, as a row of a table or the socket itself describes it. */
 struct entry {
 	uint64_t inode;
 	unsigned char local[16], remote[16];
@@ -175,76 +247,105 @@ struct entry {
 	uint32_t rx_queue, tx_queue, owner;
 	uint32_t netns;
 	uint32_t text;		/* into texts: unix name, interface */
-	/*
-	 * The SUSPECT behind it; from ask_columns on, the length of its
-	 * filter.  0: none, else +1.
-	 */
-	uint32_t rest;
-	/*
-	 * Of the same hash value; 0 ends, else +1.  From print_entries on, its
-	 * own index, for a stable sort.
-	 */
-	uint32_t next;
-	uint32_t next_row;	/* the same in row_buckets */
+	uint32_t filter_length;	/* of its socket filter, UNKNOWN: not known */
 	uint16_t family, protocol, text_len;
-	uint8_t type, state, table, pass;
-	/* How often that pass told it; 255: or more.  See is_waiting. */
-	uint8_t told;
+	uint16_t row_len;	/* unix: bytes of its line or lines */
+	uint8_t type, state, table;
+	uint8_t v6only;		/* 0, 1, 2: not known */
 	uint8_t flags;
 };
 
 enum {
-	BOUND = 1,		/* netlink that was asked: has a port id */
-	SUSPECT = 2,		/* unix: fits in the name before it */
-	SETTLED = 4,		/* unix: what the socket says of itself */
-	DOUBLE = 8,		/* unix: told, and part of a name as well */
-	NAMED = 16,		/* unix: has a name, if only a newline */
-	FIRST = 32,		/* unix: of its inode in its namespace */
+	UNCOUNTED = 1,		/* TIME_WAIT, or the kernel's own */
+	NAMED = 2,		/* unix: has a name, if only a newline */
+	IN_NAME = 4,		/* unix: may be part of the name before it */
+	FORGED = 8,		/* unix: is part of the name before it */
+	MULTIPATH = 16,		/* MPTCP: counted once more than its rows */
+};
+
+/* What a socket that was asked says of itself. */
+enum { ASKED, REFUSED };
+
+struct answer {
+	struct entry e;		/* its netns: an index, if that is known */
+	uint64_t netns_inode;	/* 0: not known */
+	uint32_t holder;	/* index */
+	int32_t how;
+	int32_t bound;		/* netlink: has a port id */
 };
 
 /* Positions in nettable.columns of what every parser wants. */
-enum { LOCAL, REMOTE, STATE, QUEUE, OWNER, INODE, TYPE, PROTOCOL, IFACE,
-    RX_QUEUE, LOCAL_PORT, REMOTE_PORT, MAX_WANTED };
+enum { LOCAL, REMOTE, STATE, QUEUE, TIMER, OWNER, INODE, POINTER, TYPE,
+    PROTOCOL, IFACE, RX_QUEUE, LOCAL_PORT, REMOTE_PORT, PORT_ID, MAX_WANTED };
 
 struct field {
 	const char *s;
 	size_t len;
 };
 
+/* A row as a parser leaves it: the entry, and what is not kept of it. */
+struct row {
+	struct entry e;
+	uint32_t ifindex;
+	uint64_t pointer;	/* the kernel's, 0 if it does not show that */
+};
+
 struct nettable {
 	const char *name, *file;
 	uint16_t family, protocol;
 	uint8_t type;
-	/* Parses a line into *entry; returns -1 where it is malformed. */
-	int (*parse)(const struct nettable *, struct entry *,
+	/* A socket may have several rows: MPTCP, sctp. */
+	uint8_t many;
+	/* Parses a row; returns -1 if it is malformed. */
+	int (*parse)(const struct nettable *, struct row *,
 	    const struct field *, size_t nfields, const int *place);
 	const char *const *columns;	/* names in the header */
+	const char *header;		/* the usual one */
 	const char *sockstat;		/* line of net/sockstat{,6} */
-	const char *counted[2];		/* names in net/protocols */
 };
 
-static int hflag;		/* -H */
-static const char *root;	/* -r */
+/* Of the host, from the first scan. */
+struct host {
+	int64_t boot_time;	/* seconds since the epoch; NONE: not known */
+	uint64_t pid_ns;	/* 0: not known */
+	uint64_t own_netns;	/* 0: not known */
+	uint64_t own_table;	/* what else tells it apart */
+	uint64_t pid_max;
+};
+
+/* Growable arrays of numbers, ascending. */
+struct numbers {
+	int *n;
+	size_t count, room;
+};
+
 static unsigned needs;		/* of the chosen columns */
 static unsigned table_mask;	/* -t, as bits of nettables */
 static int some_tables;		/* -t was given */
-static int *pids;		/* -p, sorted */
-static size_t npids, pids_room;
+static int xflag;		/* -x */
+static struct numbers pids;	/* -p */
 static int want_ownerless = 1;
+static int asks_kernel;		/* may ask and compare: no -r */
+static int privileged;		/* root: what is refused is an exception */
+static int asks_protocol;	/* whether a listed socket is MPTCP's */
 
-static int proc = NONE;		/* ROOT/proc */
+static int own_proc = NONE;	/* a procfs that nothing is mounted on */
+static int proc = NONE;		/* of a worker: ROOT/proc */
 
-static struct numbers {
-	int *n;
-	size_t count, room;
-} processes;			/* all of them, ascending */
-static size_t own_share;	/* of processes; the rest is the helper's */
-static pid_t helper;
-static char *reports, *reports_end;	/* for it to write, us to read */
+static struct host host = { .boot_time = NONE };
+static struct numbers processes;	/* all of them */
+static struct numbers unlisted_processes;	/* that -x has found */
+
+/* A name of ROOT/etc/passwd. */
+static struct user {
+	uint64_t uid;
+	char *name;
+} *users;
+static size_t nusers, users_room;
 
 /*
  * These live to the end.  They move when they grow, so that their elements
- * are named by index; unlisted points into holders when that is complete.
+ * are named by index.
  */
 static struct task *tasks;
 static size_t ntasks, tasks_room;
@@ -252,319 +353,60 @@ static struct holder *holders;
 static size_t nholders, holders_room;
 static struct netns *namespaces;
 static size_t nnamespaces, namespaces_room;
+static struct ns_link *ns_links;
+static size_t nns_links, ns_links_room;
 static struct entry *entries;
 static size_t nentries, entries_room;
 static char *texts;
 static size_t texts_used, texts_room;
 
-static const struct holder **unlisted;	/* of sockets that are in no table */
-static size_t nunlisted, unlisted_room;
+/* A hash table of index + 1. */
+static uint32_t *holder_buckets;
+static size_t holder_mask;
+static uint64_t multiplier;
 
-/* Hash tables of index + 1: by inode, but see row_bucket. */
-static uint32_t *holder_buckets, *entry_buckets, *row_buckets;
-static size_t holder_mask, entry_mask;
-/* Odd, and not to be known by who chooses addresses, names and inodes. */
-static uint64_t multiplier = UINT64_C(0x9e3779b97f4a7c15);
-
-/* A namespace that a descriptor or a mount keeps: net:[inode]. */
-static struct ns_link {
-	uint64_t inode;
-	uint32_t task;
-	int fd;
-	char *path;		/* of the mount; null: a descriptor */
-} *ns_links;
-static size_t nns_links, ns_links_room;
-
-/* An io_uring, which may hold sockets that no descriptor does. */
-static struct ring {
-	uint32_t task;
-	int fd;
-} *rings;
-static size_t nrings, rings_room;
+/* How much there was before the job whose records are taken. */
+static struct {
+	size_t tasks, holders, links, namespaces, entries, texts;
+} mark;
 
 /* The row that is being printed. */
 static const struct entry *row;
 static const struct holder *row_holder;
 static const struct task *row_task;
 
-/* Columns */
-
-/* A member of the row's entry, the column's own. */
-static const void *
-member(void)
-{
-	return (const char *)row + column->offset;
-}
-
-static void
-print_u16(void)
-{
-	const uint16_t *n = member();
-
-	put_number(*n);
-}
-
-static void
-print_u32(void)
-{
-	const uint32_t *n = member();
-
-	if (*n != NOT_TOLD)
-		put_number(*n);
-}
-
-static void
-print_u64(void)
-{
-	const uint64_t *n = member();
-
-	put_number(*n);
-}
-
-static void
-print_pid(void)
-{
-	put_signed(row_task != NULL ? row_task->pid : NONE);
-}
-
-static void
-print_tid(void)
-{
-	put_signed(row_task != NULL ? row_task->tid : NONE);
-}
-
-static void
-print_fd(void)
-{
-	put_signed(row_holder != NULL ? row_holder->fd : NONE);
-}
-
-static void
-put_hex(unsigned value)
-{
-	int shift = 12;
-
-	while (shift > 0 && value >> shift == 0)
-		shift -= 4;
-	for (; shift >= 0; shift -= 4)
-		put_char("0123456789abcdef"[value >> shift & 15]);
-}
-
-static void
-print_ipv4(const unsigned char *a)
-{
-	int i;
-
-	for (i = 0; i < 4; i++) {
-		if (i > 0)
-			put_char('.');
-		put_number(a[i]);
-	}
-}
+/* Confinement */
 
 /*
- * The first longest run of at least two zero words is "::" (RFC 5952); an
- * IPv4 address that is mapped is written as such.  inet_ntop(3) does the
- * same, but glibc's writes ::1.2.3.4 too, and musl's needs all of printf.
+ * All that a worker asks of the kernel.  Copies of others' sockets come into
+ * its hands, so it may look, and no more: it opens for reading alone, and
+ * writes nowhere but to its parent.
  */
-static void
-print_ipv6(const unsigned char *a)
-{
-	static const unsigned char mapped[12] = { [10] = 0xff, 0xff };
-	int i, run, at = 8, most = 1;
-
-	if (memcmp(a, mapped, sizeof mapped) == 0) {
-		put_string("::ffff:");
-		print_ipv4(a + 12);
-		return;
-	}
-	for (i = 0; i < 8; i += run + 1) {
-		for (run = 0; i + run < 8 && a[2 * (i + run)] == 0 &&
-		    a[2 * (i + run) + 1] == 0; run++)
-			;
-		if (run > most) {
-			most = run;
-			at = i;
-		}
-	}
-	for (i = 0; i < 8; i++) {
-		if (i == at) {
-			put_string("::");
-			i += most - 1;
-			continue;
-		}
-		if (i > 0 && i != at + most)
-			put_char(':');
-		put_hex(a[2 * i] * 256u + a[2 * i + 1]);
-	}
-}
-
-static void
-print_address(void)
-{
-	const unsigned char *a = member();
-	uint32_t cid;
-
-	if (row->family == AF_INET) {
-		print_ipv4(a);
-	} else if (row->family == AF_INET6) {
-		print_ipv6(a);
-	} else if (row->family == AF_VSOCK) {
-		memcpy(&cid, a, sizeof cid);
-		put_number(cid);
-	}
-}
-
-/* The unix name or interface of an entry. */
-static const char *
-text_of(const struct entry *e)
-{
-	return texts != NULL ? texts + e->text : "";
-}
-
-static void
-print_path(void)
-{
-	if (row->family == AF_UNIX)
-		put_field(text_of(row), row->text_len);
-}
-
-static void
-print_interface(void)
-{
-	if (row->family == AF_PACKET)
-		put_field(text_of(row), row->text_len);
-}
-
-static void
-print_state(void)
-{
-	put_string(state_names[row->state]);
-}
-
-static void
-print_net_namespace(void)
-{
-	put_number(row->netns == UINT32_MAX ? 0 :
-	    namespaces[row->netns].inode);
-}
-
-/* A member of the details of the row's process; null where it has none. */
-static const void *
-detail(void)
-{
-	if (row_task == NULL || row_task->details == NULL)
-		return NULL;
-	return (const char *)row_task->details + column->offset;
-}
-
-static void
-print_text(void)
-{
-	const struct text *t = detail();
-
-	if (t != NULL)
-		put_field(t->s, t->len);
-}
-
-static void
-print_known(void)
-{
-	const int64_t *n = detail();
-
-	if (n != NULL && *n != NONE)
-		put_signed(*n);
-}
-
-static void
-print_type(void)
-{
-	if (row->type < sizeof type_names / sizeof *type_names)
-		put_string(type_names[row->type]);
-}
-
-static void
-print_filter(void)
-{
-	if (row->rest != 0)
-		put_number(row->rest - 1);
-}
-
-enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
-
-/* A member is printed as what it is: what has another type is refused. */
-#define ENTRY(member) _Generic(((struct entry *)0)->member, \
-    uint16_t: print_u16, uint32_t: print_u32, uint64_t: print_u64, \
-    unsigned char *: print_address), 0, offsetof(struct entry, member)
-#define DETAIL(need, member) _Generic(((struct details *)0)->member, \
-    struct text: print_text, int64_t: print_known), \
-    need, offsetof(struct details, member)
-
-static const struct column columns[] = {
-	{ "pid", print_pid, 0, 0 },
-	{ "fd", print_fd, 0, 0 },
-	{ "socket", ENTRY(inode) },
-	{ "family", ENTRY(family) },
-	{ "protocol", ENTRY(protocol) },
-	{ "local_address", ENTRY(local) },
-	{ "remote_address", ENTRY(remote) },
-	{ "local_port", ENTRY(local_port) },
-	{ "remote_port", ENTRY(remote_port) },
-	{ "path", print_path, 0, 0 },
-	{ "state", print_state, 0, 0 },
-	{ "net_namespace", print_net_namespace, 0, 0 },
-	{ "tid", print_tid, 0, 0 },
-	{ "comm", DETAIL(NEED_COMM, comm) },
-	{ "exe", DETAIL(NEED_EXE, exe) },
-	{ "cwd", DETAIL(NEED_CWD, cwd) },
-	{ "cmdline", DETAIL(NEED_CMDLINE, cmdline) },
-	{ "uid", DETAIL(NEED_STATUS, uid) },
-	{ "ppid", DETAIL(NEED_STAT, ppid) },
-	{ "start_time", DETAIL(NEED_STAT, start_time) },
-	{ "cgroup", DETAIL(NEED_CGROUP, cgroup) },
-	{ "type", print_type, NEED_TYPE, 0 },
-	{ "owner", ENTRY(owner) },
-	{ "rx_queue", ENTRY(rx_queue) },
-	{ "tx_queue", ENTRY(tx_queue) },
-	{ "interface", print_interface, NEED_INTERFACE, 0 },
-	{ "filter", print_filter, NEED_FILTER, 0 },
-	{ NULL, NULL, 0, 0 },
-};
-
-/* Privileges */
-
-/*
- * All that psock asks of the kernel once /proc is open and the helper runs;
- * mounting a procfs and forking would make this list no sandbox.  Copies of
- * others' sockets come into its hands, so what it is allowed is to look: it
- * opens for reading alone, and writes to standard output and error alone.
- */
-static const int allowed_calls[] = {
-	SYS_readlinkat, SYS_getdents64, SYS_fstat, SYS_statx,
-	SYS_wait4,	/* for the helper */
+static const int worker_calls[] = {
+	SYS_readlinkat, SYS_getdents64, SYS_fstat, SYS_statx, SYS_fstatfs,
 	SYS_lseek,	/* over holes */
 #ifdef SYS__llseek
 	SYS__llseek,
 #endif
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
-	SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd, SYS_getxattr,
-	SYS_getsockopt, SYS_getsockname, SYS_getpeername,
+	SYS_fchdir, SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
+	SYS_getxattr, SYS_getsockopt, SYS_getsockname, SYS_getpeername,
+	SYS_getpid,
 #ifdef SYS_newfstatat
 	SYS_newfstatat,
 #endif
 #ifdef SYS_fstatat64	/* 32-bit machines */
-	SYS_fstatat64, SYS_fstat64,
+	SYS_fstatat64, SYS_fstat64, SYS_fstatfs64,
 #endif
 #ifdef __SANITIZE_ADDRESS__
-	SYS_rt_sigaction, SYS_readlink, SYS_open,
+	SYS_readlink, SYS_open,
 #endif
 };
 
-static const struct condition conditions[] = {
-	{ SYS_write, 0, UINT32_MAX, STDOUT_FILENO },
-	{ SYS_write, 0, UINT32_MAX, STDERR_FILENO },
+static const struct condition worker_conditions[] = {
 	{ SYS_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0 },
 	{ SYS_ioctl, 1, UINT32_MAX, GET_NETNS },
+	{ SYS_ioctl, 1, UINT32_MAX, SIOCGIFNAME },
 #ifdef SYS_socketcall	/* before Linux 4.3 */
 	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKOPT },
 	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKNAME },
@@ -572,76 +414,52 @@ static const struct condition conditions[] = {
 #endif
 };
 
+/* What the parent may besides: fork them, and mount a procfs. */
+static const int own_calls[] = {
+	SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_prlimit64, SYS_uname,
+};
+
+enum {
+	NWORKER = sizeof worker_calls / sizeof *worker_calls,
+	NOWN = sizeof own_calls / sizeof *own_calls,
+	NCONDITIONS = sizeof worker_conditions / sizeof *worker_conditions,
+};
+
 /*
- * Gives up what it does not need: of root's capabilities it keeps those
- * that let it open and list any /proc/PID (DAC_READ_SEARCH), follow its
- * links and copy its descriptors (SYS_PTRACE), enter a network namespace
- * (SYS_ADMIN), and ask a socket for its own (NET_ADMIN).  Not dumpable, its
- * memory and its copies of sockets are for nobody else.
+ * Of root's capabilities psock keeps those that let it open and list any
+ * /proc/PID (DAC_READ_SEARCH), follow its links and copy its descriptors
+ * (SYS_PTRACE), enter a network namespace and mount a procfs (SYS_ADMIN), and
+ * ask a socket for its own (NET_ADMIN).  A user's psock has none, and would
+ * refuse itself to itself if it were not dumpable.
  */
 static void
 confine_psock(void)
 {
 	const uint32_t look = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE;
+	int calls[NWORKER + NOWN];
 
-	(void)keep_capabilities(root != NULL ? look :
-	    look | 1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN);
+	if (getauxval(AT_EUID) == 0)
+		(void)keep_capabilities(root != NULL ? look : look |
+		    1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN);
+	memcpy(calls, worker_calls, sizeof worker_calls);
+	memcpy(calls + NWORKER, own_calls, sizeof own_calls);
 	/* Without seccomp it goes on as it is. */
-	(void)confine(allowed_calls, sizeof allowed_calls /
-	    sizeof *allowed_calls, conditions, sizeof conditions /
-	    sizeof *conditions);
+	(void)confine_parent(calls, NWORKER + NOWN, worker_conditions,
+	    NCONDITIONS);
 }
 
-/* Risks */
-
-/*
- * Who looks at a process may have to wait for it without end: for a lock of
- * its memory, its execve(2), its socket or a directory of procfs, which is
- * held while memory comes from a FUSE file, or for the server of such a file.
- * No signal may end that.  So a worker does what psock does.  Its parent sees
- * whom it waits for, leaves it behind, and starts another one, which lets
- * that be.
- */
-enum {
-	MAX_AVOIDED = 32,	/* then nobody is looked at any more */
-	MAX_WAIT = 10,		/* seconds of the first worker, in all */
-	MAX_MORE = 3,		/* of each that follows */
-	FEW_STEPS = 50,		/* a second: many short waits are one, too */
-};
-
-enum { READ = 1, COMPARE, CMDLINE, ASK, TABLES, LIST };
-
-struct risk {
-	volatile uint32_t steps;	/* so far */
-	volatile int pid;
-	volatile int kind;	/* 0: there is no risk now */
-};
-
-static struct risk unwatched, *risk = &unwatched;
-static struct { int pid, kind; } avoided[MAX_AVOIDED + 1];	/* and LIST */
-static size_t navoided;
-static const char kept_waiting[] = "it kept us waiting";
-
-/* Returns 0 where that is to be let be. */
-static int
-take_risk(int pid, int kind)
-{
-	size_t i;
-
-	for (i = 0; i < navoided; i++)
-		if ((navoided == MAX_AVOIDED && kind != LIST) ||
-		    (avoided[i].pid == pid && avoided[i].kind == kind))
-			return 0;
-	risk->steps++;
-	risk->pid = pid;
-	risk->kind = kind;
-	return 1;
-}
-
+/* Workers are no process that anybody may look into. */
 static void
-end_risk(void)
+confine_worker(void)
 {
-	risk->kind = 0;
+	const int write_fd = records_fd();
+	struct condition c[NCONDITIONS + 1];
+
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	memcpy(c, worker_conditions, sizeof worker_conditions);
+	c[NCONDITIONS] = (struct condition){ SYS_write, 0, UINT32_MAX,
+	    (uint32_t)write_fd };
+	(void)confine(worker_calls, NWORKER, c, NCONDITIONS + 1);
 }
 
 /* Reading below /proc */
@@ -653,12 +471,12 @@ is_gone(int errnum)
 	return errnum == ENOENT || errnum == ESRCH;
 }
 
-/* Counts what could not be read of a unit, unless it is gone. */
+/* Counts what could not be read of a process, unless it is gone. */
 static void
-count_refusal(const char *unit, const char *what)
+count_refusal(int pid, const char *what)
 {
 	if (!is_gone(errno))
-		count_warning(unit, what, strerror(errno));
+		count_number("process", (uint64_t)pid, what, strerror(errno));
 }
 
 /*
@@ -666,17 +484,17 @@ count_refusal(const char *unit, const char *what)
  * ends in the middle of readlink(2) refuses that (EACCES, Linux 6.18).
  */
 static void
-count_unread(int dir, const char *name)
+count_unread(int pid, int dir, const char *name)
 {
 	struct stat st;
 	int why = errno;
 
-	if (why == EACCES && root == NULL &&
+	if (why == EACCES && asks_kernel &&
 	    fstatat(dir, "stat", &st, AT_SYMLINK_NOFOLLOW) == -1 &&
 	    is_gone(errno))
 		return;
 	errno = why;
-	count_refusal("process", name);
+	count_refusal(pid, name);
 }
 
 /*
@@ -711,7 +529,7 @@ open_below(int dir, const char *path, int flags)
 
 	if (root == NULL || path[len] == '\0')
 		return open_one(dir, path, flags);
-	format(name, sizeof name, "%.*s", (int)len, path);
+	(void)snprintf(name, sizeof name, "%.*s", (int)len, path);
 	next = open_one(dir, name, O_DIRECTORY);
 	if (next == -1)
 		return -1;
@@ -720,7 +538,7 @@ open_below(int dir, const char *path, int flags)
 	return fd;
 }
 
-/* A reader of the file name below dir; returns -1 where there is none. */
+/* Opens a file for read_line; returns -1 if there is none. */
 static int
 open_lines(struct reader *r, int dir, const char *name)
 {
@@ -730,17 +548,21 @@ open_lines(struct reader *r, int dir, const char *name)
 	return r->fd == -1 ? -1 : 0;
 }
 
-static void
+/* Returns -1 if it could not be read whole. */
+static int
 close_lines(struct reader *r, const char *what)
 {
 	/* EINVAL, ESRCH: the process or its namespace ended meanwhile. */
-	if (r->error != 0 && !is_gone(r->error) && r->error != EINVAL)
-		count_warning("file", what, strerror(r->error));
+	int whole = r->error == 0;
+
+	if (!whole && !is_gone(r->error) && r->error != EINVAL)
+		count_warning("file", what, "", strerror(r->error));
 	close(r->fd);
 	reader_free(r);
+	return whole ? 0 : -1;
 }
 
-/* Writes n in decimal to buf and returns it; format() takes longer. */
+/* Writes n in decimal to buf and returns it; snprintf(3) takes longer. */
 static const char *
 number_name(char *buf, int n)
 {
@@ -760,6 +582,20 @@ compare_ints(const void *a, const void *b)
 	const int *x = a, *y = b;
 
 	return (*x > *y) - (*x < *y);
+}
+
+static void
+add_number(struct numbers *list, int n)
+{
+	list->n = grow(list->n, &list->room, list->count, sizeof *list->n);
+	list->n[list->count++] = n;
+}
+
+static int
+has_number(const struct numbers *list, int n)
+{
+	return list->count > 0 && bsearch(&n, list->n, list->count,
+	    sizeof *list->n, compare_ints) != NULL;
 }
 
 /*
@@ -784,17 +620,14 @@ read_numbers(int dir, struct numbers *list)
 	while ((n = syscall(SYS_getdents64, dir, buf, sizeof buf)) > 0)
 		for (at = 0; at < n; at += d->len) {
 			d = (struct dirent64_head *)(void *)(buf + at);
+			step();
 			if (parse_number(d->name, strlen(d->name), 10,
 			    INT_MAX, &value) == -1 ||
 			    (d->name[0] == '0' && d->name[1] != '\0'))
 				continue;
-			list->n = grow(list->n, &list->room, list->count,
-			    sizeof *list->n);
-			list->n[list->count] = (int)value;
-			if (list->count > 0 &&
-			    list->n[list->count - 1] > (int)value)
-				sorted = 0;
-			list->count++;
+			sorted &= list->count == 0 ||
+			    list->n[list->count - 1] < (int)value;
+			add_number(list, (int)value);
 		}
 	if (!sorted)
 		qsort(list->n, list->count, sizeof *list->n, compare_ints);
@@ -814,6 +647,20 @@ parse_link(const char *link, ssize_t len, const char *prefix, uint64_t *inode)
 	    UINT64_MAX, inode);
 }
 
+/* The number that a link of dir names, as parse_link has it. */
+static int
+read_inode_link(int dir, const char *name, const char *prefix,
+    uint64_t *inode)
+{
+	char link[64];
+	ssize_t len = readlinkat(dir, name, link, sizeof link);
+
+	if (len == -1)
+		return -1;
+	errno = EINVAL;
+	return parse_link(link, len, prefix, inode);
+}
+
 /*
  * Whether a descriptor of ours, opened with O_PATH, is "socket:[inode]" or
  * the like, without asking its file.  Sets path to its link below proc.
@@ -821,18 +668,15 @@ parse_link(const char *link, ssize_t len, const char *prefix, uint64_t *inode)
 static int
 leads_to(int fd, char *path, size_t size, const char *prefix, uint64_t inode)
 {
-	char link[64];
 	uint64_t now;
-	ssize_t len;
 
-	format(path, size, "self/fd/%d", fd);
-	len = readlinkat(proc, path, link, sizeof link);
-	return parse_link(link, len, prefix, &now) == 0 && now == inode;
+	(void)snprintf(path, size, "self/fd/%d", fd);
+	return read_inode_link(proc, path, prefix, &now) == 0 && now == inode;
 }
 
 /* There is too much of something. */
 static _Noreturn void
-give_up(int errnum)
+too_much(int errnum)
 {
 	fatal("%s", strerror(errnum));
 }
@@ -840,14 +684,14 @@ give_up(int errnum)
 static void *
 allocate(size_t n)
 {
-	void *p = malloc(n);
+	void *p = calloc(1, n);
 
 	if (p != NULL)
-		return memset(p, 0, n);
-	give_up(ENOMEM);
+		return p;
+	too_much(ENOMEM);
 }
 
-/* Keeps the n bytes at s. */
+/* Keeps the n bytes at s, and a NUL behind them. */
 static struct text
 keep_text(const char *s, size_t n)
 {
@@ -857,49 +701,37 @@ keep_text(const char *s, size_t n)
 	return t;
 }
 
-/* The bytes of a file, at most TEXT_MAX of them; empty where refused. */
-static struct text
-read_text(int dir, const char *name)
+/*
+ * Reads a file of a process, at most TEXT_MAX bytes of it, to *s; returns
+ * their number, 0 if it is refused.
+ */
+static size_t
+read_text(int pid, int dir, const char *name, char **s)
 {
 	static char buf[TEXT_MAX + 1];
 	size_t used = 0;
-	ssize_t n = 0;
+	ssize_t n = -1;
 	int fd;
 
+	*s = buf;
 	fd = open_below(dir, name, 0);
 	if (fd != -1) {
 		while (used < sizeof buf &&
 		    (n = read(fd, buf + used, sizeof buf - used)) > 0)
 			used += (size_t)n;
-		if (n == -1)
-			used = 0;
+		close_quietly(fd);
 	}
-	if (fd == -1 || n == -1)
-		count_refusal("process", name);
-	if (fd != -1)
-		close(fd);
+	if (n == -1) {
+		count_refusal(pid, name);
+		return 0;
+	}
 	if (used > TEXT_MAX) {
 		used = TEXT_MAX;
-		count_warning("process", name, "cut at 128 KiB");
+		count_number("process", (uint64_t)pid, name,
+		    "cut at 32 KiB");
 	}
-	return keep_text(buf, used);
+	return used;
 }
-
-static struct text
-read_link(int dir, const char *name)
-{
-	static char buf[TEXT_MAX];
-	ssize_t n;
-
-	n = readlinkat(dir, name, buf, sizeof buf);
-	if (n == -1) {
-		count_unread(dir, name);
-		n = 0;
-	}
-	return keep_text(buf, (size_t)n);
-}
-
-/* Processes */
 
 /* Splits s at blanks into at most max fields; returns how many. */
 static size_t
@@ -940,22 +772,190 @@ field_is(const struct field *f, const char *s)
 	return f->len == strlen(s) && memcmp(f->s, s, f->len) == 0;
 }
 
+/*
+ * Takes the next line of a text off *s, which ends at end.  Returns its
+ * length, or -1 at the end.
+ */
+static ptrdiff_t
+next_line(const char **s, const char *end, const char **line)
+{
+	const char *nl;
+
+	if (*s >= end)
+		return -1;
+	*line = *s;
+	nl = memchr(*s, '\n', (size_t)(end - *s));
+	if (nl == NULL)
+		nl = end;
+	*s = nl + 1;
+	return nl - *line;
+}
+
+/* st_ino of a table in dir/net, one for each namespace; 0: there is none. */
+static uint64_t
+read_table_inode(int dir)
+{
+	static const char *const names[] = { "tcp", "unix", "udp", "netlink" };
+	struct stat st = { .st_ino = 0 };
+	size_t i;
+	int netdir;
+
+	netdir = open_below(dir, "net", O_DIRECTORY);
+	if (netdir == -1)
+		return 0;
+	for (i = 0; i < sizeof names / sizeof *names && st.st_ino == 0; i++)
+		(void)fstatat(netdir, names[i], &st, AT_SYMLINK_NOFOLLOW);
+	close(netdir);
+	return st.st_ino;
+}
+
+/* The list of processes */
+
+/* Undoes the \ooo of mountinfo in place. */
+static void
+decode_octal(char *s)
+{
+	uint64_t hi, mid, lo;
+	char *to = s;
+
+	while (*s != '\0') {
+		if (s[0] == '\\' && parse_number(s + 1, s[1] != '\0', 10, 3,
+		    &hi) == 0 && parse_number(s + 2, s[2] != '\0', 10, 7,
+		    &mid) == 0 && parse_number(s + 3, s[3] != '\0', 10, 7,
+		    &lo) == 0) {
+			*to++ = (char)(hi * 64 + mid * 8 + lo);
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = '\0';
+}
+
+/* Whether something mounted here hides what psock reads. */
+static int
+hides_process(const char *path)
+{
+	if (strncmp(path, "/proc/", 6) != 0)
+		return 0;
+	path += 6;
+	return (*path >= '0' && *path <= '9') ||
+	    strncmp(path, "self", 4) == 0 || strncmp(path, "net", 3) == 0 ||
+	    strncmp(path, "thread-self", 11) == 0;
+}
+
+/*
+ * Looks at one mount: "id parent dev root mountpoint options ... - type
+ * source superoptions".  Returns 1 if it hides a process.
+ */
+static int
+look_at_mount(char *line, size_t len)
+{
+	struct ns_link link = { .task = NOWHERE, .fd = NONE };
+	struct field f[MAX_FIELDS];
+	size_t n, dash;
+	char path[PATH_MAX];
+
+	if (hides_processes(line, len))
+		warning("/proc: mounted with hidepid: processes of other "
+		    "users are not seen");
+	n = split(line, len, f);
+	for (dash = 6; dash < n && !field_is(&f[dash], "-"); dash++)
+		;
+	if (dash + 1 >= n || f[4].len >= sizeof path)
+		return 0;
+	memcpy(path, f[4].s, f[4].len);
+	path[f[4].len] = '\0';
+	decode_octal(path);
+	if (field_is(&f[dash + 1], "nsfs") && want_ownerless && parse_link(
+	    f[3].s, (ssize_t)f[3].len, "net:[", &link.inode) == 0)
+		send_record(FOUND_LINK, &link, sizeof link, path,
+		    strlen(path));
+	return hides_process(path);
+}
+
+/* A procfs of our own, on which nothing is mounted (Linux 5.2). */
+static int
+mount_proc(void)
+{
+	enum { CMD_CREATE = 6 };
+	int fs, mnt = -1, fd = -1;
+
+	fs = (int)syscall(SYS_fsopen, "proc", 1 /* FSOPEN_CLOEXEC */);
+	if (fs == -1)
+		return -1;
+	if (syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0) == 0)
+		mnt = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */,
+		    0);
+	close(fs);
+	if (mnt == -1)
+		return -1;
+	/* That is an O_PATH descriptor. */
+	fd = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	close(mnt);
+	return fd;
+}
+
+/*
+ * Whether dir is a procfs in which this process is: not another file system
+ * with a forged tree, nor a part of a procfs, nor that of a pid namespace
+ * which is below this one.
+ */
+static int
+is_whole_proc(int dir)
+{
+	struct statfs fs;
+	char link[16];
+
+	return fstatfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
+	    (readlinkat(dir, "self", link, sizeof link) > 0 ||
+	    errno != ENOENT);
+}
+
+/* Says why the procfs at /proc will not do. */
+static void
+report_mount(const char *why)
+{
+	send_record(FOUND_MOUNT, NULL, 0, why, strlen(why));
+}
+
+static void
+read_mounts(void)
+{
+	struct reader r;
+	ptrdiff_t len;
+	char *line;
+	int hidden = 0;
+
+	if (!is_whole_proc(proc)) {
+		report_mount("not a whole procfs");
+		return;
+	}
+	if (open_lines(&r, proc, "self/mountinfo") == -1) {
+		if (!is_gone(errno))
+			warning("/proc/self/mountinfo: %s", strerror(errno));
+		return;
+	}
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		hidden += look_at_mount(line, (size_t)len);
+	(void)close_lines(&r, "mountinfo");
+	if (hidden > 0 && own_proc == NONE)
+		report_mount("something is hidden by mounts below it");
+}
+
 /* Seconds since the epoch when the kernel started, from /proc/stat. */
 static int64_t
-boot_time(void)
+read_boot_time(void)
 {
-	static int64_t btime = -1;
-	static int tried;
 	struct field f[MAX_FIELDS];
 	struct reader r;
+	int64_t btime = NONE;
 	uint64_t value;
 	char *line;
 	ptrdiff_t len;
 
-	if (tried++)
-		return btime;
 	if (open_lines(&r, proc, "stat") == -1) {
-		count_warning("file", "stat", strerror(errno));
+		count_warning("file", "/proc/stat", "", strerror(errno));
 		return btime;
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1)
@@ -963,176 +963,498 @@ boot_time(void)
 		    field_is(&f[0], "btime") &&
 		    field_number(&f[1], 10, INT64_MAX / 2, &value) == 0)
 			btime = (int64_t)value;
-	close_lines(&r, "stat");
+	(void)close_lines(&r, "/proc/stat");
 	return btime;
 }
+
+/* The largest number of a process, and one more. */
+static uint64_t
+read_pid_max(void)
+{
+	struct field f[1];
+	struct reader r;
+	uint64_t value = 1 << 22;	/* PID_MAX_LIMIT */
+	char *line;
+	ptrdiff_t len;
+
+	if (open_lines(&r, proc, "sys/kernel/pid_max") == -1)
+		return value;
+	len = read_line(&r, '\n', &line);
+	if (len != -1 && split_some(line, (size_t)len, f, 1) == 1)
+		(void)field_number(&f[0], 10, 1 << 22, &value);
+	(void)close_lines(&r, "pid_max");
+	return value;
+}
+
+static void
+read_host(void)
+{
+	struct host h = { .boot_time = NONE };
+	int self;
+
+	if ((needs & NEED_STAT) != 0)
+		h.boot_time = read_boot_time();
+	if (asks_kernel) {
+		(void)read_inode_link(proc, "self/ns/pid", "pid:[", &h.pid_ns);
+		(void)read_inode_link(proc, "self/ns/net", "net:[",
+		    &h.own_netns);
+		self = open_below(proc, "self", O_DIRECTORY);
+		h.own_table = self == -1 ? 0 : read_table_inode(self);
+		close(self);
+		if (xflag)
+			h.pid_max = read_pid_max();
+	}
+	send_record(FOUND_HOST, &h, sizeof h, NULL, 0);
+}
+
+/* The names of users, from ROOT/etc/passwd. */
+static void
+read_users(void)
+{
+	struct passwd_entry e;
+	struct reader r;
+	char *line;
+	ptrdiff_t len;
+	int dir, etc;
+
+	dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
+	    O_DIRECTORY | O_CLOEXEC);
+	etc = dir == -1 ? -1 : open_below(dir, "etc", O_DIRECTORY);
+	if (etc == -1 || open_lines(&r, etc, "passwd") == -1) {
+		count_warning("file", "/etc/passwd", "", strerror(errno));
+		return;
+	}
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		if (r.ended && parse_passwd(line, (size_t)len, &e) == 0)
+			send_record(FOUND_USER, &e.uid, sizeof e.uid, e.name,
+			    strlen(e.name));
+	(void)close_lines(&r, "/etc/passwd");
+	close(etc);
+	close(dir);
+}
+
+/* Opens ROOT/proc in each worker, and confines that. */
+static void
+prepare_worker(void)
+{
+	int dir;
+
+	if (own_proc != NONE) {
+		proc = own_proc;
+	} else {
+		dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
+		    O_DIRECTORY | O_CLOEXEC);
+		if (dir != -1)
+			proc = open_below(dir, "proc", O_DIRECTORY);
+		if (proc == NONE)
+			fatal("%s/proc: %s", root != NULL ? root : "",
+			    strerror(errno));
+		close(dir);
+	}
+	if (in_worker)
+		confine_worker();
+	/* For getxattr(2), which takes no directory. */
+	if (asks_kernel)
+		(void)syscall(SYS_fchdir, proc);
+}
+
+/* The only job of the first scan. */
+static void
+list_processes(size_t job)
+{
+	static struct numbers list;
+	size_t i, n = 0;
+
+	(void)job;
+	if (asks_kernel)
+		read_mounts();
+	if (read_numbers(proc, &list) == -1)
+		fatal("%s/proc: %s", root != NULL ? root : "",
+		    strerror(errno));
+	for (i = 0; i < list.count; i++)
+		if (!in_worker || list.n[i] != getpid())
+			list.n[n++] = list.n[i];
+	send_record(FOUND_NUMBERS, NULL, 0, list.n, n * sizeof *list.n);
+	read_host();
+	if ((needs & NEED_USER) != 0)
+		read_users();
+}
+
+static const char *why_own_proc;
+
+/* Keeps what may keep a namespace that no process is in. */
+static void
+take_link(const char *s, size_t n)
+{
+	struct ns_link l;
+
+	if (take_head(&s, &n, &l, sizeof l) == -1 || l.fd < NONE)
+		return;
+	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof l);
+	l.task = l.fd == NONE ? NOWHERE : (uint32_t)ntasks - 1;
+	l.path = l.fd == NONE ? keep_text(s, n).s : NULL;
+	l.is_socket = 0;
+	ns_links[nns_links++] = l;
+}
+
+static void
+take_user(const char *s, size_t n)
+{
+	struct user u;
+
+	if (take_head(&s, &n, &u.uid, sizeof u.uid) == -1)
+		return;
+	u.name = keep_text(s, n).s;
+	users = grow(users, &users_room, nusers, sizeof u);
+	users[nusers++] = u;
+}
+
+static void
+take_list(size_t job, int kind, const char *s, size_t n)
+{
+	(void)job;
+	switch (kind) {
+	case FOUND_NUMBERS:
+		free(processes.n);
+		processes.count = processes.room = n / sizeof *processes.n;
+		processes.n = (void *)keep_text(s, n).s;
+		break;
+	case FOUND_MOUNT:
+		why_own_proc = keep_text(s, n).s;
+		break;
+	case FOUND_LINK:
+		take_link(s, n);
+		break;
+	case FOUND_USER:
+		take_user(s, n);
+		break;
+	case FOUND_HOST:
+		(void)take_head(&s, &n, &host, sizeof host);
+		break;
+	}
+}
+
+static int list_lost;
+
+static void
+lose_list(size_t job, const char *why)
+{
+	(void)job;
+	list_lost = 1;
+	if (status == 0)	/* it has not said why itself */
+		warning("%s/proc: %s", root != NULL ? root : "", why);
+}
+
+static void
+list_once(void)
+{
+	static const struct scan scan = { .njobs = 1, .here = 1,
+	    .prepare = prepare_worker, .work = list_processes,
+	    .take = take_list, .lose = lose_list };
+
+	why_own_proc = NULL;
+	nns_links = nusers = 0;
+	run_scan(&scan);
+	if (list_lost)
+		_exit(2);
+}
+
+/*
+ * Asks for numbers of processes whether there is one: of those that are not
+ * in the list, a range for each job.
+ */
+enum { NUMBERS_AT_ONCE = 1 << 15 };
+
+static int
+exists(int pid)
+{
+	char name[12];
+	struct stat st;
+	int fd;
+
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd != -1)
+		close(fd);
+	else if (errno == ENOSYS)
+		fd = fstatat(proc, number_name(name, pid), &st, 0);
+	return fd != -1;
+}
+
+static void
+ask_numbers(size_t job)
+{
+	const int first = (int)job * NUMBERS_AT_ONCE;
+	int pid;
+
+	for (pid = first; pid < first + NUMBERS_AT_ONCE; pid++) {
+		step();
+		if (pid > 0 && !has_number(&processes, pid) && exists(pid) &&
+		    (!in_worker || pid != getpid()))
+			send_record(FOUND_NUMBERS, NULL, 0, &pid, sizeof pid);
+	}
+}
+
+static void
+take_unlisted_process(size_t job, int kind, const char *s, size_t n)
+{
+	int pid;
+
+	(void)job;
+	(void)kind;
+	if (take_head(&s, &n, &pid, sizeof pid) == 0 && pid > 0)
+		add_number(&unlisted_processes, pid);
+}
+
+static void
+lose_numbers(size_t job, const char *why)
+{
+	count_number("range of processes from", job * NUMBERS_AT_ONCE, "",
+	    why);
+}
+
+/*
+ * -x: a process that exists before the processes are listed once more, and is
+ * in neither list, is hidden from the list, unless it ends before it is read.
+ */
+static void
+find_unlisted_processes(void)
+{
+	const struct scan scan = { .here = 1,
+	    .njobs = host.pid_max / NUMBERS_AT_ONCE + 1,
+	    .prepare = prepare_worker, .work = ask_numbers,
+	    .take = take_unlisted_process, .lose = lose_numbers };
+	size_t i, n = 0;
+
+	unlisted_processes.count = 0;
+	run_scan(&scan);
+	if (unlisted_processes.count == 0)
+		return;
+	list_once();
+	for (i = 0; i < unlisted_processes.count; i++)
+		if (!has_number(&processes, unlisted_processes.n[i]))
+			unlisted_processes.n[n++] = unlisted_processes.n[i];
+	unlisted_processes.count = n;
+	for (i = 0; i < n; i++)
+		add_number(&processes, unlisted_processes.n[i]);
+	qsort(processes.n, processes.count, sizeof *processes.n,
+	    compare_ints);
+}
+
+/* The first scan; if mounts hide something, once more below a procfs of ours. */
+static void
+scan_list(void)
+{
+	size_t i, n = 0;
+	const char *why;
+
+	list_once();
+	if (why_own_proc != NULL) {
+		why = why_own_proc;
+		own_proc = mount_proc();
+		if (own_proc != NONE)
+			note("/proc: %s; read through a procfs of our own",
+			    why);
+		else if (strncmp(why, "not", 3) == 0)
+			fatal("/proc: %s, and no other can be mounted", why);
+		else
+			warning("/proc: %s", why);
+		if (own_proc != NONE)
+			list_once();
+	}
+	if (xflag && asks_kernel)
+		find_unlisted_processes();
+	for (i = 0; i < pids.count; i++)
+		if (pids.n[i] != NONE && !has_number(&processes, pids.n[i]))
+			warning("process %d: %s", pids.n[i], strerror(ESRCH));
+	/* Nothing is read of what the answer does not need. */
+	for (i = 0; !want_ownerless && i < processes.count; i++)
+		if (has_number(&pids, processes.n[i]))
+			processes.n[n++] = processes.n[i];
+	if (!want_ownerless)
+		processes.count = n;
+}
+
+/* Processes */
 
 /*
  * /proc/PID/stat: "pid (comm) state ppid ...", the comm with blanks,
  * parentheses and newlines in it; the start in ticks is the 22nd field.
+ * Sets *comm to the comm, or to nothing.
  */
 static void
-parse_stat(struct details *d, const struct text *t)
+parse_stat(struct numbers_of *d, const char *s, size_t len,
+    struct field *comm)
 {
 	struct field f[MAX_FIELDS];
 	uint64_t ticks, ppid;
-	char *left, *right;
+	const char *left, *right;
 	unsigned long hz = getauxval(AT_CLKTCK);
 
-	left = memchr(t->s, '(', t->len);
-	right = memrchr(t->s, ')', t->len);
+	*comm = (struct field){ s, 0 };
+	left = memchr(s, '(', len);
+	right = memrchr(s, ')', len);
 	if (left == NULL || right == NULL || right < left)
 		return;
-	if (d->comm.len == 0)
-		d->comm = keep_text(left + 1, (size_t)(right - left) - 1);
-	if (split(right + 1, t->len - (size_t)(right + 1 - t->s), f) < 20 ||
+	*comm = (struct field){ left + 1, (size_t)(right - left) - 1 };
+	if (split(right + 1, len - (size_t)(right + 1 - s), f) < 20 ||
 	    field_number(&f[1], 10, INT_MAX, &ppid) == -1)
 		return;
 	d->ppid = (int64_t)ppid;
-	if (field_number(&f[19], 10, INT64_MAX, &ticks) == -1 || hz == 0 ||
-	    boot_time() == -1)
-		return;
-	d->start_time = boot_time() + (int64_t)(ticks / hz);
+	if (field_number(&f[19], 10, INT64_MAX, &ticks) == 0 && hz != 0 &&
+	    host.boot_time != NONE)
+		d->start_time = host.boot_time + (int64_t)(ticks / hz);
 }
 
 static void
-parse_status(struct details *d, const struct text *t)
+parse_status(struct numbers_of *d, const char *s, size_t len)
 {
 	struct field f[MAX_FIELDS];
-	const char *s, *nl, *end = t->s + t->len;
+	const char *line, *end = s + len;
+	ptrdiff_t n;
 	uint64_t uid;
 
-	for (s = t->s; s < end; s = nl + 1) {
-		nl = memchr(s, '\n', (size_t)(end - s));
-		if (nl == NULL)
-			nl = end;
-		if (split(s, (size_t)(nl - s), f) > 1 &&
-		    field_is(&f[0], "Uid:") &&
+	while ((n = next_line(&s, end, &line)) != -1)
+		if (split(line, (size_t)n, f) > 1 && field_is(&f[0], "Uid:") &&
 		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0)
 			d->uid = (int64_t)uid;
-	}
 }
 
 /* The path in the unified hierarchy, else the first one that is not "/". */
-static struct text
-parse_cgroup(const struct text *t)
+static struct field
+parse_cgroup(const char *s, size_t len)
 {
-	const char *s = t->s, *end = t->s + t->len, *nl, *path, *first = NULL;
-	size_t first_len = 0;
+	struct field first = { "/", len > 0 };
+	const char *end = s + len, *line, *path;
+	ptrdiff_t n;
 
-	for (; s < end; s = nl + 1) {
-		nl = memchr(s, '\n', (size_t)(end - s));
-		if (nl == NULL)
-			nl = end;
-		path = memchr(s, ':', (size_t)(nl - s));
+	while ((n = next_line(&s, end, &line)) != -1) {
+		path = memchr(line, ':', (size_t)n);
 		if (path != NULL)
-			path = memchr(path + 1, ':', (size_t)(nl - path) - 1);
+			path = memchr(path + 1, ':', (size_t)(line + n -
+			    path) - 1);
 		if (path == NULL)
 			continue;
 		path++;
-		if (path - s == 3 && s[0] == '0')
-			return keep_text(path, (size_t)(nl - path));
-		if (first == NULL && nl - path > 1) {
-			first = path;
-			first_len = (size_t)(nl - path);
-		}
+		if (path - line == 3 && line[0] == '0')
+			return (struct field){ path, (size_t)(line + n -
+			    path) };
+		if (first.len < 2 && line + n - path > 1)
+			first = (struct field){ path, (size_t)(line + n -
+			    path) };
 	}
-	if (first == NULL)
-		return keep_text("/", t->len > 0);
-	return keep_text(first, first_len);
-}
-
-/* Arguments end in a NUL each: one blank between them. */
-static struct text
-read_cmdline(int dir, int pid)
-{
-	static int told;	/* the process; its threads follow each other */
-	struct text t = { NULL, 0 };
-	size_t i;
-
-	if (take_risk(pid, CMDLINE)) {
-		t = read_text(dir, "cmdline");
-	} else if (told != pid) {
-		told = pid;
-		count_warning("process", "cmdline", kept_waiting);
-	}
-	(void)take_risk(pid, READ);
-	if (t.len > 0 && t.s[t.len - 1] == '\0')
-		t.len--;
-	for (i = 0; i < t.len; i++)
-		if (t.s[i] == '\0')
-			t.s[i] = ' ';
-	return t;
+	return first;
 }
 
 /*
- * Reads of a process what the columns need.  What belongs to its memory is
- * gone from dir where the leader has exited, and is read from the thread's.
+ * What a worker has found of the process that it reads: the descriptors of
+ * its sockets, and what is sent of each task when that is known.
  */
-static struct details *
-read_details(int pid, int dir, int thread_dir)
-{
-	const struct details unknown = { .uid = NONE, .ppid = NONE,
-	    .start_time = NONE };
-	struct details *d = allocate(sizeof *d);
-	struct text t;
+struct found {
+	int pid;
+	struct found_fd *fds;
+	size_t nfds, room;
+	size_t leader_end;	/* of the leader's own */
+	uint64_t leader_netns;
+	/* io_urings and namespaces of the task that is read */
+	struct numbers rings;
+	struct ns_link *links;
+	size_t nlinks, links_room;
+};
 
-	*d = unknown;
+static struct found found;
+
+static void
+send_detail(enum detail which, const char *s, size_t n)
+{
+	if (n > 0)
+		send_record(FOUND_DETAIL, &which, sizeof which, s, n);
+}
+
+/* Arguments end in a NUL each: one blank between them. */
+static void
+send_cmdline(int dir)
+{
+	char *s;
+	size_t i, n = read_text(found.pid, dir, "cmdline", &s);
+
+	if (n > 0 && s[n - 1] == '\0')
+		n--;
+	for (i = 0; i < n; i++)
+		if (s[i] == '\0')
+			s[i] = ' ';
+	send_detail(CMDLINE, s, n);
+}
+
+static void
+send_link(enum detail which, int dir, const char *name)
+{
+	static char buf[TEXT_MAX];
+	ssize_t n = readlinkat(dir, name, buf, sizeof buf);
+
+	if (n == -1)
+		count_unread(found.pid, dir, name);
+	else
+		send_detail(which, buf, (size_t)n);
+}
+
+/*
+ * Reads what the columns show in numbers.  comm is in stat as well, for there
+ * is no /proc/PID/comm before Linux 2.6.33.
+ */
+static struct numbers_of
+read_process_numbers(int dir, char *comm, size_t *comm_length)
+{
+	struct numbers_of d = { NONE, NONE, NONE };
+	struct field f;
+	size_t n;
+	char *s;
+
+	*comm_length = 0;
 	if ((needs & NEED_COMM) != 0) {
-		d->comm = read_text(dir, "comm");
-		if (d->comm.len > 0 && d->comm.s[d->comm.len - 1] == '\n')
-			d->comm.len--;
+		n = read_text(found.pid, dir, "comm", &s);
+		*comm_length = n < 64 ? n - (n > 0) : 64;
+		memcpy(comm, s, *comm_length);
 	}
-	/* There is no comm before Linux 2.6.33; stat has it as well. */
-	if ((needs & NEED_STAT) != 0 ||
-	    ((needs & NEED_COMM) != 0 && d->comm.len == 0)) {
-		t = read_text(dir, "stat");
-		parse_stat(d, &t);
-		free(t.s);
+	if ((needs & NEED_STAT) != 0 || ((needs & NEED_COMM) != 0 &&
+	    *comm_length == 0)) {
+		n = read_text(found.pid, dir, "stat", &s);
+		parse_stat(&d, s, n, &f);
+		if (*comm_length == 0) {
+			*comm_length = f.len < 64 ? f.len : 64;
+			memcpy(comm, f.s, *comm_length);
+		}
 	}
 	if ((needs & NEED_STATUS) != 0) {
-		t = read_text(dir, "status");
-		parse_status(d, &t);
-		free(t.s);
+		n = read_text(found.pid, dir, "status", &s);
+		parse_status(&d, s, n);
 	}
-	if ((needs & NEED_CGROUP) != 0) {
-		t = read_text(dir, "cgroup");
-		d->cgroup = parse_cgroup(&t);
-		free(t.s);
-	}
-	if ((needs & NEED_CMDLINE) != 0)
-		d->cmdline = read_cmdline(thread_dir, pid);
-	if ((needs & NEED_EXE) != 0)
-		d->exe = read_link(thread_dir, "exe");
-	if ((needs & NEED_CWD) != 0)
-		d->cwd = read_link(thread_dir, "cwd");
 	return d;
 }
 
-static uint32_t
-add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, int fd)
+/*
+ * Sends what the columns show in text.  What belongs to its memory is gone
+ * from dir if the leader has exited, and is read from the thread's.
+ */
+static void
+send_details(int dir, int thread_dir, const char *comm, size_t comm_length)
 {
-	namespaces = grow(namespaces, &namespaces_room, nnamespaces,
-	    sizeof *namespaces);
-	namespaces[nnamespaces] = (struct netns){ .inode = inode,
-	    .table_inode = table_inode, .first_task = task, .fd = fd,
-	    .want = table_mask };
-	return (uint32_t)nnamespaces++;
-}
+	struct field f;
+	size_t n;
+	char *s;
 
-/* The namespace with this inode number, or UINT32_MAX. */
-static uint32_t
-find_netns(uint64_t inode)
-{
-	static uint32_t last;
-	uint32_t i;
-
-	if (last < nnamespaces && namespaces[last].inode == inode)
-		return last;
-	for (i = 0; i < nnamespaces; i++)
-		if (namespaces[i].inode == inode)
-			return last = i;
-	return UINT32_MAX;
+	if ((needs & NEED_COMM) != 0)
+		send_detail(COMM, comm, comm_length);
+	if ((needs & NEED_CGROUP) != 0) {
+		n = read_text(found.pid, dir, "cgroup", &s);
+		f = parse_cgroup(s, n);
+		send_detail(CGROUP, f.s, f.len);
+	}
+	if ((needs & NEED_CMDLINE) != 0)
+		send_cmdline(thread_dir);
+	if ((needs & NEED_EXE) != 0)
+		send_link(EXE, thread_dir, "exe");
+	if ((needs & NEED_CWD) != 0)
+		send_link(CWD, thread_dir, "cwd");
 }
 
 /* The directory of a task below /proc, as a descriptor. */
@@ -1144,7 +1466,8 @@ open_task(const struct task *t)
 	if (t->tid == t->pid)
 		number_name(name, t->pid);
 	else
-		format(name, sizeof name, "%d/task/%d", t->pid, t->tid);
+		(void)snprintf(name, sizeof name, "%d/task/%d", t->pid,
+		    t->tid);
 	return open_below(proc, name, O_DIRECTORY);
 }
 
@@ -1152,123 +1475,55 @@ open_task(const struct task *t)
 static void
 descriptor_path(char *path, size_t size, const struct task *t, int fd)
 {
-	format(path, size, "%d/task/%d/fd/%d", t->pid, t->tid, fd);
+	(void)snprintf(path, size, "%d/task/%d/fd/%d", t->pid, t->tid, fd);
 }
 
-/* st_ino of net/tcp, which is one for each namespace; 0: there is none. */
-static uint64_t
-read_table_inode(int dir)
-{
-	struct stat st;
-	int netdir, told;
-
-	netdir = open_below(dir, "net", O_DIRECTORY);
-	if (netdir == -1)
-		return 0;
-	told = fstatat(netdir, "tcp", &st, AT_SYMLINK_NOFOLLOW);
-	close(netdir);
-	return told == -1 ? 0 : st.st_ino;
-}
-
-/*
- * The namespace of a task whose ns/net may not be read (or is not there,
- * before Linux 3.0), by the identity of its tables.
- */
-static uint32_t
-guess_netns(int dir, uint32_t task)
-{
-	uint64_t table = read_table_inode(dir);
-	struct netns *ns;
-	int ns_dir;
-	uint32_t i;
-
-	if (table == 0)
-		return UINT32_MAX;
-	for (i = 0; i < nnamespaces; i++) {
-		ns = &namespaces[i];
-		if (ns->table_inode == 0 &&
-		    (ns_dir = open_task(&tasks[ns->first_task])) != -1) {
-			ns->table_inode = read_table_inode(ns_dir);
-			close(ns_dir);
-		}
-		if (ns->table_inode == table)
-			return i;
-	}
-	return add_netns(0, table, task, NONE);
-}
-
-/* The inode of the task's namespace; -1 with errno where it is not told. */
+/* The inode of the namespace of a task; -1 with errno if it is not shown. */
 static int
 read_netns_inode(int dir, uint64_t *inode)
 {
-	char link[64];
-	ssize_t len;
-	int ns_dir;
+	int ns_dir, result;
 
-	if (root == NULL) {
-		len = readlinkat(dir, "ns/net", link, sizeof link);
-	} else {
-		ns_dir = open_below(dir, "ns", O_DIRECTORY | O_PATH);
-		if (ns_dir == -1)
-			return -1;
-		len = readlinkat(ns_dir, "net", link, sizeof link);
-		close(ns_dir);
-	}
-	if (len == -1)
+	if (root == NULL)
+		return read_inode_link(dir, "ns/net", "net:[", inode);
+	ns_dir = open_below(dir, "ns", O_DIRECTORY | O_PATH);
+	if (ns_dir == -1)
 		return -1;
-	if (parse_link(link, len, "net:[", inode) == -1) {
-		errno = EINVAL;
-		return -1;
-	}
-	return 0;
+	result = read_inode_link(ns_dir, "net", "net:[", inode);
+	close_quietly(ns_dir);
+	return result;
 }
 
-static uint32_t
-netns_of(int dir, uint32_t task)
-{
-	static int guessed;
-	uint64_t inode;
-	uint32_t ns;
-
-	if (read_netns_inode(dir, &inode) == -1) {
-		count_unread(dir, "ns/net");
-		guessed = 1;
-		return guess_netns(dir, task);
-	}
-	ns = find_netns(inode);
-	if (ns == UINT32_MAX && guessed) {
-		/* It may be one that a refusing process was in. */
-		ns = guess_netns(dir, task);
-		if (ns != UINT32_MAX)
-			namespaces[ns].inode = inode;
-	}
-	return ns != UINT32_MAX ? ns : add_netns(inode, 0, task, NONE);
-}
-
-/* Keeps a link "net:[...]" for when all processes are known. */
+/*
+ * What tells the namespace of a task from another: ns/net or, if that may not
+ * be read (or is not there, before Linux 3.0), the identity of its tables.
+ * After a refusal both are read of all.
+ */
 static void
-add_ns_link(uint64_t inode, uint32_t task, int fd, const char *path)
+identify_netns(int dir, struct task_head *t)
 {
-	struct ns_link *l;
+	int refused = read_netns_inode(dir, &t->netns_inode) == -1;
+	static int asks_tables;
 
-	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof *l);
-	l = &ns_links[nns_links++];
-	*l = (struct ns_link){ .inode = inode, .task = task, .fd = fd };
-	if (path != NULL)
-		l->path = keep_text(path, strlen(path) + 1).s;
+	if (refused && (root != NULL || !is_gone(errno)))
+		asks_tables = 1;
+	if (refused)
+		count_unread(t->pid, dir, "ns/net");
+	if (asks_tables || !privileged)
+		t->table_inode = read_table_inode(dir);
 }
 
-/* Whether holders[from..to), ascending by fd, have this descriptor. */
+/* Whether the leader has this descriptor: its own are ascending. */
 static int
-is_held(size_t from, size_t to, int fd, uint64_t inode)
+is_leaders(int fd, uint64_t inode)
 {
-	size_t mid;
+	size_t from = 0, to = found.leader_end, mid;
 
 	while (from < to) {
 		mid = from + (to - from) / 2;
-		if (holders[mid].fd == fd)
-			return holders[mid].inode == inode;
-		if (holders[mid].fd < fd)
+		if (found.fds[mid].fd == fd)
+			return found.fds[mid].inode == inode;
+		if (found.fds[mid].fd < fd)
 			from = mid + 1;
 		else
 			to = mid;
@@ -1277,17 +1532,20 @@ is_held(size_t from, size_t to, int fd, uint64_t inode)
 }
 
 static void
-add_holder(uint64_t inode, uint32_t task, int fd)
+add_fd(uint64_t inode, int fd)
 {
-	holders = grow(holders, &holders_room, nholders, sizeof *holders);
-	holders[nholders++] = (struct holder){ inode, task, fd, 0, 0, 0 };
+	found.fds = grow(found.fds, &found.room, found.nfds,
+	    sizeof *found.fds);
+	found.fds[found.nfds++] = (struct found_fd){ inode, fd, 0 };
 }
 
 static void
-add_ring(uint32_t task, int fd)
+add_found_link(uint64_t inode, int fd)
 {
-	rings = grow(rings, &rings_room, nrings, sizeof *rings);
-	rings[nrings++] = (struct ring){ task, fd };
+	found.links = grow(found.links, &found.links_room, found.nlinks,
+	    sizeof *found.links);
+	found.links[found.nlinks++] = (struct ns_link){ .inode = inode,
+	    .fd = fd };
 }
 
 /* Whether a link is that of an io_uring's descriptor. */
@@ -1299,20 +1557,35 @@ is_ring(const char *link, ssize_t len)
 	return len == sizeof ring - 1 && memcmp(link, ring, (size_t)len) == 0;
 }
 
+/* Notes what a descriptor is, by its link. */
+static void
+look_at_fd(int fd, const char *link, ssize_t len)
+{
+	uint64_t inode;
+
+	if (parse_link(link, len, "socket:[", &inode) == 0) {
+		if (!is_leaders(fd, inode))
+			add_fd(inode, fd);
+	} else if (is_ring(link, len)) {
+		add_number(&found.rings, fd);
+	} else if (asks_kernel && want_ownerless &&
+	    parse_link(link, len, "net:[", &inode) == 0) {
+		add_found_link(inode, fd);
+	}
+}
+
 /*
- * Reads the descriptors below dir.  Those that holders[leader..leader_end)
- * have too are the leader's, seen through a thread that shares them.
- * Returns their number, or SIZE_MAX where they may not be read.
+ * Reads the descriptors below dir.  Returns their number, or SIZE_MAX if they
+ * may not be read.
  */
 static size_t
-read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
+read_fds(int dir)
 {
 	static struct numbers list;
 	char name[12], link[64];
-	uint64_t inode;
 	ssize_t len;
 	size_t i;
-	int fd_dir, fd, refused = 0;
+	int fd_dir, refused = 0;
 
 	fd_dir = open_below(dir, "fd", O_DIRECTORY);
 	if (fd_dir == -1 || read_numbers(fd_dir, &list) == -1) {
@@ -1320,27 +1593,18 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 		list.count = 0;
 	}
 	for (i = 0; i < list.count; i++) {
-		risk->steps++;	/* there may be a million */
-		fd = list.n[i];
-		len = readlinkat(fd_dir, number_name(name, fd), link,
+		step();
+		len = readlinkat(fd_dir, number_name(name, list.n[i]), link,
 		    sizeof link);
 		if (len == -1 && !is_gone(errno)) {
 			refused = errno;
-			break;	/* one is refused where all are */
+			break;	/* the others are refused, too */
 		}
-		if (parse_link(link, len, "socket:[", &inode) == 0) {
-			if (is_held(leader, leader_end, fd, inode))
-				continue;
-			add_holder(inode, task, fd);
-		} else if (is_ring(link, len)) {
-			add_ring(task, fd);
-		} else if (root == NULL && want_ownerless &&
-		    parse_link(link, len, "net:[", &inode) == 0)
-			add_ns_link(inode, task, fd, NULL);
+		look_at_fd(list.n[i], link, len);
 	}
 	if (refused != 0) {
 		errno = refused;
-		count_unread(dir, "fd");
+		count_unread(found.pid, dir, "fd");
 	}
 	if (fd_dir != -1)
 		close(fd_dir);
@@ -1348,35 +1612,109 @@ read_fds(int dir, uint32_t task, size_t leader, size_t leader_end)
 }
 
 /*
- * Compares the descriptor tables of two threads by kcmp(2): 0 where they are
- * one, 1 or 2 where that of tid comes before or behind; else not known.
+ * The sockets that are registered with a ring: a process may close their
+ * descriptors and go on to use them.  In fdinfo, "    0: socket:[123]".
+ * From Linux 6.14.8 on a ring that is in use at that moment shows nothing,
+ * and a process can keep it so.  Returns whether there was anything of a ring.
  */
 static int
-compare_tables(int pid, int tid, int other)
+read_registered(int dir, const char *path)
+{
+	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
+	struct field f[2];
+	struct reader r;
+	uint64_t inode;
+	ptrdiff_t len;
+	char *line;
+	int shown = 1;
+
+	if (open_lines(&r, dir, path) == -1)
+		return 1;
+	while ((len = read_line(&r, '\n', &line)) != -1) {
+		step();
+		if (spare == 0) {
+			count_number("process", (uint64_t)found.pid,
+			    "io_uring", "too many files");
+			shown = 1;
+			break;
+		}
+		spare--;
+		if (split_some(line, (size_t)len, f, 2) != 2)
+			continue;
+		/* What each file has (Linux 5.14), and what a ring has. */
+		if (field_is(&f[0], "ino:"))
+			shown = 0;
+		else if (field_is(&f[0], "UserFiles:"))
+			shown = 1;
+		else if (parse_link(f[1].s, (ssize_t)f[1].len, "socket:[",
+		    &inode) == 0)
+			add_fd(inode, NONE);
+	}
+	(void)close_lines(&r, path);
+	return shown;
+}
+
+/*
+ * Reads a ring as often as it takes, unless it has been closed meanwhile and
+ * another file has its number.
+ */
+static void
+read_ring(int dir, int fd)
+{
+	static int tries = 10000;	/* for all rings: 0.1 s */
+	char info[32], path[32], link[64];
+
+	(void)snprintf(info, sizeof info, "fdinfo/%d", fd);
+	(void)snprintf(path, sizeof path, "fd/%d", fd);
+	while (!read_registered(dir, info)) {
+		if (asks_kernel && !is_ring(link, readlinkat(dir, path, link,
+		    sizeof link)))
+			break;
+		if (!asks_kernel || --tries <= 0) {
+			count_number("process", (uint64_t)found.pid,
+			    "io_uring", "busy, shows no files");
+			break;
+		}
+	}
+}
+
+/* Sends a task with the descriptors from number `from` on, and forgets it. */
+static void
+send_task(struct task_head *t, size_t from, int dir, int thread_dir)
+{
+	char comm[64];
+	size_t i, comm_length = 0;
+	int any;
+
+	for (i = 0; i < found.rings.count; i++)
+		read_ring(thread_dir, found.rings.n[i]);
+	any = found.nfds > from || found.nlinks > 0;
+	t->numbers = (struct numbers_of){ NONE, NONE, NONE };
+	if (any && (needs & NEED_PROCESS) != 0)
+		t->numbers = read_process_numbers(dir, comm, &comm_length);
+	send_record(FOUND_TASK, t, sizeof *t, found.fds + from,
+	    (found.nfds - from) * sizeof *found.fds);
+	if (any && (needs & NEED_PROCESS) != 0)
+		send_details(dir, thread_dir, comm, comm_length);
+	for (i = 0; i < found.nlinks; i++)
+		send_record(FOUND_LINK, &found.links[i], sizeof *found.links,
+		    NULL, 0);
+	found.rings.count = found.nlinks = 0;
+}
+
+/*
+ * Compares the descriptor tables of two threads by kcmp(2): 0 if they are one,
+ * 1 or 2 if that of tid comes before or behind; else not known.
+ */
+static int
+compare_tables(int tid, int other)
 {
 	enum { KCMP_FILES = 2 };
-	int order = NONE;
 
-	if (root == NULL && take_risk(pid, COMPARE)) {
-		order = (int)syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0);
-		(void)take_risk(pid, READ);
-	}
-	return order;
+	if (!asks_kernel)
+		return NONE;
+	return (int)syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0);
 }
-
-/* How much was found that names its task. */
-static size_t
-count_findings(void)
-{
-	return nholders + nrings + nns_links;
-}
-
-/* A process with threads, as far as it has been read. */
-struct leader {
-	struct task task;
-	int dir;
-	size_t from, to;	/* its holders */
-};
 
 /* Threads with descriptors of their own, and the leader, in kcmp's order. */
 static struct numbers own_tables;
@@ -1388,14 +1726,14 @@ static size_t uncompared = 4 << 20;
  * added to; 2: that cannot be known.
  */
 static int
-has_own_table(int pid, int tid)
+has_own_table(int tid)
 {
 	size_t low = 0, high = own_tables.count, mid;
 	int order;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		order = compare_tables(pid, tid, own_tables.n[mid]);
+		order = compare_tables(tid, own_tables.n[mid]);
 		if (order == 0)
 			return 0;
 		if (order == 1)
@@ -1405,54 +1743,51 @@ has_own_table(int pid, int tid)
 		else
 			return 2;
 	}
-	own_tables.n = grow(own_tables.n, &own_tables.room, own_tables.count,
-	    sizeof *own_tables.n);
+	add_number(&own_tables, tid);
 	memmove(own_tables.n + low + 1, own_tables.n + low,
-	    (own_tables.count++ - low) * sizeof *own_tables.n);
+	    (own_tables.count - 1 - low) * sizeof *own_tables.n);
 	own_tables.n[low] = tid;
 	return 1;
 }
 
 /*
- * Reads one thread beside the leader: it counts where it has descriptors
- * or a namespace of its own.
+ * Reads one thread beside the leader: it is sent if it has descriptors or a
+ * namespace of its own.
  */
 static void
-read_thread(struct leader *l, int task_dir, int tid)
+read_thread(int leader_dir, int task_dir, int tid)
 {
-	struct task t = { l->task.pid, tid, UINT32_MAX, NULL };
+	struct task_head t = { .pid = found.pid, .tid = tid };
+	const size_t before = found.nfds;
 	char name[12];
-	size_t n, before = count_findings();
-	int dir, own, found;
+	size_t n;
+	int dir, own;
 
-	own = has_own_table(t.pid, tid);
-	if (own == 2 && root == NULL && uncompared == 0) {
-		count_warning("process", "threads", "too many descriptors");
+	own = has_own_table(tid);
+	if (own == 2 && asks_kernel && uncompared == 0) {
+		count_number("process", (uint64_t)found.pid, "threads",
+		    "too many descriptors");
 		own = 0;
 	}
 	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
 	if (dir == -1) {
-		count_refusal("thread", "directory");
+		count_refusal(found.pid, "task");
 		return;
 	}
-	t.netns = netns_of(dir, (uint32_t)ntasks);
+	identify_netns(dir, &t);
 	if (own) {
-		n = read_fds(dir, (uint32_t)ntasks, l->from, l->to);
+		n = read_fds(dir);
 		if (own == 2 && n != SIZE_MAX)
 			uncompared -= n < uncompared ? n : uncompared;
 	}
-	found = count_findings() > before;
-	if (found && (needs & NEED_PROCESS) != 0)
-		t.details = read_details(t.pid, l->dir, dir);
-	if (found || (t.netns != l->task.netns && t.netns != UINT32_MAX)) {
-		tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-		tasks[ntasks++] = t;
-	}
+	if (found.nfds > before || found.nlinks + found.rings.count > 0 ||
+	    (t.netns_inode != 0 && t.netns_inode != found.leader_netns))
+		send_task(&t, before, leader_dir, dir);
 	close(dir);
 }
 
 static void
-read_threads(struct leader *l)
+read_threads(int dir)
 {
 	static struct numbers tids;
 	struct stat st;
@@ -1460,122 +1795,185 @@ read_threads(struct leader *l)
 	int task_dir;
 
 	/* "." and ".." and one for each thread, as procfs counts links. */
-	if (fstatat(l->dir, "task", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (fstatat(dir, "task", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_nlink == 3)
 		return;
-	task_dir = open_below(l->dir, "task", O_DIRECTORY);
-	if (task_dir == -1) {
-		count_refusal("process", "task");
+	task_dir = open_below(dir, "task", O_DIRECTORY);
+	if (task_dir == -1 || read_numbers(task_dir, &tids) == -1) {
+		count_refusal(found.pid, "task");
+		tids.count = 0;
+	}
+	own_tables.count = 0;
+	(void)has_own_table(found.pid);
+	for (i = 0; i < tids.count; i++)
+		if (tids.n[i] != found.pid)
+			read_thread(dir, task_dir, tids.n[i]);
+	if (task_dir != -1)
+		close(task_dir);
+}
+
+/* A job of the second scan. */
+static void
+read_process(size_t job)
+{
+	struct task_head t = { 0 };
+	const struct task task = { processes.n[job], processes.n[job],
+	    NOWHERE, NULL };
+	size_t n, leader_end;
+	int dir;
+
+	found.pid = t.pid = t.tid = task.pid;
+	found.nfds = found.nlinks = found.leader_end = found.rings.count = 0;
+	dir = open_task(&task);
+	if (has_number(&unlisted_processes, task.pid) && (dir != -1 ||
+	    exists(task.pid)))
+		count_number("process", (uint64_t)task.pid, "",
+		    "not listed in /proc, but it exists");
+	if (dir == -1) {
+		count_refusal(task.pid, "directory");
 		return;
 	}
-	if (read_numbers(task_dir, &tids) == -1)
-		count_refusal("process", "task");
-	own_tables.count = 0;
-	(void)has_own_table(l->task.pid, l->task.pid);
-	for (i = 0; i < tids.count; i++)
-		if (tids.n[i] != l->task.pid)
-			read_thread(l, task_dir, tids.n[i]);
-	close(task_dir);
-}
-
-/* Returns -1 where there is no such process. */
-static int
-read_process(int pid)
-{
-	struct leader l = { .task = { pid, pid, UINT32_MAX, NULL },
-	    .from = nholders };
-	size_t task = ntasks, before = count_findings();
-	size_t nfds;
-
-	l.dir = open_task(&l.task);
-	if (l.dir == -1)
-		return -1;
-	if (!take_risk(pid, READ)) {
-		count_warning("process", "not read", kept_waiting);
-		close(l.dir);
-		return 0;
-	}
-	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-	tasks[ntasks++] = l.task;
-	l.task.netns = netns_of(l.dir, (uint32_t)task);
-	nfds = read_fds(l.dir, (uint32_t)task, 0, 0);
-	l.to = nholders;
-	if (count_findings() > before && (needs & NEED_PROCESS) != 0)
-		l.task.details = read_details(pid, l.dir, l.dir);
-	tasks[task] = l.task;
+	identify_netns(dir, &t);
+	found.leader_netns = t.netns_inode;
+	n = read_fds(dir);
+	leader_end = found.nfds;
+	send_task(&t, 0, dir, dir);
+	found.leader_end = leader_end;
 	/* What refuses its leader's descriptors refuses its threads'. */
-	if (nfds != SIZE_MAX)
-		read_threads(&l);
-	close(l.dir);
-	end_risk();
-	return 0;
+	if (n != SIZE_MAX)
+		read_threads(dir);
+	close(dir);
 }
 
-/*
- * The sockets that are registered with a ring: a process may close their
- * descriptors and go on to use them.  In fdinfo, "    0: socket:[123]".
- * From Linux 6.14.8 on a ring that is in use at that moment tells nothing,
- * and a process can keep it so.  Returns whether there was anything of a ring.
- */
-static int
-read_registered(const char *path, uint32_t task)
+static uint32_t
+add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 {
-	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
-	struct field f[2];
-	struct reader r;
-	uint64_t inode;
-	ptrdiff_t len;
-	char *line;
-	int told = 1;
-
-	if (open_lines(&r, proc, path) == -1)
-		return 1;
-	while ((len = read_line(&r, '\n', &line)) != -1) {
-		risk->steps++;
-		if (spare == 0) {
-			count_warning("io_uring", "fdinfo", "too many files");
-			told = 1;
-			break;
-		}
-		spare--;
-		if (split_some(line, (size_t)len, f, 2) != 2)
-			continue;
-		/* What each file has (Linux 5.14), and what a ring has. */
-		if (field_is(&f[0], "ino:"))
-			told = 0;
-		else if (field_is(&f[0], "UserFiles:"))
-			told = 1;
-		else if (parse_link(f[1].s, (ssize_t)f[1].len, "socket:[",
-		    &inode) == 0)
-			add_holder(inode, task, NONE);
-	}
-	close_lines(&r, "fdinfo");
-	return told;
+	namespaces = grow(namespaces, &namespaces_room, nnamespaces,
+	    sizeof *namespaces);
+	namespaces[nnamespaces] = (struct netns){ .inode = inode,
+	    .table_inode = table_inode, .first_task = task, .link = link,
+	    .pending = table_mask, .usage = { NONE, 0 } };
+	return (uint32_t)nnamespaces++;
 }
 
-/*
- * Reads a ring as often as it takes, unless it has been closed by now and
- * another file has its number.
- */
+/* The namespace with this inode number, or NOWHERE. */
+static uint32_t
+find_netns(uint64_t inode)
+{
+	static uint32_t last;
+	uint32_t i;
+
+	if (last < nnamespaces && namespaces[last].inode == inode)
+		return last;
+	for (i = 0; i < nnamespaces; i++)
+		if (namespaces[i].inode == inode)
+			return last = i;
+	return NOWHERE;
+}
+
+/* The namespace of a task, a new one if it was not known. */
+static uint32_t
+netns_of(const struct task_head *t, uint32_t task)
+{
+	struct netns *ns;
+	uint32_t i;
+
+	if (t->netns_inode != 0 &&
+	    (i = find_netns(t->netns_inode)) != NOWHERE) {
+		if (namespaces[i].table_inode == 0)
+			namespaces[i].table_inode = t->table_inode;
+		return i;
+	}
+	if (t->netns_inode == 0 && t->table_inode == 0)
+		return NOWHERE;
+	/* It may be one that a task was in whose link was refused. */
+	for (ns = namespaces; t->table_inode != 0 &&
+	    ns < namespaces + nnamespaces; ns++)
+		if (ns->table_inode == t->table_inode && (ns->inode == 0 ||
+		    t->netns_inode == 0)) {
+			if (ns->inode == 0)
+				ns->inode = t->netns_inode;
+			return (uint32_t)(ns - namespaces);
+		}
+	return add_netns(t->netns_inode, t->table_inode, task, 0);
+}
+
 static void
-read_ring(const struct ring *ring)
+take_task(const char *s, size_t n)
 {
-	static int tries = 10000;	/* for all rings: 0.1 s */
-	const struct task *t = &tasks[ring->task];
-	char info[64], path[64], link[64];
+	struct task_head t;
+	struct found_fd fd;
+	struct task *task;
 
-	format(info, sizeof info, "%d/task/%d/fdinfo/%d", t->pid, t->tid,
-	    ring->fd);
-	descriptor_path(path, sizeof path, t, ring->fd);
-	while (!read_registered(info, ring->task)) {
-		if (root == NULL && !is_ring(link, readlinkat(proc, path, link,
-		    sizeof link)))
-			break;
-		if (root != NULL || --tries <= 0) {
-			count_warning("io_uring", "fdinfo", "locked");
-			break;
-		}
+	if (take_head(&s, &n, &t, sizeof t) == -1)
+		return;
+	if (nholders + n / sizeof fd >= UINT32_MAX - 1)
+		too_much(EOVERFLOW);
+	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
+	task = &tasks[ntasks];
+	*task = (struct task){ t.pid, t.tid, NOWHERE, NULL };
+	task->netns = netns_of(&t, (uint32_t)ntasks);
+	if ((needs & NEED_PROCESS) != 0 && n > 0) {
+		task->details = allocate(sizeof *task->details);
+		task->details->numbers = t.numbers;
 	}
+	if (task->netns != NOWHERE)
+		namespaces[task->netns].nfds += n / sizeof fd;
+	holders = grow(holders, &holders_room, nholders + n / sizeof fd,
+	    sizeof *holders);
+	while (take_head(&s, &n, &fd, sizeof fd) == 0)
+		holders[nholders++] = (struct holder){ .inode = fd.inode,
+		    .task = (uint32_t)ntasks, .fd = fd.fd };
+	ntasks++;
+}
+
+static void
+take_detail(const char *s, size_t n)
+{
+	struct details *d = ntasks > 0 ? tasks[ntasks - 1].details : NULL;
+	enum detail which;
+
+	if (take_head(&s, &n, &which, sizeof which) == 0 && d != NULL &&
+	    (unsigned)which < NTEXTS)
+		d->texts[which] = keep_text(s, n);
+}
+
+static void
+begin_process(size_t job)
+{
+	(void)job;
+	mark.tasks = ntasks;
+	mark.holders = nholders;
+	mark.links = nns_links;
+	mark.namespaces = nnamespaces;
+}
+
+static void
+take_process(size_t job, int kind, const char *s, size_t n)
+{
+	(void)job;
+	switch (kind) {
+	case FOUND_TASK:
+		take_task(s, n);
+		break;
+	case FOUND_DETAIL:
+		take_detail(s, n);
+		break;
+	case FOUND_LINK:
+		if (ntasks > 0)
+			take_link(s, n);
+		break;
+	}
+}
+
+static void
+lose_process(size_t job, const char *why)
+{
+	ntasks = mark.tasks;
+	nholders = mark.holders;
+	nns_links = mark.links;
+	nnamespaces = mark.namespaces;
+	count_number("process", (uint64_t)processes.n[job], "", why);
 }
 
 /* Holders by inode */
@@ -1598,8 +1996,7 @@ compare_holders(const void *a, const void *b)
 static size_t
 hash(uint64_t key, size_t mask)
 {
-	return (size_t)(key * multiplier >>
-	    __builtin_clzll(mask));
+	return (size_t)(key * multiplier >> __builtin_clzll(mask));
 }
 
 /* A power of two with room for n entries, less one. */
@@ -1613,17 +2010,10 @@ hash_mask(size_t n)
 	return size - 1;
 }
 
-static uint32_t *
-new_buckets(uint32_t *old, size_t mask)
-{
-	free(old);
-	return allocate((mask + 1) * sizeof *old);
-}
-
 /*
  * Orders the holders by pid and fd.  Threads that share descriptors with
- * each other but not with their leader told of them more than once; it is
- * the first of them whose table it is.
+ * each other but not with their leader were read more than once; it is the
+ * first of them whose table it is.
  */
 static void
 sort_holders(void)
@@ -1652,10 +2042,10 @@ index_holders(void)
 	size_t i;
 	uint32_t *bucket;
 
-	if (nholders >= UINT32_MAX)
-		give_up(EOVERFLOW);
+	sort_holders();
 	holder_mask = hash_mask(nholders);
-	holder_buckets = new_buckets(NULL, holder_mask);
+	free(holder_buckets);
+	holder_buckets = allocate((holder_mask + 1) * sizeof *holder_buckets);
 	for (i = nholders; i-- > 0;) {
 		bucket = &holder_buckets[hash(holders[i].inode, holder_mask)];
 		holders[i].next = *bucket;
@@ -1664,7 +2054,7 @@ index_holders(void)
 }
 
 /* The first holder at or behind the link that holds inode, or null. */
-static const struct holder *
+static struct holder *
 next_holder(uint32_t link, uint64_t inode)
 {
 	for (; link != 0; link = holders[link - 1].next)
@@ -1673,7 +2063,7 @@ next_holder(uint32_t link, uint64_t inode)
 	return NULL;
 }
 
-static const struct holder *
+static struct holder *
 first_holder(uint64_t inode)
 {
 	if (inode == 0)
@@ -1681,517 +2071,434 @@ first_holder(uint64_t inode)
 	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
 }
 
-/* All processes */
-
 /* Whether -p lets rows of this process through; -1: nobody's. */
 static int
 is_wanted(int pid)
 {
-	return npids == 0 || bsearch(&pid, pids, npids, sizeof *pids,
-	    compare_ints) != NULL;
+	return pids.count == 0 || has_number(&pids, pid);
 }
 
+/* The second scan. */
 static void
-list_processes(void)
+scan_processes(void)
 {
-	size_t i;
+	const struct scan scan = { .njobs = processes.count, .here = 1,
+	    .ahead = SIZE_MAX, .prepare = prepare_worker,
+	    .work = read_process, .begin = begin_process,
+	    .take = take_process, .lose = lose_process };
 
-	if (read_numbers(proc, &processes) == -1)
-		fatal("%s/proc: %s", root != NULL ? root : "",
-		    strerror(errno));
-	for (i = 0; i < npids; i++)
-		if (pids[i] != NONE && bsearch(&pids[i], processes.n,
-		    processes.count, sizeof *pids, compare_ints) == NULL)
-			warning("process %d: %s", pids[i], strerror(ESRCH));
+	run_scan(&scan);
+	index_holders();
+}
+
+/* Asking sockets */
+
+/* Counts a socket that could not be asked, if that is unexpected. */
+static void
+count_unasked(const struct holder *h)
+{
+	switch (errno) {
+	case ENOENT:	/* it is gone */
+	case EBADF:
+	case ESRCH:
+	case EACCES:	/* it is not ours to ask */
+	case EPERM:
+	case EINVAL:	/* the kernel is too old */
+	case ENOSYS:
+	case ENOTTY:
+		return;
+	}
+	count_number("socket", h->inode, "not asked", strerror(errno));
+}
+
+/* Returns 0 if the kernel does not know it. */
+static int
+socket_option(int fd, int level, int option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(fd, level, option, &value, &len) == -1)
+		return 0;
+	return value;
 }
 
 /*
- * The helper.  Of the time that a busy host takes, two thirds go to links of
- * descriptors and one to tables.  So a child reads most of the processes
- * while we read the tables of the first namespace, and leaves its reports in
- * memory that we share.  What is not plain (it has threads, it refuses, it
- * vanished, it is the first of its namespace) we read ourselves, and all of
- * it if the child fails.  A report says what we would have read: the helper
- * is the same program, confined as we are.
+ * A pidfd of a task.  Sockets of one task are asked one after the other, so
+ * the last one stays open.
  */
-struct report {
-	uint64_t netns, nholders;	/* the holders are behind it */
-	int plain;
+static int
+open_pidfd(const struct task *t)
+{
+	static int last = NONE;
+	static int last_tid;
+
+	if (last != NONE && last_tid == t->tid)
+		return last;
+	if (last != NONE)
+		close(last);
+	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
+	last = (int)syscall(SYS_pidfd_open, t->tid,
+	    t->tid == t->pid ? 0 : O_EXCL);
+	last_tid = t->tid;
+	return last;
+}
+
+/* A copy of the holder's descriptor, if it is still that socket; or -1. */
+static int
+copy_fd(const struct holder *h)
+{
+	struct stat st;
+	int pidfd, fd = -1;
+
+	pidfd = open_pidfd(&tasks[h->task]);
+	if (pidfd != -1)
+		fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
+	if (fd == -1) {
+		count_unasked(h);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    st.st_ino == h->inode)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Sets the local or remote address of an entry from a sockaddr. */
+static void
+set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
+    unsigned char *address, uint32_t *port)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct sockaddr_vm vm;
+	struct sockaddr_ll ll;
+
+	if (e->family == AF_INET && len >= sizeof in) {
+		memcpy(&in, ss, sizeof in);
+		memcpy(address, &in.sin_addr, 4);
+		*port = ntohs(in.sin_port);
+	} else if (e->family == AF_INET6 && len >= sizeof in6) {
+		memcpy(&in6, ss, sizeof in6);
+		memcpy(address, &in6.sin6_addr, 16);
+		*port = ntohs(in6.sin6_port);
+	} else if (e->family == AF_VSOCK && len >= sizeof vm) {
+		memcpy(&vm, ss, sizeof vm);
+		memcpy(address, &vm.svm_cid, 4);
+		*port = vm.svm_port == VMADDR_PORT_ANY ? 0 : vm.svm_port;
+	} else if (e->family == AF_PACKET && len >= 12) {
+		memcpy(&ll, ss, sizeof ll < len ? sizeof ll : len);
+		e->protocol = ntohs(ll.sll_protocol);
+	}
+}
+
+/*
+ * The name of a unix socket as the kernel's table has it, to name, which has
+ * room for UNIX_NAME_MAX bytes; returns its length.
+ */
+static size_t
+unix_name(const struct sockaddr_storage *ss, socklen_t len, char *name)
+{
+	struct sockaddr_un un;
+	size_t i, n;
+
+	if (len <= offsetof(struct sockaddr_un, sun_path))
+		return 0;
+	memcpy(&un, ss, sizeof un);
+	n = len - offsetof(struct sockaddr_un, sun_path);
+	if (n > sizeof un.sun_path)
+		n = sizeof un.sun_path;
+	if (un.sun_path[0] != '\0')
+		n = strnlen(un.sun_path, n);
+	for (i = 0; i < n; i++)
+		name[i] = un.sun_path[i] != '\0' ? un.sun_path[i] : '@';
+	return n;
+}
+
+static uint8_t
+tcp_state(uint64_t n)
+{
+	return n > 0 && n < TCP_UNKNOWN ? (uint8_t)n : TCP_UNKNOWN;
+}
+
+static void
+ask_state(int fd, struct entry *e, int connected)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof info;
+	int listens = socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+
+	if (e->family == AF_UNIX) {
+		e->state = listens ? UNIX_LISTEN : connected ?
+		    STATE_UNIX + SS_CONNECTED : STATE_UNIX + SS_UNCONNECTED;
+	} else if (e->family == AF_VSOCK && listens) {
+		e->state = TCP_LISTEN;
+	} else if (e->protocol == IPPROTO_TCP && e->type == SOCK_STREAM &&
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0) {
+		e->state = tcp_state(info.tcpi_state);
+	}
+}
+
+/* The inode of the namespace of a socket, 0 if the kernel does not know. */
+static uint64_t
+ask_netns(int fd)
+{
+	struct stat st = { .st_ino = 0 };
+	int ns = ioctl(fd, GET_NETNS);
+
+	if (ns == -1)
+		return 0;
+	(void)fstat(ns, &st);
+	close(ns);
+	return st.st_ino;
+}
+
+/*
+ * The device that a socket is bound to, or the scope of its link-local
+ * address, to name; returns the length.
+ */
+static size_t
+ask_interface(int fd, const struct sockaddr_storage *ss, char name[IFNAMSIZ])
+{
+	struct sockaddr_in6 in6;
+	struct ifreq request = { .ifr_name = "" };
+	socklen_t len = IFNAMSIZ;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 &&
+	    len > 0)
+		return strnlen(name, len);
+	memcpy(&in6, ss, sizeof in6);
+	if (in6.sin6_family != AF_INET6 || in6.sin6_scope_id == 0)
+		return 0;
+	request.ifr_ifindex = (int)in6.sin6_scope_id;
+	if (ioctl(fd, SIOCGIFNAME, &request) == -1)
+		return (size_t)snprintf(name, IFNAMSIZ, "%u",
+		    in6.sin6_scope_id);
+	memcpy(name, request.ifr_name, IFNAMSIZ);
+	return strnlen(name, IFNAMSIZ);
+}
+
+/* What no table has for an entry, if the columns need it. */
+static void
+ask_columns(int fd, struct entry *e)
+{
+	socklen_t len = 0;
+
+	/* With no room the kernel (3.8 on) gives the number alone. */
+	if ((needs & NEED_FILTER) != 0 && getsockopt(fd, SOL_SOCKET,
+	    SO_ATTACH_FILTER, NULL, &len) == 0)
+		e->filter_length = len;
+	if (e->family == AF_INET6 && (needs & NEED_V6ONLY) != 0)
+		e->v6only = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+}
+
+/* What a socket says by its addresses; its name or interface to text. */
+static size_t
+ask_addresses(int fd, struct answer *a, char *text)
+{
+	struct sockaddr_storage ss;
+	struct sockaddr_nl nl;
+	struct entry *e = &a->e;
+	socklen_t len = sizeof ss;
+	size_t n = 0;
+	int connected;
+
+	memset(&ss, 0, sizeof ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0) {
+		set_address(e, &ss, len, e->local, &e->local_port);
+		memcpy(&nl, &ss, sizeof nl);
+		a->bound = e->family == AF_NETLINK && nl.nl_pid != 0;
+		if (e->family == AF_UNIX)
+			n = unix_name(&ss, len, text);
+		else if ((needs & NEED_INTERFACE) != 0)
+			n = ask_interface(fd, &ss, text);
+	}
+	len = sizeof ss;
+	memset(&ss, 0, sizeof ss);
+	connected = getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
+	if (connected)
+		set_address(e, &ss, len, e->remote, &e->remote_port);
+	ask_state(fd, e, connected);
+	return n;
+}
+
+/*
+ * What a copy of a socket's descriptor says of itself.  Returns the length of
+ * its name or interface, which text has.
+ */
+static size_t
+ask_copy(int fd, struct answer *a, char text[UNIX_NAME_MAX])
+{
+	struct entry *e = &a->e;
+	uint16_t protocol = (uint16_t)socket_option(fd, SOL_SOCKET,
+	    SO_PROTOCOL);
+	struct stat st;
+	size_t n;
+	int raw;
+
+	e->family = (uint16_t)socket_option(fd, SOL_SOCKET, SO_DOMAIN);
+	e->type = (uint8_t)socket_option(fd, SOL_SOCKET, SO_TYPE);
+	raw = e->type == SOCK_RAW &&
+	    (e->family == AF_INET || e->family == AF_INET6);
+	e->protocol = raw ? IPPROTO_RAW : protocol;
+	if (fstat(fd, &st) == 0)
+		e->owner = st.st_uid;
+	n = ask_addresses(fd, a, text);
+	if (raw)
+		e->local_port = protocol;	/* as the tables have it */
+	ask_columns(fd, e);
+	a->netns_inode = ask_netns(fd);
+	return n;
+}
+
+/*
+ * The kernel's names of protocols, an attribute of each socket's descriptor
+ * (Linux 4.7), and what psock makes of them.
+ */
+static const struct protocol_name {
+	const char *name;
+	unsigned short family, protocol;
+	unsigned char type;
+} protocol_names[] = {
+	{ "TCP", AF_INET, IPPROTO_TCP, SOCK_STREAM },
+	{ "TCPv6", AF_INET6, IPPROTO_TCP, SOCK_STREAM },
+	{ "UDP", AF_INET, IPPROTO_UDP, SOCK_DGRAM },
+	{ "UDPv6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM },
+	{ "UDP-Lite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM },
+	{ "UDPLITEv6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM },
+	{ "RAW", AF_INET, IPPROTO_RAW, SOCK_RAW },
+	{ "RAWv6", AF_INET6, IPPROTO_RAW, SOCK_RAW },
+	{ "UNIX", AF_UNIX, 0, 0 },
+	{ "UNIX-STREAM", AF_UNIX, 0, SOCK_STREAM },
+	{ "PACKET", AF_PACKET, 0, 0 },
+	{ "PING", AF_INET, IPPROTO_ICMP, SOCK_DGRAM },
+	{ "PINGv6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM },
+	{ "SCTP", AF_INET, IPPROTO_SCTP, 0 },
+	{ "SCTPv6", AF_INET6, IPPROTO_SCTP, 0 },
+	{ "DCCP", AF_INET, IPPROTO_DCCP, 0 },
+	{ "DCCPv6", AF_INET6, IPPROTO_DCCP, 0 },
+	{ "L2TP/IP", AF_INET, 115, SOCK_DGRAM },
+	{ "L2TP/IPv6", AF_INET6, 115, SOCK_DGRAM },
+	{ "MPTCP", AF_INET, 262, SOCK_STREAM },
+	{ "MPTCPv6", AF_INET6, 262, SOCK_STREAM },
+	{ "NETLINK", AF_NETLINK, 0, 0 },
+	{ "KEY", AF_KEY, 2, SOCK_RAW },
+	{ "PPPOE", AF_PPPOX, 0, SOCK_STREAM },
+	{ "PPTP", AF_PPPOX, 2, SOCK_STREAM },
+	{ "PPPOL2TP", AF_PPPOX, 1, SOCK_DGRAM },
+	{ "CAN_RAW", AF_CAN, 1, SOCK_RAW },
+	{ "CAN_BCM", AF_CAN, 2, SOCK_DGRAM },
+	{ "CAN_ISOTP", AF_CAN, 6, SOCK_DGRAM },
+	{ "TIPC", AF_TIPC, 0, 0 },
+	{ "L2CAP", AF_BLUETOOTH, 0, 0 },
+	{ "HCI", AF_BLUETOOTH, 1, SOCK_RAW },
+	{ "SCO", AF_BLUETOOTH, 2, SOCK_SEQPACKET },
+	{ "RFCOMM", AF_BLUETOOTH, 3, 0 },
+	{ "RXRPC", AF_RXRPC, 0, SOCK_DGRAM },
+	{ "ALG", AF_ALG, 0, SOCK_SEQPACKET },
+	{ "AF_VSOCK", AF_VSOCK, 0, 0 },
+	{ "KCM", AF_KCM, 0, 0 },
+	{ "QIPCRTR", AF_QIPCRTR, 0, SOCK_DGRAM },
+	{ "SMC", AF_SMC, 0, SOCK_STREAM },
+	{ "SMC6", AF_SMC, 1, SOCK_STREAM },
+	{ "XDP", AF_XDP, 0, SOCK_RAW },
+	{ NULL, 0, 0, 0 },
 };
 
-static void
-add_report(const void *s, size_t n)
+/*
+ * The name of a socket's protocol, an attribute of its descriptor; -1 if
+ * there is none.  It is looked at first, for it may be any file by now.
+ */
+static ssize_t
+read_protocol_name(const struct holder *h, char *name, size_t size)
 {
-	if (n > (size_t)(reports_end - reports))
-		_exit(1);
-	memcpy(reports, s, n);
-	reports += n;
+	char path[64];
+	ssize_t len = -1;
+	int fd;
+
+	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
+	fd = openat(proc, path, O_PATH | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	if (leads_to(fd, path, sizeof path, "socket:[", h->inode))
+		len = getxattr(path, "system.sockprotoname", name, size);
+	close(fd);
+	return len;
 }
 
+/* What the name of its protocol says of a socket that may not be asked. */
 static void
-report_process(int pid)
+ask_attribute(const struct holder *h, struct entry *e)
 {
-	struct report r = { 0, 0, 0 };
+	const struct protocol_name *p;
+	char name[64];
+	struct field f = { name, 0 };
+	ssize_t len;
 
-	ntasks = nholders = nrings = nnamespaces = nns_links = 0;
-	status = 0;
-	if (read_process(pid) == 0 && status == 0 && ntasks == 1 &&
-	    nrings + nns_links == 0 && nnamespaces == 1 &&
-	    namespaces->inode != 0)
-		r = (struct report){ namespaces->inode, nholders, 1 };
-	add_report(&r, sizeof r);
-	if (r.nholders > 0)
-		add_report(holders, nholders * sizeof *holders);
+	len = read_protocol_name(h, name, sizeof name);
+	if (len <= 0)
+		return;
+	f.len = strnlen(name, (size_t)len);
+	for (p = protocol_names; p->name != NULL; p++)
+		if (field_is(&f, p->name)) {
+			e->family = p->family;
+			e->protocol = p->protocol;
+			e->type = p->type;
+		}
 }
 
-/* Starts the helper where it is worth its while, before confine_psock. */
-static void
-start_helper(void)
-{
-	enum { WORTH_IT = 100 };	/* processes */
-	const size_t size = 64 << 20;	/* what is not used is not there */
-	size_t i;
-
-	own_share = processes.count;
-	if (root != NULL || (needs & NEED_PROCESS) != 0 || !want_ownerless ||
-	    processes.count < WORTH_IT)
-		return;
-	reports = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED |
-	    MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (reports == MAP_FAILED)
-		return;
-	reports_end = reports + size;
-	helper = _Fork();
-	if (helper == -1)
-		return;
-	own_share = processes.count / 4;
-	if (helper != 0)
-		return;
-	if (risk != &unwatched)
-		risk++;
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	confine_psock();
-	for (i = own_share; i < processes.count; i++)
-		report_process(processes.n[i]);
-	_exit(0);
-}
-
-/* Waits for the helper; where it failed there are no reports. */
-static void
-await_helper(void)
-{
-	int result;
-
-	if (waitpid(helper, &result, 0) != helper || result != 0)
-		reports = reports_end;
-}
-
-/* Takes the next report, that of a process; -1 where we read that. */
+/* Whether the descriptor is still the socket that it was. */
 static int
-take_report(int pid)
+still_holds(const struct holder *h)
 {
-	struct report r;
-	const char *from;
-	uint32_t ns;
+	char path[64];
+	uint64_t inode;
 
-	if ((size_t)(reports_end - reports) < sizeof r)
-		return -1;
-	memcpy(&r, reports, sizeof r);
-	from = reports += sizeof r;
-	if (r.nholders > (size_t)(reports_end - reports) / sizeof *holders)
-		return -1;
-	reports += r.nholders * sizeof *holders;
-	ns = find_netns(r.netns);
-	if (!r.plain || ns == UINT32_MAX)	/* netns_of tells it better */
-		return -1;
-	holders = grow(holders, &holders_room, nholders + r.nholders,
-	    sizeof *holders);
-	memcpy(holders + nholders, from, r.nholders * sizeof *holders);
-	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-	tasks[ntasks] = (struct task){ pid, pid, ns, NULL };
-	for (; r.nholders > 0; r.nholders--)
-		holders[nholders++].task = (uint32_t)ntasks;
-	ntasks++;
-	return 0;
+	if (h->fd == NONE)	/* an io_uring or a mapping does */
+		return 1;
+	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
+	return read_inode_link(proc, path, "socket:[", &inode) == 0 &&
+	    inode == h->inode;
 }
-
-/* The worker */
 
 /*
- * Starts one, which writes to us.  Returns its number, 0 in itself, or -1
- * where there can be none: what is to be done is done without.
+ * Asks the holders of a socket, one after the other, and sends the answer.
+ * If none of them holds it any more, there is no answer.
  */
-static pid_t
-start_worker(struct pollfd from[2])
-{
-	int ends[2], to[2], n;
-	pid_t pid = -1;
-
-	for (n = 0; n < 2 && pipe(ends) == 0; n++) {
-		from[n] = (struct pollfd){ .fd = ends[0], .events = POLLIN };
-		to[n] = ends[1];
-		/* With 64 KiB we would wake each other all the time. */
-		(void)syscall(SYS_fcntl, ends[1], F_SETPIPE_SZ, 1 << 20);
-	}
-	risk = mmap(NULL, 2 * sizeof *risk, PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (risk == MAP_FAILED)
-		risk = &unwatched;
-	else if (n == 2)
-		pid = _Fork();
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		dup2(to[0], STDOUT_FILENO);
-		dup2(to[1], STDERR_FILENO);
-	}
-	while (n-- > 0) {
-		close(to[n]);
-		if (pid <= 0)
-			close(from[n].fd);
-	}
-	return pid;
-}
-
-/* Whether the worker, or its helper, has waited too long: then for what. */
-static int
-has_waited(uint32_t steps[2], unsigned *seconds)
-{
-	const unsigned most = navoided == 0 ? MAX_WAIT : MAX_MORE;
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		if (risk[i].kind != 0 && risk[i].steps - steps[i] < FEW_STEPS &&
-		    ++*seconds >= most) {
-			avoided[navoided].pid = risk[i].pid;
-			avoided[navoided++].kind = risk[i].kind;
-			return 1;
-		}
-		steps[i] = risk[i].steps;
-	}
-	return 0;
-}
-
-/* What the worker has to say comes behind its rows. */
-static char *said;
-static size_t said_length, said_room;
-
-/* Passes on what the worker writes; -1: it has waited too long. */
-static int
-relay(struct pollfd from[2])
-{
-	static char buf[65536];
-	uint32_t steps[2] = { 0, 0 };
-	unsigned seconds = 0;
-	ssize_t got;
-	int i;
-
-	said_length = 0;
-	while (from[0].fd != -1 || from[1].fd != -1) {
-		if (poll(from, 2, 1000) == 0 && has_waited(steps, &seconds))
-			return -1;
-		for (i = 0; i < 2; i++) {
-			if (from[i].revents == 0)
-				continue;
-			from[i].revents = 0;
-			got = read(from[i].fd, buf, sizeof buf);
-			if (got == -1)
-				fatal("worker: %s", strerror(errno));
-			if (got == 0) {
-				close(from[i].fd);
-				from[i].fd = -1;
-			} else if (i == 0) {
-				put_raw(buf, (size_t)got);
-			} else {
-				said = grow(said, &said_room, said_length +
-				    (size_t)got, 1);
-				memcpy(said + said_length, buf, (size_t)got);
-				said_length += (size_t)got;
-			}
-		}
-	}
-	return 0;
-}
-
-/* Returns in the worker. */
 static void
-start_work(void)
+ask_socket(uint64_t inode)
 {
-	struct pollfd from[2];
-	pid_t pid;
-	int result = 0;
+	char text[UNIX_NAME_MAX];
+	struct answer a = { .e = { .inode = inode, .netns = NOWHERE,
+	    .owner = UNKNOWN, .rx_queue = UNKNOWN, .tx_queue = UNKNOWN,
+	    .filter_length = UNKNOWN, .table = UNLISTED, .v6only = 2 },
+	    .how = REFUSED };
+	const struct holder *h;
+	size_t n = 0;
+	int fd = -1, held = root != NULL;
 
-	while ((pid = start_worker(from)) > 0) {
-		if (relay(from) == 0) {
-			flush_output();
-			(void)write_all(STDERR_FILENO, said, said_length);
-			if (waitpid(pid, &result, 0) == -1 ||
-			    !WIFEXITED(result))
-				fatal("killed by signal %d",
-				    WTERMSIG(result));
-			status = WEXITSTATUS(result);
-			_exit(finish());
+	for (h = first_holder(inode); h != NULL && fd == -1; ) {
+		a.holder = (uint32_t)(h - holders);
+		if (!asks_kernel)
+			break;
+		fd = copy_fd(h);
+		if (fd == -1 && still_holds(h)) {
+			held = 1;
+			ask_attribute(h, &a.e);
 		}
-		kill(pid, SIGKILL);
-		close(from[0].fd);
-		close(from[1].fd);
+		h = next_holder(h->next, inode);
 	}
+	if (fd != -1) {
+		a.how = ASKED;
+		n = ask_copy(fd, &a, text);
+		close(fd);
+	}
+	if (fd != -1 || held)
+		send_record(FOUND_SOCKET, &a, sizeof a, text, n);
 }
 
 /* Tables */
-
-/* Keeps text for an entry. */
-static void
-set_text(struct entry *e, const char *s, size_t len)
-{
-	if (texts_used > UINT32_MAX - len)
-		give_up(EOVERFLOW);
-	texts = grow(texts, &texts_room, texts_used + len, 1);
-	memcpy(texts + texts_used, s, len);
-	e->text = (uint32_t)texts_used;
-	e->text_len = (uint16_t)len;
-	texts_used += len;
-}
-
-/* Whether it is a row of the unix table that names an inode, or was one. */
-static int
-has_row_bucket(const struct entry *e)
-{
-	return e->family == AF_UNIX && e->table != UNLISTED && e->inode != 0;
-}
-
-/* What same_facts compares, but for the protocol. */
-static uint64_t
-facts_key(const struct entry *e)
-{
-	uint64_t key = e->netns, word;
-	const char *s = text_of(e);
-	size_t i;
-
-	for (i = 0; i < sizeof e->local; i += sizeof word) {
-		memcpy(&word, e->local + i, sizeof word);
-		key = key * multiplier + word;
-		memcpy(&word, e->remote + i, sizeof word);
-		key = key * multiplier + word;
-	}
-	for (i = 0; i < e->text_len; i++)
-		key = key * multiplier + (unsigned char)s[i];
-	key = key * multiplier + e->type;
-	if (e->family == AF_UNIX)
-		key = key * multiplier + e->state;
-	key = key * multiplier + e->local_port;
-	return key * multiplier + e->remote_port;
-}
-
-/* By its inode; TIME_WAIT and a waiting connection have none. */
-static uint32_t *
-entry_bucket(const struct entry *e)
-{
-	uint64_t key = e->inode != 0 ? e->inode : facts_key(e);
-
-	return &entry_buckets[hash(key, entry_mask)];
-}
-
-/*
- * Where a row of the unix table is looked for: the first one of its inode in
- * a namespace by these numbers, the others, of which thousands may be forged,
- * by all that they say.
- */
-static uint32_t *
-row_bucket(const struct entry *e, int first)
-{
-	uint64_t key = first ? e->netns : facts_key(e);
-
-	return &row_buckets[hash(key + e->inode * multiplier,
-	    entry_mask / 4)];
-}
-
-static void
-link_entry(uint32_t i)
-{
-	struct entry *e = &entries[i];
-	uint32_t *bucket = entry_bucket(e);
-
-	e->next = *bucket;
-	*bucket = i + 1;
-	if (has_row_bucket(e)) {
-		bucket = row_bucket(e, e->flags & FIRST);
-		e->next_row = *bucket;
-		*bucket = i + 1;
-	}
-}
-
-static void
-index_entries(size_t room)
-{
-	uint32_t i;
-
-	entry_mask = hash_mask(room);
-	entry_buckets = new_buckets(entry_buckets, entry_mask);
-	row_buckets = new_buckets(row_buckets, entry_mask / 4);
-	for (i = 0; i < nentries; i++)
-		link_entry(i);
-}
-
-static int
-same_facts(const struct entry *a, const struct entry *b)
-{
-	return a->netns == b->netns && a->family == b->family &&
-	    a->protocol == b->protocol && a->type == b->type &&
-	    (a->state == b->state || a->family != AF_UNIX) &&
-	    a->local_port == b->local_port &&
-	    a->remote_port == b->remote_port &&
-	    memcmp(a->local, b->local, sizeof a->local) == 0 &&
-	    memcmp(a->remote, b->remote, sizeof a->remote) == 0 &&
-	    a->text_len == b->text_len &&
-	    memcmp(text_of(a), text_of(b), a->text_len) == 0;
-}
-
-/*
- * Connections that wait at one unix socket look alike: one entry stands for
- * as many of them as it is told, up to WAITING_MAX.
- */
-static int
-is_waiting(const struct entry *e)
-{
-	return e->inode == 0 && e->family == AF_UNIX;
-}
-
-/*
- * Whether a is told already by b.  icmp6 lists IPv4 ping sockets as well
- * (seen on Linux 6.18).  In another read of the table, or since it was asked,
- * a socket may have got another address or state.
- */
-static int
-is_told(const struct entry *a, const struct entry *b)
-{
-	if (a->inode != 0 && a->inode == b->inode && b->table == UNLISTED)
-		return 1;
-	if (a->inode != b->inode || a->netns != b->netns)
-		return 0;
-	if (a->inode == 0)
-		return a->table == b->table && same_facts(a, b) &&
-		    (a->pass != b->pass || !is_waiting(a) ||
-		    b->told < WAITING_MAX);
-	return same_facts(a, b) || (a->pass != b->pass &&
-	    a->table == b->table) || (b->protocol == IPPROTO_ICMP &&
-	    a->protocol == IPPROTO_ICMPV6);
-}
-
-/* The first row of an inode of the unix table in its namespace, or 0. */
-static uint32_t
-find_first_row(const struct entry *e)
-{
-	uint32_t i = *row_bucket(e, 1);
-
-	while (i != 0 && ((entries[i - 1].flags & FIRST) == 0 ||
-	    entries[i - 1].inode != e->inode ||
-	    entries[i - 1].netns != e->netns))
-		i = entries[i - 1].next_row;
-	return i;
-}
-
-/* The row that says the same, where first is the first one of its inode. */
-static uint32_t
-find_same_row(const struct entry *e, uint32_t first)
-{
-	uint32_t i = first;
-
-	if (i == 0 || same_facts(e, &entries[i - 1]))
-		return i;
-	i = *row_bucket(e, 0);
-	while (i != 0 && (entries[i - 1].inode != e->inode ||
-	    !same_facts(e, &entries[i - 1])))
-		i = entries[i - 1].next_row;
-	return i;
-}
-
-/*
- * The entry, as its index + 1, that stands for e already, rather one that says
- * the same than one that was another then; 0: none.  Sets FIRST of e.
- */
-static uint32_t
-find_told(struct entry *e)
-{
-	uint32_t i, told = 0, first = 0;
-
-	if (has_row_bucket(e)) {
-		first = find_first_row(e);
-		e->flags |= first == 0 ? FIRST : 0;
-	}
-	if (first != 0) {
-		told = find_same_row(e, first);
-		if (told == 0 && is_told(e, &entries[first - 1]))
-			told = first;
-		return told;
-	}
-	i = *entry_bucket(e);
-	for (; i != 0; i = entries[i - 1].next)
-		if (is_told(e, &entries[i - 1])) {
-			told = i;
-			if (same_facts(e, &entries[i - 1]))
-				break;
-		}
-	return told;
-}
-
-/* Adds an entry, unless it is told already or nobody wants it. */
-static void
-add_entry(struct entry *e)
-{
-	static uint32_t last;	/* tells the one before; 0: none, else +1 */
-	uint32_t told, before = last;
-	struct entry *other;
-
-	last = 0;
-	if (!want_ownerless && first_holder(e->inode) == NULL)
-		return;
-	/* Each entry of a chain is another line of the cache. */
-	if (2 * nentries >= entry_mask)
-		index_entries(8 * nentries);
-	told = find_told(e);
-	if (told == 0) {
-		if (nentries >= UINT32_MAX - 1)
-			give_up(EOVERFLOW);
-		entries = grow(entries, &entries_room, nentries,
-		    sizeof *entries);
-		e->told = 0;
-		entries[nentries] = *e;
-		link_entry((uint32_t)nentries++);
-		told = (uint32_t)nentries;
-	}
-	other = &entries[told - 1];
-	if (other->pass == e->pass && other->told < UINT8_MAX &&
-	    same_facts(other, e))
-		other->told++;
-	if ((e->flags & SUSPECT) != 0 && before != 0)
-		entries[before - 1].rest = told;
-	last = told;
-}
-
-/* Takes back the entries from mark on; the newest is first in its bucket. */
-static void
-drop_entries(size_t mark)
-{
-	struct entry *e;
-
-	while (nentries > mark) {
-		e = &entries[--nentries];
-		*entry_bucket(e) = e->next;
-		if (has_row_bucket(e))
-			*row_bucket(e, e->flags & FIRST) = e->next_row;
-	}
-}
-
-static const struct entry *
-find_entry(uint64_t inode)
-{
-	uint32_t i = entry_buckets[hash(inode, entry_mask)];
-
-	while (i != 0 && (entries[i - 1].inode != inode ||
-	    entries[i - 1].table == FORGED))
-		i = entries[i - 1].next;
-	return i != 0 ? &entries[i - 1] : NULL;
-}
 
 /* "0100007F:22B8": 32-bit words in the host's byte order, port in hex. */
 static int
@@ -2227,50 +2534,88 @@ set_number(uint32_t *to, const struct field *f, int base)
 	return 0;
 }
 
-static uint8_t
-tcp_state(uint64_t n)
+/* A uid; kernels before 2.6.39 (and gVisor) print it as a signed number. */
+static int
+set_uid(uint32_t *to, const struct field *f)
 {
-	return n > 0 && n < TCP_UNKNOWN ? (uint8_t)n : TCP_UNKNOWN;
+	const struct field digits = { f->s + 1, f->len - 1 };
+
+	if (f->len < 2 || *f->s != '-')
+		return set_number(to, f, 10);
+	if (set_number(to, &digits, 10) == -1 || *to > (uint32_t)INT32_MAX + 1)
+		return -1;
+	*to = -*to;
+	return 0;
+}
+
+/* "00000000:00000000": bytes to be sent, and received. */
+static int
+parse_queues(struct entry *e, const struct field *f)
+{
+	uint64_t tx, rx;
+
+	if (f->len != 17 || f->s[8] != ':' ||
+	    parse_number(f->s, 8, 16, UINT32_MAX, &tx) == -1 ||
+	    parse_number(f->s + 9, 8, 16, UINT32_MAX, &rx) == -1)
+		return -1;
+	e->tx_queue = (uint32_t)tx;
+	e->rx_queue = (uint32_t)rx;
+	return 0;
+}
+
+/*
+ * What `sockets: used` does not count though it has a row: a connection that
+ * is only requested, and one that has become a TIME_WAIT, by its timer (03).
+ */
+static int
+is_embryo(const struct entry *e, const struct field *timer)
+{
+	return e->inode == 0 && (e->state == TCP_SYN_RECV ||
+	    e->state == TCP_TIME_WAIT || e->state == 12 ||
+	    (timer->len > 2 && memcmp(timer->s, "03:", 3) == 0));
 }
 
 /* tcp, udp, udplite, raw and icmp, of either family. */
 static int
-parse_inet(const struct nettable *t, struct entry *e, const struct field *f,
+parse_inet(const struct nettable *t, struct row *r, const struct field *f,
     size_t nfields, const int *place)
 {
-	const struct field *queue = &f[place[QUEUE]];
+	const size_t pointer = (size_t)place[INODE] + 2;
+	struct entry *e = &r->e;
 	size_t words = t->family == AF_INET ? 1 : 4;
-	uint64_t state, value;
+	uint64_t state;
 
-	(void)nfields;
 	if (parse_address(&f[place[LOCAL]], words, e->local,
 	    &e->local_port) == -1 ||
 	    parse_address(&f[place[REMOTE]], words, e->remote,
 	    &e->remote_port) == -1 ||
 	    field_number(&f[place[STATE]], 16, 0xff, &state) == -1 ||
-	    set_number(&e->owner, &f[place[OWNER]], 10) == -1 ||
-	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1)
+	    set_uid(&e->owner, &f[place[OWNER]]) == -1 ||
+	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1 ||
+	    parse_queues(e, &f[place[QUEUE]]) == -1)
 		return -1;
-	if (queue->len != 17 || queue->s[8] != ':' ||
-	    parse_number(queue->s, 8, 16, UINT32_MAX, &value) == -1)
-		return -1;
-	e->tx_queue = (uint32_t)value;
-	if (parse_number(queue->s + 9, 8, 16, UINT32_MAX, &value) == -1)
-		return -1;
-	e->rx_queue = (uint32_t)value;
 	if (t->protocol == IPPROTO_TCP)
 		e->state = tcp_state(state);
+	if (is_embryo(e, &f[place[QUEUE] + 1]))
+		e->flags |= UNCOUNTED;
+	/* "... inode ref pointer": no header names these. */
+	if (pointer < nfields)
+		(void)field_number(&f[pointer], 16, UINT64_MAX, &r->pointer);
+	if (r->pointer == 0 && f[0].len > 1)	/* "  12:" */
+		(void)parse_number(f[0].s, f[0].len - 1, 10, UINT32_MAX,
+		    &r->pointer);
 	return 0;
 }
 
 /*
  * "Num: RefCount Protocol Flags Type St Inode[ Path]"; what read_unix hands
- * over has that form already and its path in the text.
+ * over has that form already.
  */
 static int
-parse_unix(const struct nettable *t, struct entry *e, const struct field *f,
+parse_unix(const struct nettable *t, struct row *r, const struct field *f,
     size_t nfields, const int *place)
 {
+	struct entry *e = &r->e;
 	uint64_t flags, type, state;
 
 	(void)t;
@@ -2287,18 +2632,19 @@ parse_unix(const struct nettable *t, struct entry *e, const struct field *f,
 }
 
 static int
-parse_packet(const struct nettable *t, struct entry *e, const struct field *f,
+parse_packet(const struct nettable *t, struct row *r, const struct field *f,
     size_t nfields, const int *place)
 {
+	struct entry *e = &r->e;
 	uint64_t type, protocol;
 
 	(void)t;
 	(void)nfields;
 	if (field_number(&f[place[TYPE]], 10, 0xffff, &type) == -1 ||
 	    field_number(&f[place[PROTOCOL]], 16, 0xffff, &protocol) == -1 ||
-	    set_number(&e->local_port, &f[place[IFACE]], 10) == -1 ||
+	    set_number(&r->ifindex, &f[place[IFACE]], 10) == -1 ||
 	    set_number(&e->rx_queue, &f[place[RX_QUEUE]], 10) == -1 ||
-	    set_number(&e->owner, &f[place[OWNER]], 10) == -1 ||
+	    set_uid(&e->owner, &f[place[OWNER]]) == -1 ||
 	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1)
 		return -1;
 	/* 10 is SOCK_PACKET, obsolete since Linux 2.0. */
@@ -2308,17 +2654,21 @@ parse_packet(const struct nettable *t, struct entry *e, const struct field *f,
 }
 
 static int
-parse_netlink(const struct nettable *t, struct entry *e,
+parse_netlink(const struct nettable *t, struct row *r,
     const struct field *f, size_t nfields, const int *place)
 {
-	uint64_t protocol;
+	struct entry *e = &r->e;
+	uint64_t protocol, port_id;
 
 	(void)t;
 	(void)nfields;
 	if (field_number(&f[place[PROTOCOL]], 10, 0xffff, &protocol) == -1 ||
+	    field_number(&f[place[PORT_ID]], 10, UINT32_MAX, &port_id) == -1 ||
 	    set_number(&e->rx_queue, &f[place[RX_QUEUE]], 10) == -1)
 		return -1;
 	e->protocol = (uint16_t)protocol;
+	if (port_id == 0)
+		e->flags |= UNCOUNTED;	/* the kernel's own */
 	/* Linux 2.6.12 has no inode here. */
 	if (place[INODE] == NONE)
 		return 0;
@@ -2388,32 +2738,43 @@ map_address(const struct entry *e, uint16_t family, unsigned char *address)
 	}
 }
 
-/*
- * sctp/eps and sctp/assocs.  The lists of addresses move what is behind
- * them; all that is wanted stands before them but the addresses.
- */
+/* The numbers that stand before the addresses. */
 static int
-parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
-    size_t nfields, const int *place)
+parse_sctp_numbers(struct entry *e, const struct field *f, const int *place,
+    uint64_t *state)
 {
 	/* 0 and 1 are one-to-many: enum sctp_socket_type of the kernel. */
 	enum { STYLE_TCP = 2 };
+	uint64_t style = STYLE_TCP;
+
+	if (set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
+	    field_number(&f[place[STATE]], 10, 0xff, state) == -1 ||
+	    (place[REMOTE_PORT] != NONE && set_number(&e->remote_port,
+	    &f[place[REMOTE_PORT]], 10) == -1) || (place[TYPE] != NONE &&
+	    field_number(&f[place[TYPE]], 10, 0xff, &style) == -1) ||
+	    (place[OWNER] != NONE &&
+	    set_uid(&e->owner, &f[place[OWNER]]) == -1) ||
+	    (place[INODE] != NONE &&
+	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1))
+		return -1;
+	e->type = style == STYLE_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
+	return 0;
+}
+
+/* sctp/eps and sctp/assocs.  Lists of addresses move what is behind them. */
+static int
+parse_sctp(const struct nettable *t, struct row *r, const struct field *f,
+    size_t nfields, const int *place)
+{
+	struct entry *e = &r->e;
 	int assoc = place[REMOTE_PORT] != NONE;
 	size_t next = (size_t)place[LOCAL];
-	uint64_t style = STYLE_TCP, state;
+	uint64_t state;
 	uint16_t local = 0, remote = 0;
 
 	(void)t;
 	if (nfields == MAX_ROW_FIELDS ||	/* it may be cut */
-	    set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
-	    field_number(&f[place[STATE]], 10, 0xff, &state) == -1 ||
-	    (assoc && set_number(&e->remote_port, &f[place[REMOTE_PORT]],
-	    10) == -1) || (place[TYPE] != NONE &&
-	    field_number(&f[place[TYPE]], 10, 0xff, &style) == -1) ||
-	    (place[OWNER] != NONE &&
-	    set_number(&e->owner, &f[place[OWNER]], 10) == -1) ||
-	    (place[INODE] != NONE &&
-	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1))
+	    parse_sctp_numbers(e, f, place, &state) == -1)
 		return -1;
 	/* An endpoint has the socket's state, numbered as TCP's. */
 	if (assoc)
@@ -2422,7 +2783,6 @@ parse_sctp(const struct nettable *t, struct entry *e, const struct field *f,
 	else
 		e->state = state == TCP_LISTEN ? SCTP_LISTEN :
 		    state == TCP_ESTABLISHED ? SCTP_ESTABLISHED : STATE_SCTP;
-	e->type = style == STYLE_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
 	if (parse_sctp_list(f, nfields, &next, &local, e->local) == -1)
 		return -1;
 	if (assoc && (next >= nfields || f[next].len != 3 ||
@@ -2453,7 +2813,8 @@ static const char *const packet_columns[MAX_WANTED] = {
 	[RX_QUEUE] = "Rmem", [OWNER] = "User", [INODE] = "Inode",
 };
 static const char *const netlink_columns[MAX_WANTED] = {
-	[PROTOCOL] = "Eth", [RX_QUEUE] = "Rmem", [INODE] = "?Inode",
+	[PROTOCOL] = "Eth", [PORT_ID] = "Pid", [RX_QUEUE] = "Rmem",
+	[INODE] = "?Inode",
 };
 static const char *const eps_columns[MAX_WANTED] = {
 	[TYPE] = "?STY", [STATE] = "SST", [LOCAL_PORT] = "LPORT",
@@ -2465,44 +2826,58 @@ static const char *const assocs_columns[MAX_WANTED] = {
 	[LOCAL] = "LADDRS",
 };
 
+/* The usual headers, for tables that have lost theirs. */
+static const char inet_header[] = "sl local_address rem_address st tx_queue "
+    "rx_queue tr tm->when retrnsmt uid timeout inode";
+static const char unix_header[] = "Num RefCount Protocol Flags Type St Inode "
+    "Path";
+static const char packet_header[] = "sk RefCnt Type Proto Iface R Rmem User "
+    "Inode";
+static const char netlink_header[] = "sk Eth Pid Groups Rmem Wmem Dump Locks "
+    "Drops Inode";
+static const char eps_header[] = "ENDPT SOCK STY SST HBKT LPORT UID INODE "
+    "LADDRS";
+static const char assocs_header[] = "ASSOC SOCK STY SST ST HBKT ASSOC-ID "
+    "TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS";
+
 /*
  * In the order of the rows.  idle_tables knows tcp and tcp6 by their place,
  * table_of takes the first row of a family that is neither inet nor inet6.
  */
 static const struct nettable nettables[] = {
-	{ "tcp", "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, parse_inet,
-	    inet_columns, "TCP:", { "TCP", NULL } },
-	{ "tcp6", "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, parse_inet,
-	    inet_columns, "TCP6:", { "TCPv6", NULL } },
-	{ "udp", "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, parse_inet,
-	    inet_columns, "UDP:", { "UDP", NULL } },
-	{ "udp6", "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, parse_inet,
-	    inet_columns, "UDP6:", { "UDPv6", NULL } },
-	{ "udplite", "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM,
-	    parse_inet, inet_columns, "UDPLITE:", { "UDP-Lite", NULL } },
-	{ "udplite6", "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM,
-	    parse_inet, inet_columns, "UDPLITE6:", { "UDPLITEv6", NULL } },
-	{ "raw", "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, parse_inet,
-	    inet_columns, "RAW:", { "RAW", NULL } },
-	{ "raw6", "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, parse_inet,
-	    inet_columns, "RAW6:", { "RAWv6", NULL } },
-	{ "icmp", "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, parse_inet,
-	    inet_columns, NULL, { NULL, NULL } },
-	{ "icmp6", "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, parse_inet,
-	    inet_columns, NULL, { NULL, NULL } },
-	{ "unix", "unix", AF_UNIX, 0, 0, parse_unix,
-	    unix_columns, NULL, { "UNIX", "UNIX-STREAM" } },
-	{ "packet", "packet", AF_PACKET, 0, 0, parse_packet,
-	    packet_columns, NULL, { "PACKET", NULL } },
-	{ "netlink", "netlink", AF_NETLINK, 0, 0, parse_netlink,
-	    netlink_columns, NULL, { NULL, NULL } },
-	{ "sctp", "sctp/eps", AF_INET, IPPROTO_SCTP, 0, parse_sctp,
-	    eps_columns, NULL, { NULL, NULL } },
-	{ "sctp", "sctp/assocs", AF_INET, IPPROTO_SCTP, 0, parse_sctp,
-	    assocs_columns, NULL, { NULL, NULL } },
+	{ "tcp", "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, 1, parse_inet,
+	    inet_columns, inet_header, "TCP:" },
+	{ "tcp6", "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, 1, parse_inet,
+	    inet_columns, inet_header, "TCP6:" },
+	{ "udp", "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, 0, parse_inet,
+	    inet_columns, inet_header, "UDP:" },
+	{ "udp6", "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, 0, parse_inet,
+	    inet_columns, inet_header, "UDP6:" },
+	{ "udplite", "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM, 0,
+	    parse_inet, inet_columns, inet_header, "UDPLITE:" },
+	{ "udplite6", "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM, 0,
+	    parse_inet, inet_columns, inet_header, "UDPLITE6:" },
+	{ "raw", "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, 0, parse_inet,
+	    inet_columns, inet_header, "RAW:" },
+	{ "raw6", "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, 0, parse_inet,
+	    inet_columns, inet_header, "RAW6:" },
+	{ "icmp", "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, 0, parse_inet,
+	    inet_columns, inet_header, NULL },
+	{ "icmp6", "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, 0,
+	    parse_inet, inet_columns, inet_header, NULL },
+	{ "unix", "unix", AF_UNIX, 0, 0, 0, parse_unix,
+	    unix_columns, unix_header, NULL },
+	{ "packet", "packet", AF_PACKET, 0, 0, 0, parse_packet,
+	    packet_columns, packet_header, NULL },
+	{ "netlink", "netlink", AF_NETLINK, 0, 0, 0, parse_netlink,
+	    netlink_columns, netlink_header, NULL },
+	{ "sctp", "sctp/eps", AF_INET, IPPROTO_SCTP, 0, 1, parse_sctp,
+	    eps_columns, eps_header, NULL },
+	{ "sctp", "sctp/assocs", AF_INET, IPPROTO_SCTP, 0, 1, parse_sctp,
+	    assocs_columns, assocs_header, NULL },
 };
 enum { NTABLES = sizeof nettables / sizeof *nettables };
-_Static_assert((int)NTABLES <= (int)MAX_TABLES, "struct netns has no room");
+_Static_assert((int)NTABLES <= (int)MAX_TABLES, "UNLISTED is a table");
 
 /* Whether a name in a header is the wanted one; "rem*" is a prefix. */
 static int
@@ -2519,41 +2894,133 @@ is_column(const struct field *f, const char *want)
  * share a field with the one before: tx_queue:rx_queue and tr:tm->when.
  */
 static int
-parse_header(const struct nettable *t, char *line, size_t len, int *place)
+parse_header(const struct nettable *t, const char *line, size_t len,
+    int *place)
 {
-	static const char *const joined[] = { "rx_queue", "tm->when" };
 	struct field f[MAX_FIELDS];
-	const char *want;
+	const char *wanted;
 	size_t i, n, w;
 	int at;
 
 	n = split(line, len, f);
 	for (w = 0; w < MAX_WANTED; w++) {
 		place[w] = NONE;
-		want = t->columns[w];
-		if (want == NULL)
+		wanted = t->columns[w];
+		if (wanted == NULL)
 			continue;
-		for (at = 0, i = 0; i < n; i++) {
-			if (is_column(&f[i], want + (*want == '?')))
+		for (at = 0, i = 0; i < n && place[w] == NONE; i++) {
+			if (is_column(&f[i], wanted + (*wanted == '?')))
 				place[w] = at;
-			at += i + 1 == n || (!field_is(&f[i + 1], joined[0]) &&
-			    !field_is(&f[i + 1], joined[1]));
-			if (place[w] != NONE)
-				break;
+			at += i + 1 == n || (!field_is(&f[i + 1],
+			    "rx_queue") && !field_is(&f[i + 1], "tm->when"));
 		}
-		if (place[w] == NONE && *want != '?')
+		if (place[w] == NONE && *wanted != '?')
 			return -1;
 	}
 	return 0;
 }
 
-/* How many rows a table had, and how many of them with an inode. */
-struct tally {
-	int64_t rows, live;
-	uint64_t sum;	/* of the inodes: another one where sockets came */
+/*
+ * The sockets that a job has sent already: a table lists some twice while
+ * others come and go, and icmp6 lists IPv4 ping sockets as well (Linux 6.18).
+ */
+static struct {
+	struct sent_row {
+		uint64_t inode, facts;
+		uint8_t table, used;
+	} *rows;
+	size_t count, mask;
+} sent;
+
+/* A number that stands for all that tells rows of one socket apart. */
+static uint64_t
+facts_of(const struct row *r)
+{
+	const struct entry *e = &r->e;
+	uint64_t key = r->pointer, word;
+	size_t i;
+
+	for (i = 0; i < sizeof e->local; i += sizeof word) {
+		memcpy(&word, e->local + i, sizeof word);
+		key = (key ^ word) * multiplier + (key >> 32);
+		memcpy(&word, e->remote + i, sizeof word);
+		key = (key ^ word) * multiplier + (key >> 32);
+	}
+	word = (uint64_t)e->local_port << 32 | e->remote_port;
+	return (key ^ word) * multiplier;
+}
+
+/*
+ * Where a row is, or is to be.  A socket with an inode has one row, but with
+ * MPTCP and sctp several, which differ.
+ */
+static struct sent_row *
+find_sent(const struct sent_row *new)
+{
+	const int alone = new->inode != 0 && !nettables[new->table].many;
+	size_t i = hash(new->inode != 0 ? new->inode : new->facts, sent.mask);
+	struct sent_row *s = &sent.rows[i];
+
+	while (s->used && (s->inode != new->inode || (!alone &&
+	    (s->table != new->table || s->facts != new->facts)))) {
+		i = (i + 1) & sent.mask;
+		s = &sent.rows[i];
+	}
+	return s;
+}
+
+static void
+grow_sent(void)
+{
+	struct sent_row *old = sent.rows, *s;
+	size_t n = old == NULL ? 0 : sent.mask + 1;
+
+	sent.mask = old == NULL ? 1023 : 2 * sent.mask + 1;
+	sent.rows = allocate((sent.mask + 1) * sizeof *sent.rows);
+	for (s = old; s < old + n; s++)
+		if (s->used)
+			*find_sent(s) = *s;
+	free(old);
+}
+
+/*
+ * Whether a row shows a socket that was sent already.  Without an inode that
+ * is one with the same pointer or, if the kernel shows none, place.
+ */
+static int
+is_duplicate(const struct row *r)
+{
+	const struct sent_row new = { r->e.inode, facts_of(r), r->e.table,
+	    1 };
+	struct sent_row *s;
+
+	if (r->e.inode == 0 && r->pointer == 0)
+		return 0;
+	if (2 * sent.count >= sent.mask)
+		grow_sent();
+	s = find_sent(&new);
+	if (s->used)
+		return 1;
+	*s = new;
+	sent.count++;
+	return 0;
+}
+
+/* A namespace whose tables are being read by a worker. */
+struct reading {
+	uint32_t ns;
+	int netdir;
+	int missing_only;	/* it was read before: only what was lost */
+	size_t line;		/* of the table, from 1 */
 };
 
-/* The name of an interface, by the files of net/ that tell it. */
+static void
+count_malformed(const struct nettable *t, const struct reading *g)
+{
+	count_number("line", g->line, t->name, "malformed");
+}
+
+/* The name of an interface, by the files of net/ that name it. */
 static size_t
 read_interface(int netdir, uint32_t index, char *name, size_t size)
 {
@@ -2574,7 +3041,9 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 
 	for (i = 0; i < sizeof sources / sizeof *sources && len == 0; i++) {
 		if (open_lines(&r, netdir, sources[i].file) == -1) {
-			count_refusal("table", sources[i].file);
+			if (!is_gone(errno))
+				count_warning("table", sources[i].file, "",
+				    strerror(errno));
 			continue;
 		}
 		while (len == 0 && (got = read_line(&r, '\n', &line)) != -1) {
@@ -2588,71 +3057,87 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 				len++;
 			memcpy(name, f[sources[i].name].s, len);
 		}
-		close_lines(&r, sources[i].file);
+		(void)close_lines(&r, sources[i].file);
 	}
 	if (len == 0)	/* no file of net/ names it */
-		len = format(name, size, "%u", index);
+		len = (size_t)snprintf(name, size, "%u", index);
 	return len;
 }
 
-/* A packet row has its interface's index in local_port so far. */
-static void
-name_interface(int netdir, struct entry *e)
+/* A packet row has the index of its interface. */
+static size_t
+name_interface(const struct reading *g, uint32_t index, char *name,
+    size_t size)
 {
-	static char name[64];
-	static size_t len;
-	static uint32_t named, netns = UINT32_MAX;
-	uint32_t index = e->local_port;
+	static char last[64];
+	static size_t last_len;
+	static uint32_t last_index, last_ns = NOWHERE;
 
-	e->local_port = 0;
 	if ((needs & NEED_INTERFACE) == 0 || index == 0)
-		return;
-	if (index != named || e->netns != netns)
-		len = read_interface(netdir, index, name, sizeof name);
-	named = index;
-	netns = e->netns;
-	set_text(e, name, len);
+		return 0;
+	if (index != last_index || g->ns != last_ns)
+		last_len = read_interface(g->netdir, index, last, sizeof last);
+	last_index = index;
+	last_ns = g->ns;
+	memcpy(name, last, last_len < size ? last_len : size);
+	return last_len < size ? last_len : size;
 }
 
-static void
-keep_entry(struct entry *e, struct tally *tally)
+/* Whether the answer has a row for this entry. */
+static int
+is_needed(const struct reading *g, const struct entry *e)
 {
-	risk->steps++;
-	tally->rows++;
-	tally->live += e->inode != 0;
-	tally->sum += e->inode;
-	add_entry(e);
+	const struct holder *h;
+
+	if (want_ownerless && !g->missing_only)
+		return 1;
+	h = first_holder(e->inode);
+	return h != NULL && (!g->missing_only || !h->listed);
 }
 
-/* Reads the rows behind the header of any table but unix. */
-static void
-read_rows(struct reader *r, int netdir, const struct nettable *t,
-    const struct entry *blank, const int *place, struct tally *tally)
+static const struct row *
+blank_row(const struct nettable *t, const struct reading *g)
 {
-	struct field f[MAX_ROW_FIELDS];
-	struct entry e;
-	size_t n, wanted;
-	ptrdiff_t len;
-	char *line;
-	int i, most = 0;
+	static struct row blank;
+
+	blank = (struct row){ .e = { .family = t->family,
+	    .netns = g->ns, .protocol = t->protocol, .type = t->type,
+	    .owner = UNKNOWN, .rx_queue = UNKNOWN, .tx_queue = UNKNOWN,
+	    .filter_length = UNKNOWN, .v6only = 2,
+	    .table = (uint8_t)(t - nettables) } };
+	return &blank;
+}
+
+/* A row that is cut is none, wherever it is cut. */
+static int
+parse_row(const struct nettable *t, struct row *r, const char *line,
+    size_t len, const int *place)
+{
+	static struct field f[MAX_ROW_FIELDS];
+	size_t n, wanted = 1;
+	int i;
 
 	for (i = 0; i < MAX_WANTED; i++)
-		if (place[i] > most)
-			most = place[i];
-	/* A list of addresses is the last that sctp's parser wants. */
-	wanted = t->parse == parse_sctp ? MAX_ROW_FIELDS : (size_t)most + 1;
-	while ((len = read_line(r, '\n', &line)) != -1) {
-		n = split_some(line, (size_t)len, f, wanted);
-		e = *blank;
-		if (!r->ended || n <= (size_t)most ||
-		    t->parse(t, &e, f, n, place) == -1) {
-			count_warning("line", t->name, "malformed");
-			continue;
-		}
-		if (t->family == AF_PACKET)
-			name_interface(netdir, &e);
-		keep_entry(&e, tally);
-	}
+		if (place[i] >= (int)wanted)
+			wanted = (size_t)place[i] + 1;
+	/* sctp wants a list of addresses, tcp what is behind the inode. */
+	n = split_some(line, len, f, t->parse == parse_sctp ?
+	    MAX_ROW_FIELDS : wanted + 2);
+	return n < wanted ? -1 : t->parse(t, r, f, n, place);
+}
+
+static void
+read_row(const struct nettable *t, const struct reading *g, const int *place,
+    const char *line, size_t len)
+{
+	struct row r = *blank_row(t, g);
+	char name[64];
+
+	if (parse_row(t, &r, line, len, place) == -1)
+		count_malformed(t, g);
+	else if (is_needed(g, &r.e) && !is_duplicate(&r))
+		send_record(FOUND_ROW, &r.e, sizeof r.e, name,
+		    name_interface(g, r.ifindex, name, sizeof name));
 }
 
 static size_t
@@ -2669,8 +3154,9 @@ hex_length(const char *s, size_t n)
 }
 
 /*
- * The length of the part of a unix row before its path, where the line has
- * the exact form "%pK: %08X %08X %08X %04X %02X %5lu[ path]", else 0.
+ * The length of the part of a unix row before its path, if the line has the
+ * form "%pK: %08X %08X %08X %04X %02X %5lu[ path]", else 0.  gVisor pads the
+ * inode wider.
  */
 static size_t
 unix_row_length(const char *s, size_t n)
@@ -2690,7 +3176,7 @@ unix_row_length(const char *s, size_t n)
 	}
 	if (at == n || s[at++] != ' ')
 		return 0;
-	for (i = 0; at < n && s[at] == ' ' && i < 4; i++)
+	for (i = 0; at < n && s[at] == ' ' && i < 20; i++)
 		at++;
 	for (digits = 0; at < n && s[at] >= '0' && s[at] <= '9'; digits++)
 		at++;
@@ -2699,103 +3185,151 @@ unix_row_length(const char *s, size_t n)
 	return at;
 }
 
-/*
- * The unix table.  The kernel writes names raw, newlines included: a line
- * that has not the form of a row goes on with the name before it.
- */
+/* A row of the unix table whose name may go on with the next line. */
+struct unix_row {
+	struct row r;
+	int pending;		/* it is not sent yet */
+	char name[UNIX_NAME_MAX];
+	size_t used;		/* of name */
+	/*
+	 * Bytes of the name so far of the last row that has one, and of all
+	 * lines since: what could be that name.
+	 */
+	size_t behind;
+};
+
 static void
-read_unix(struct reader *r, const struct nettable *t,
-    const struct entry *blank, struct tally *tally)
+send_unix_row(const struct reading *g, struct unix_row *u)
+{
+	if (u->pending && (is_needed(g, &u->r.e) ||
+	    (u->r.e.flags & (NAMED | IN_NAME)) != 0))
+		send_record(FOUND_ROW, &u->r.e, sizeof u->r.e, u->name,
+		    u->used);
+	u->pending = 0;
+}
+
+/* Takes a line that has the form of a row, up to its name. */
+static void
+begin_unix_row(const struct nettable *t, const struct reading *g,
+    struct unix_row *u, const char *line, size_t head, size_t len)
 {
 	struct field f[MAX_FIELDS];
-	struct entry e = *blank;
-	char name[UNIX_NAME_MAX], *line;
-	size_t head, n, used = 0, taken = sizeof name;
-	ptrdiff_t len;
-	int pending = 0, suspect;
+	size_t n = len - head;
 
-	while ((len = read_line(r, '\n', &line)) != -1) {
-		head = unix_row_length(line, (size_t)len);
-		n = (size_t)len - head;
-		if (head == 0 ? !pending || used + 1 + n > sizeof name :
-		    n > sizeof name + 1) {
-			count_warning("line", t->name, "malformed");
-			continue;
-		}
-		if (head == 0) {
-			name[used++] = '\n';
-		} else {
-			if (pending) {
-				set_text(&e, name, used);
-				keep_entry(&e, tally);
-			}
-			/* A name may hold two rows, the first without one. */
-			if ((e.flags & NAMED) != 0)
-				taken = used;
-			taken += 1 + (size_t)len;
-			suspect = taken <= sizeof name;
-			e = *blank;
-			e.flags = (uint8_t)((suspect ? SUSPECT : 0) |
-			    (n > 0 ? NAMED : 0));
-			used = 0;
-			pending = t->parse(t, &e, f, split(line, head, f),
-			    NULL) == 0;
-			if (!pending)
-				count_warning("line", t->name, "malformed");
-			head += n > 0;
-			n -= n > 0;
-		}
-		memcpy(name + used, line + head, n);
-		used += n;
-	}
-	if (pending) {
-		set_text(&e, name, used);
-		keep_entry(&e, tally);
+	/* A name may hold two rows, the first without one. */
+	u->behind = (u->r.e.flags & NAMED) != 0 ? u->used + 1 + len :
+	    u->behind + 1 + len;
+	u->r = *blank_row(t, g);
+	u->r.e.flags = (uint8_t)((u->behind <= UNIX_NAME_MAX ? IN_NAME : 0) |
+	    (n > 0 ? NAMED : 0));
+	u->r.e.row_len = (uint16_t)len;
+	u->used = n > 0 ? n - 1 : 0;
+	memcpy(u->name, line + head + (n > 0), u->used);
+	u->pending = parse_unix(t, &u->r, f, split(line, head, f), NULL) == 0;
+	if (!u->pending)
+		count_malformed(t, g);
+}
+
+/*
+ * The unix table.  The kernel writes names raw, newlines included: a line
+ * that has not the form of a row goes on with the name before it, and one that
+ * has may do so if it fits into that; resolve_names decides.
+ */
+static void
+read_unix_line(const struct nettable *t, const struct reading *g,
+    struct unix_row *u, const char *line, size_t len)
+{
+	size_t head = unix_row_length(line, len);
+
+	if (head == 0 ? !u->pending || u->used + 1 + len > UNIX_NAME_MAX :
+	    len - head > UNIX_NAME_MAX + 1) {
+		count_malformed(t, g);
+	} else if (head == 0) {
+		u->name[u->used++] = '\n';
+		memcpy(u->name + u->used, line, len);
+		u->used += len;
+		u->behind += 1 + len;
+		u->r.e.row_len = (uint16_t)(u->r.e.row_len + 1 + len);
+	} else {
+		send_unix_row(g, u);
+		begin_unix_row(t, g, u, line, head, len);
 	}
 }
 
-/* Returns -1 where the namespace has no such table. */
+/*
+ * Finds the places of the columns by the first line.  Returns 1 if that is a
+ * row, of a table that has lost its header; -1 if it is neither.
+ */
 static int
-read_table(int netdir, size_t table, uint32_t ns, int pass,
-    struct tally *tally)
+read_header(const struct nettable *t, const char *line, size_t len,
+    int *place)
 {
-	const struct nettable *t = &nettables[table];
-	const struct entry blank = { .family = t->family, .netns = ns,
-	    .protocol = t->protocol, .type = t->type,
-	    .owner = NOT_TOLD, .rx_queue = NOT_TOLD, .tx_queue = NOT_TOLD,
-	    .table = (uint8_t)table, .pass = (uint8_t)pass };
-	int place[MAX_WANTED];
+	struct row r = { 0 };
+
+	if (parse_header(t, line, len, place) == 0)
+		return 0;
+	if (parse_header(t, t->header, strlen(t->header), place) == 0 &&
+	    (t->family == AF_UNIX ? unix_row_length(line, len) != 0 :
+	    parse_row(t, &r, line, len, place) == 0)) {
+		count_warning("table", t->file, "",
+		    "no header, read by the usual columns");
+		return 1;
+	}
+	count_warning("table", t->file, "", "unknown header");
+	return -1;
+}
+
+/* Returns -1 if the namespace has no such table. */
+static int
+read_table(const struct nettable *t, struct reading *g)
+{
+	static struct unix_row blank, u;
+	int place[MAX_WANTED], header = 0;
 	struct reader r;
 	ptrdiff_t len;
 	char *line;
 
-	*tally = (struct tally){ 0, 0, 0 };
-	risk->steps += FEW_STEPS;	/* a hash may be large, and empty */
-	if (open_lines(&r, netdir, t->file) == -1) {
-		count_refusal("table", t->file);
+	if (open_lines(&r, g->netdir, t->file) == -1) {
+		if (!is_gone(errno))
+			count_warning("table", t->file, "", strerror(errno));
 		return -1;
 	}
-	len = read_line(&r, '\n', &line);
-	if (len == -1 || parse_header(t, line, (size_t)len, place) == -1) {
-		if (r.error == 0)
-			count_warning("table", t->file, "unknown header");
-	} else if (t->family == AF_UNIX) {
-		read_unix(&r, t, &blank, tally);
-	} else {
-		read_rows(&r, netdir, t, &blank, place, tally);
+	u = blank;
+	u.behind = UNIX_NAME_MAX;	/* the first row is the kernel's */
+	for (g->line = 1; (len = read_line(&r, '\n', &line)) != -1;
+	    g->line++) {
+		if (g->line == 1)
+			header = read_header(t, line, (size_t)len, place);
+		if (header == -1)
+			break;
+		if (g->line == 1 && header == 0)
+			continue;
+		if (!r.ended)
+			count_malformed(t, g);
+		else if (t->family == AF_UNIX)
+			read_unix_line(t, g, &u, line, (size_t)len);
+		else
+			read_row(t, g, place, line, (size_t)len);
 	}
-	close_lines(&r, t->file);
-	return 0;
+	send_unix_row(g, &u);
+	if (g->line == 1 && r.error == 0)
+		count_warning("table", t->file, "", "no header");
+	return close_lines(&r, t->file) == 0 ? 0 : -2;
 }
 
 /* Namespaces */
 
 /* Takes one line of net/sockstat: "TCP: inuse 0 orphan 0 tw 0 ...". */
 static void
-parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting)
+parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting,
+    int64_t *used)
 {
+	uint64_t value;
 	size_t t;
 
+	if (n == 3 && field_is(&f[0], "sockets:") && field_is(&f[1], "used") &&
+	    field_number(&f[2], 10, INT32_MAX, &value) == 0)
+		*used = (int64_t)value;
 	if (n < 3 || !field_is(&f[1], "inuse"))
 		return;
 	if (n >= 7 && field_is(&f[5], "tw"))
@@ -2806,32 +3340,39 @@ parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting)
 			*idle |= 1u << t;
 }
 
+/* Reads net/sockstat or net/sockstat6; returns -1 if there is none. */
+static int
+read_sockstat(int netdir, const char *file, unsigned *idle, int *waiting,
+    int64_t *used)
+{
+	struct field f[MAX_FIELDS];
+	struct reader r;
+	ptrdiff_t len;
+	char *line;
+
+	if (open_lines(&r, netdir, file) == -1)
+		return -1;
+	while ((len = read_line(&r, '\n', &line)) != -1)
+		parse_sockstat(f, split(line, (size_t)len, f), idle, waiting,
+		    used);
+	return close_lines(&r, file);
+}
+
 /*
  * The tables that net/sockstat and net/sockstat6 say are empty: their hash
  * need not be walked.  tw counts both families, and a listener of tcp6 may
  * have connections of tcp that are not accepted yet.
  */
 static unsigned
-idle_tables(int netdir)
+idle_tables(int netdir, int64_t *used)
 {
-	static const char *const files[] = { "sockstat", "sockstat6" };
 	enum { TCP = 1 << 0, TCP6 = 1 << 1 };	/* the first two tables */
-	struct field f[MAX_FIELDS];
-	struct reader r;
 	unsigned idle = 0;
 	int waiting = 1;
-	size_t i;
-	ptrdiff_t len;
-	char *line;
 
-	for (i = 0; i < 2; i++) {
-		if (open_lines(&r, netdir, files[i]) == -1)
-			return 0;
-		while ((len = read_line(&r, '\n', &line)) != -1)
-			parse_sockstat(f, split(line, (size_t)len, f), &idle,
-			    &waiting);
-		close_lines(&r, files[i]);
-	}
+	if (read_sockstat(netdir, "sockstat", &idle, &waiting, used) == -1 ||
+	    read_sockstat(netdir, "sockstat6", &idle, &waiting, used) == -1)
+		return 0;
 	if (waiting)
 		idle &= ~(unsigned)(TCP | TCP6);
 	if ((idle & TCP6) == 0)
@@ -2839,227 +3380,10 @@ idle_tables(int netdir)
 	return idle;
 }
 
-/* Whether net/protocols counts the sockets of a table under this name. */
-static int
-is_counted(const struct nettable *t, const struct field *name)
-{
-	size_t i;
-
-	for (i = 0; i < 2; i++)
-		if (t->counted[i] != NULL && field_is(name, t->counted[i]))
-			return 1;
-	return 0;
-}
-
-/* The sockets of each table by net/protocols; -1: not told. */
-static void
-read_counts(int netdir, int64_t *counts)
-{
-	struct field f[MAX_FIELDS];
-	struct reader r;
-	uint64_t value;
-	size_t t;
-	ptrdiff_t len;
-	char *line;
-
-	for (t = 0; t < NTABLES; t++)
-		counts[t] = -1;
-	if (open_lines(&r, netdir, "protocols") == -1)
-		return;
-	while ((len = read_line(&r, '\n', &line)) != -1) {
-		if (split(line, (size_t)len, f) < 3 ||
-		    field_number(&f[2], 10, INT32_MAX, &value) == -1)
-			continue;
-		for (t = 0; t < NTABLES; t++)
-			if (is_counted(&nettables[t], &f[0]))
-				counts[t] = (counts[t] < 0 ? 0 : counts[t]) +
-				    (int64_t)value;
-	}
-	close_lines(&r, "protocols");
-}
-
 /*
- * Whether a table had another number of rows than net/protocols counts.
- * TIME_WAIT and the like are rows but not counted.  All unix rows are, and
- * so are sockets that are closed but whose datagrams are still to be read.
- */
-static int
-is_doubtful(const struct nettable *t, const struct tally *y, int64_t count)
-{
-	if (t->family == AF_UNIX)
-		return count < y->rows;
-	return count < y->live || count > y->rows;
-}
-
-/*
- * Holds a table's rows against net/protocols.  Where sockets come and go
- * they disagree by chance, but not twice over the same sockets.
- */
-static void
-judge_counts(struct netns *ns, size_t table, const struct tally *y,
-    int64_t before, int64_t after)
-{
-	unsigned bit = 1u << table;
-
-	ns->doubtful &= ~bit;
-	ns->steady &= ~bit;
-	if (before != -1 && before == after &&
-	    is_doubtful(&nettables[table], y, after)) {
-		ns->doubtful |= bit;
-		/* Below another root there is one read, and nothing moves. */
-		if (root != NULL || y->sum == ns->sums[table])
-			ns->steady |= bit;
-	}
-	ns->sums[table] = y->sum;
-}
-
-/* Reads the wanted tables of a namespace; returns 0 where there is none. */
-static int
-read_tables(int netdir, uint32_t ns, int pass)
-{
-	int64_t before[NTABLES], after[NTABLES];
-	struct tally tallies[NTABLES];
-	unsigned bit, want = namespaces[ns].want, read = 0;
-	size_t t;
-
-	read_counts(netdir, before);
-	/* Only a table of the kernel's own costs time when it is empty. */
-	if (root == NULL)
-		want &= ~idle_tables(netdir);
-	for (t = 0; t < NTABLES; t++) {
-		bit = 1u << t;
-		if ((want & bit) != 0 &&
-		    read_table(netdir, t, ns, pass, &tallies[t]) == 0)
-			read |= bit;
-	}
-	read_counts(netdir, after);
-	for (t = 0; t < NTABLES; t++)
-		if ((read & 1u << t) != 0)
-			judge_counts(&namespaces[ns], t, &tallies[t],
-			    before[t], after[t]);
-	/* One that is idle was left out. */
-	return read != 0 || want != namespaces[ns].want;
-}
-
-/* Whether the task that dir belongs to is (still) in the namespace. */
-static int
-is_in_netns(int dir, const struct netns *ns)
-{
-	uint64_t inode;
-
-	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
-		return inode == ns->inode;
-	return ns->table_inode == 0 ||
-	    read_table_inode(dir) == ns->table_inode;
-}
-
-/* Reads a namespace through a task in it; returns 0 where that ended. */
-static int
-read_through(const struct task *t, uint32_t ns, int pass)
-{
-	size_t mark = nentries;
-	int dir, netdir, done = 0;
-
-	if (!take_risk(t->pid, TABLES)) {
-		count_warning("process", "net", kept_waiting);
-		return 0;
-	}
-	dir = open_task(t);
-	if (dir == -1) {
-		count_refusal("process", "directory");
-		end_risk();
-		return 0;
-	}
-	netdir = open_below(dir, "net", O_DIRECTORY);
-	if (netdir != -1) {
-		read_tables(netdir, ns, pass);
-		close(netdir);
-		done = is_in_netns(dir, &namespaces[ns]);
-	} else if (!is_gone(errno) && errno != EINVAL) {
-		count_warning("process", "net", strerror(errno));
-	}
-	close(dir);
-	end_risk();
-	if (!done)
-		drop_entries(mark);
-	return done;
-}
-
-/* Enters a namespace that no process is in, reads it and comes back. */
-static void
-read_entered(uint32_t ns, int pass)
-{
-	int home, netdir;
-
-	home = open_below(proc, "self/ns/net", 0);
-	if (home == -1 || setns(namespaces[ns].fd, CLONE_NEWNET) == -1) {
-		count_warning("namespace", "setns", strerror(errno));
-		if (home != -1)
-			close(home);
-		return;
-	}
-	netdir = open_below(proc, "self/net", O_DIRECTORY);
-	if (netdir != -1) {
-		read_tables(netdir, ns, pass);
-		close(netdir);
-	} else {
-		count_warning("namespace", "net", strerror(errno));
-	}
-	if (setns(home, CLONE_NEWNET) == -1)
-		fatal("setns: %s", strerror(errno));
-	close(home);
-}
-
-/* Returns 0 where no process of the namespace could serve. */
-static int
-read_netns(uint32_t ns, int pass)
-{
-	size_t i;
-
-	if (namespaces[ns].fd != NONE) {
-		read_entered(ns, pass);
-		return 1;
-	}
-	for (i = namespaces[ns].first_task; i < ntasks; i++)
-		if (tasks[i].netns == ns && read_through(&tasks[i], ns, pass))
-			return 1;
-	return 0;
-}
-
-/* No process has tables of its own: before Linux 2.6.25, or none is left. */
-static void
-read_sole_netns(void)
-{
-	int netdir = open_below(proc, "net", O_DIRECTORY), found = 0;
-
-	if (nnamespaces == 0)
-		add_netns(0, 0, 0, NONE);
-	if (netdir != -1) {
-		found = read_tables(netdir, 0, 0);
-		close(netdir);
-	}
-	if (!found && ntasks == 0)
-		fatal("%s/proc: no process and no table",
-		    root != NULL ? root : "");
-	if (!found)
-		warning("net: no table");
-}
-
-static uint32_t
-keep_netns(int fd, uint64_t inode)
-{
-	uint32_t ns = find_netns(inode);
-
-	if (ns == UINT32_MAX)
-		return add_netns(inode, 0, 0, fd);
-	close(fd);
-	return ns;
-}
-
-/*
- * Opens a namespace for setns(2).  By now its path may lead to any file, and
+ * Opens a namespace for setns(2).  Its path may lead to any file by now, and
  * to open that may do something: so it is looked at first.  Returns -1 with
- * errno; ENOENT where it is another file.
+ * errno; ENOENT if it is another file.
  */
 static int
 open_netns(const struct ns_link *l)
@@ -3086,1067 +3410,1604 @@ open_netns(const struct ns_link *l)
 	return fd;
 }
 
-/* The namespaces that only a mount or a descriptor keeps. */
-static void
-add_linked_netns(void)
-{
-	const struct ns_link *l;
-	int fd;
-
-	for (l = ns_links; l < ns_links + nns_links; l++) {
-		if (find_netns(l->inode) != UINT32_MAX)
-			continue;
-		if (!take_risk(l->path != NULL ? NONE : tasks[l->task].pid,
-		    READ)) {
-			count_warning("namespace", "open", kept_waiting);
-			continue;
-		}
-		fd = open_netns(l);
-		end_risk();
-		if (fd == -1)
-			count_refusal("namespace", "open");
-		else
-			keep_netns(fd, l->inode);
-	}
-}
-
-/* Processes and tables at once */
-
-/*
- * Reads the processes that are asked for; while the helper reads its share,
- * the tables of the first namespace.
- */
-static void
-read_all(void)
-{
-	size_t i;
-
-	for (i = 0; i < processes.count; i++) {
-		if (!want_ownerless && !is_wanted(processes.n[i]))
-			continue;
-		if (i == own_share) {
-			if (nnamespaces > 0 && read_netns(0, 0))
-				namespaces[0].want = 0;
-			await_helper();
-		}
-		if ((i < own_share || take_report(processes.n[i]) == -1) &&
-		    read_process(processes.n[i]) == -1)
-			count_refusal("process", "directory");
-	}
-}
-
-static void
-read_processes(void)
-{
-	size_t i;
-
-	read_all();
-	for (i = 0; i < nrings; i++) {
-		/* By now its number may be that of what keeps us waiting. */
-		if (take_risk(tasks[rings[i].task].pid, READ))
-			read_ring(&rings[i]);
-		end_risk();
-	}
-	sort_holders();
-	index_holders();
-}
-
-/* Mounts */
-
-/* Undoes the \ooo of mountinfo in place. */
-static void
-decode_octal(char *s)
-{
-	uint64_t hi, mid, lo;
-	char *to = s;
-
-	while (*s != '\0') {
-		if (s[0] == '\\' && parse_number(s + 1, s[1] != '\0', 10, 3,
-		    &hi) == 0 && parse_number(s + 2, s[2] != '\0', 10, 7,
-		    &mid) == 0 && parse_number(s + 3, s[3] != '\0', 10, 7,
-		    &lo) == 0) {
-			*to++ = (char)(hi * 64 + mid * 8 + lo);
-			s += 4;
-		} else {
-			*to++ = *s++;
-		}
-	}
-	*to = '\0';
-}
-
-/* Whether something mounted here hides what psock reads. */
+/* The same by a socket that is in it. */
 static int
-hides_process(const char *path)
+open_socket_netns(const struct ns_link *l)
 {
-	if (strncmp(path, "/proc/", 6) != 0)
-		return 0;
-	path += 6;
-	return (*path >= '0' && *path <= '9') ||
-	    strncmp(path, "self", 4) == 0 || strncmp(path, "net", 3) == 0 ||
-	    strncmp(path, "thread-self", 11) == 0;
-}
+	const struct holder h = { .inode = l->inode, .task = l->task,
+	    .fd = l->fd };
+	int ns, fd = copy_fd(&h);
 
-/* Whether the options of a procfs keep other users' processes from us. */
-static int
-hides_others(const struct field *options)
-{
-	static const char name[] = "hidepid=";
-	const size_t len = sizeof name - 1;
-	size_t i;
-
-	for (i = 0; i + len < options->len; i++)
-		if (memcmp(options->s + i, name, len) == 0)
-			return options->s[i + len] != '0';
-	return 0;
+	if (fd == -1)
+		return -1;
+	ns = ioctl(fd, GET_NETNS);
+	close_quietly(fd);
+	return ns;
 }
 
 /*
- * Looks at one mount: "id parent dev root mountpoint options ... - type
- * source superoptions".  Returns 1 where it hides a process.
+ * Enters a namespace that no process is in.  A worker need not come back:
+ * nothing else depends on where it is.  Returns its net directory, or -1.
  */
 static int
-look_at_mount(char *line, size_t len)
+enter_netns(const struct netns *ns)
 {
-	struct field f[MAX_FIELDS];
-	uint64_t inode;
-	size_t n, dash;
-	char path[PATH_MAX];
+	const struct ns_link *l = &ns_links[ns->link];
+	int result, fd;
 
-	n = split(line, len, f);
-	for (dash = 6; dash < n && !field_is(&f[dash], "-"); dash++)
-		;
-	if (dash + 1 >= n || f[4].len >= sizeof path)
-		return 0;
-	memcpy(path, f[4].s, f[4].len);
-	path[f[4].len] = '\0';
-	decode_octal(path);
-	if (field_is(&f[dash + 1], "nsfs") && want_ownerless &&
-	    parse_link(f[3].s, (ssize_t)f[3].len, "net:[", &inode) == 0)
-		add_ns_link(inode, 0, NONE, path);
-	if (strcmp(path, "/proc") == 0 && getauxval(AT_EUID) != 0 &&
-	    dash + 3 < n && hides_others(&f[dash + 3]))
-		warning("/proc: mounted with hidepid: processes of other "
-		    "users are not seen");
-	return hides_process(path);
-}
-
-/* A procfs of our own, on which nothing is mounted (Linux 5.2). */
-static int
-mount_proc(void)
-{
-	enum { CMD_CREATE = 6 };
-	int fs, mnt = -1, fd = -1;
-
-	fs = (int)syscall(SYS_fsopen, "proc", 1 /* FSOPEN_CLOEXEC */);
-	if (fs == -1)
+	fd = l->is_socket ? open_socket_netns(l) : open_netns(l);
+	if (fd == -1) {
+		if (!is_gone(errno))
+			count_number("netns", ns->inode, "open",
+			    strerror(errno));
 		return -1;
-	if (syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0) == 0)
-		mnt = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */,
-		    0);
-	close(fs);
-	if (mnt == -1)
+	}
+	result = setns(fd, CLONE_NEWNET);
+	close_quietly(fd);
+	if (result == -1) {
+		count_number("netns", ns->inode, "setns", strerror(errno));
 		return -1;
-	/* That is an O_PATH descriptor. */
-	fd = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	close(mnt);
+	}
+	fd = open_below(proc, "self/net", O_DIRECTORY);
+	if (fd == -1)
+		count_number("netns", ns->inode, "net", strerror(errno));
 	return fd;
 }
 
+/* Whether the task that dir belongs to is (still) in the namespace. */
+static int
+is_in_netns(int dir, const struct netns *ns)
+{
+	uint64_t inode;
+
+	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
+		return inode == ns->inode;
+	return ns->table_inode == 0 ||
+	    read_table_inode(dir) == ns->table_inode;
+}
+
+/* The net directory of a task, if it is in the namespace; or -1. */
+static int
+open_net_of(const struct task *t, const struct netns *ns)
+{
+	int dir, netdir;
+
+	dir = open_task(t);
+	if (dir == -1)
+		return -1;
+	netdir = open_below(dir, "net", O_DIRECTORY);
+	if (netdir == -1 && !is_gone(errno) && errno != EINVAL)
+		count_refusal(t->pid, "net");
+	if (netdir != -1 && !is_in_netns(dir, ns)) {
+		close(netdir);
+		netdir = -1;
+	}
+	close(dir);
+	return netdir;
+}
+
 /*
- * Whether dir is a procfs in which this process is: not another file system
- * with a forged tree, nor a part of a procfs, nor that of a pid namespace
- * which is below this one.
+ * The net directory of a namespace.  After a process that did not answer the
+ * next one serves; of our own we are a process ourselves.  Sets *next to the
+ * task behind the one that serves.
  */
 static int
-is_whole_proc(int dir)
+open_net(uint32_t ns, size_t *next)
 {
-	struct statfs fs;
-	char link[16];
+	const struct netns *n = &namespaces[ns];
+	unsigned skip = n->tries;
+	int netdir;
 
-	return fstatfs(dir, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC &&
-	    (readlinkat(dir, "self", link, sizeof link) > 0 ||
-	    errno != ENOENT);
-}
-
-static void
-use_own_proc(const char *why, int refused)
-{
-	int fd = mount_proc(), before = status;
-
-	if (fd == -1) {
-		warning("/proc: %s", why);
-		if (refused)
-			fatal("/proc: no other can be mounted");
-		return;
+	if (n->first_task == NOWHERE)
+		return *next == 0 && ++*next ? enter_netns(n) : -1;
+	if (*next == 0 && n->inode != 0 && n->inode == host.own_netns &&
+	    skip-- == 0) {
+		*next = n->first_task;
+		netdir = open_below(proc, "self/net", O_DIRECTORY);
+		if (netdir != -1)
+			return netdir;
+		skip = 0;
 	}
-	warning("/proc: %s; read through a procfs of our own", why);
-	status = before;	/* nothing is missing */
-	close(proc);
-	proc = fd;
-}
-
-static void
-read_mounts(void)
-{
-	struct reader r;
-	ptrdiff_t len;
-	char *line;
-	int hidden = 0;
-
-	if (!is_whole_proc(proc))
-		use_own_proc("not a whole procfs", 1);
-	if (open_lines(&r, proc, "self/mountinfo") == -1) {
-		count_refusal("file", "mountinfo");
-	} else {
-		while ((len = read_line(&r, '\n', &line)) != -1)
-			hidden += look_at_mount(line, (size_t)len);
-		close_lines(&r, "mountinfo");
+	if (*next < n->first_task)
+		*next = n->first_task;
+	for (; *next < ntasks; ++*next) {
+		if (tasks[*next].netns != ns || (n->tries > 0 && skip-- > 0))
+			continue;
+		netdir = open_net_of(&tasks[*next], n);
+		if (netdir != -1) {
+			++*next;
+			return netdir;
+		}
 	}
-	if (hidden != 0)
-		use_own_proc("something is hidden by mounts below it", 0);
-	/* For getxattr(2), which takes no directory. */
-	(void)syscall(SYS_fchdir, proc);
-}
-
-/* Asking sockets */
-
-/* Counts a socket that errno kept from being asked, if that is unexpected. */
-static void
-count_unasked(uint64_t inode)
-{
-	struct holder *h = &holders[first_holder(inode) - holders];
-
-	switch (errno) {
-	case ENOENT:	/* it is gone */
-	case EBADF:
-	case ESRCH:
-	case EACCES:	/* it is not ours to ask */
-	case EPERM:
-	case EINVAL:	/* the kernel is too old */
-	case ENOSYS:
-	case ENOTTY:
-		return;
-	}
-	if (h->unasked == 0)
-		count_warning("socket", "not asked", errno == ETIMEDOUT ?
-		    kept_waiting : strerror(errno));
-	h->unasked = 1;
-}
-
-/* Returns 0 where the kernel does not tell. */
-static int
-socket_option(int fd, int option)
-{
-	socklen_t len = sizeof(int);
-	int value;
-
-	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) == -1)
-		return 0;
-	return value;
-}
-
-/* By now it may be any file, and its server may never answer. */
-static void
-return_socket(int fd)
-{
-	if (fd != -1)
-		close(fd);
-	end_risk();
-}
-
-/* Asks a socket itself: a copy of the holder's descriptor, or -1. */
-static int
-borrow_socket(const struct holder *h)
-{
-	const struct task *t = &tasks[h->task];
-	struct stat st;
-	int pidfd, fd;
-
-	if (!take_risk(t->pid, ASK)) {
-		errno = ETIMEDOUT;
-		count_unasked(h->inode);
-		return -1;
-	}
-	/* O_EXCL is PIDFD_THREAD (Linux 6.9). */
-	pidfd = (int)syscall(SYS_pidfd_open, t->tid,
-	    t->tid == t->pid ? 0 : O_EXCL);
-	if (pidfd == -1) {
-		count_unasked(h->inode);
-		end_risk();
-		return -1;
-	}
-	fd = (int)syscall(SYS_pidfd_getfd, pidfd, h->fd, 0);
-	if (fd == -1)
-		count_unasked(h->inode);
-	close(pidfd);
-	if (socket_option(fd, SO_TYPE) != 0 && fstat(fd, &st) == 0 &&
-	    st.st_ino == h->inode)
-		return fd;
-	return_socket(fd);
 	return -1;
 }
 
-enum { ASKED, GONE, REFUSED };
-
-/* Sets the local or remote address of an entry from a sockaddr. */
-static void
-set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
-    unsigned char *address, uint32_t *port)
-{
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	struct sockaddr_vm vm;
-	struct sockaddr_ll ll;
-	struct sockaddr_nl nl;
-
-	if (e->family == AF_NETLINK && len >= sizeof nl) {
-		memcpy(&nl, ss, sizeof nl);
-		if (nl.nl_pid != 0)
-			e->flags |= BOUND;
-		return;
-	}
-	if (e->family == AF_INET && len >= sizeof in) {
-		memcpy(&in, ss, sizeof in);
-		memcpy(address, &in.sin_addr, 4);
-		*port = ntohs(in.sin_port);
-	} else if (e->family == AF_INET6 && len >= sizeof in6) {
-		memcpy(&in6, ss, sizeof in6);
-		memcpy(address, &in6.sin6_addr, 16);
-		*port = ntohs(in6.sin6_port);
-	} else if (e->family == AF_VSOCK && len >= sizeof vm) {
-		memcpy(&vm, ss, sizeof vm);
-		memcpy(address, &vm.svm_cid, 4);
-		*port = vm.svm_port == VMADDR_PORT_ANY ? 0 : vm.svm_port;
-	} else if (e->family == AF_PACKET && len >= 12) {
-		memcpy(&ll, ss, sizeof ll < len ? sizeof ll : len);
-		e->protocol = ntohs(ll.sll_protocol);
-	}
-}
-
-/* The name of a unix socket as the kernel's table has it. */
-static void
-set_unix_name(struct entry *e, const struct sockaddr_storage *ss,
-    socklen_t len)
-{
-	struct sockaddr_un un;
-	size_t i, n;
-
-	if (len <= offsetof(struct sockaddr_un, sun_path))
-		return;
-	memcpy(&un, ss, sizeof un);
-	n = len - offsetof(struct sockaddr_un, sun_path);
-	if (n > sizeof un.sun_path)
-		n = sizeof un.sun_path;
-	if (un.sun_path[0] != '\0') {
-		n = strnlen(un.sun_path, n);
-	} else {
-		for (i = 0; i < n; i++)
-			if (un.sun_path[i] == '\0')
-				un.sun_path[i] = '@';
-	}
-	set_text(e, un.sun_path, n);
-}
-
-static void
-ask_state(int fd, struct entry *e, int connected)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof info;
-
-	if (e->family == AF_UNIX) {
-		e->state = STATE_UNIX + (connected ? SS_CONNECTED :
-		    SS_UNCONNECTED);
-		if (socket_option(fd, SO_ACCEPTCONN) == 1)
-			e->state = UNIX_LISTEN;
-	} else if (e->protocol == IPPROTO_TCP && e->type == SOCK_STREAM &&
-	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0) {
-		e->state = tcp_state(info.tcpi_state);
-	}
-}
-
-/* The namespace of a socket; a copy of it keeps that alive. */
-static uint32_t
-ask_netns(int fd, uint64_t inode)
-{
-	struct stat st;
-	int ns;
-
-	ns = ioctl(fd, GET_NETNS);
-	if (ns == -1) {
-		count_unasked(inode);
-		return UINT32_MAX;
-	}
-	if (fstat(ns, &st) == -1) {
-		close(ns);
-		return UINT32_MAX;
-	}
-	return keep_netns(ns, st.st_ino);
-}
-
-/* The table that should list a socket, as a bit; 0: none does. */
-static unsigned
-table_of(const struct entry *e, int asked)
-{
-	const struct nettable *t;
-	size_t i;
-
-	if (asked && e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
-		return 0;	/* unbound, or bound but not listening */
-	if (asked && e->local_port == 0 && e->type == SOCK_DGRAM &&
-	    (e->family == AF_INET || e->family == AF_INET6))
-		return 0;
-	if (asked && e->family == AF_NETLINK &&
-	    (e->flags & BOUND) == 0)
-		return 0;
-	for (i = 0; i < NTABLES; i++) {
-		t = &nettables[i];
-		if (t->family == e->family && t->parse != parse_sctp &&
-		    (t->protocol == e->protocol || (t->family != AF_INET &&
-		    t->family != AF_INET6)))
-			return table_mask & 1u << i;
-	}
-	return 0;
-}
-
-/* What a copy of a socket's descriptor tells of it. */
-static void
-ask_copy(int fd, struct entry *e)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof ss;
-	struct stat st;
-	uint16_t protocol = (uint16_t)socket_option(fd, SO_PROTOCOL);
-	int raw, connected;
-
-	e->family = (uint16_t)socket_option(fd, SO_DOMAIN);
-	e->type = (uint8_t)socket_option(fd, SO_TYPE);
-	raw = e->type == SOCK_RAW &&
-	    (e->family == AF_INET || e->family == AF_INET6);
-	e->protocol = raw ? IPPROTO_RAW : protocol;
-	if (some_tables && table_of(e, 0) == 0)
-		return;		/* what is not printed is not asked */
-	if (fstat(fd, &st) == 0)
-		e->owner = st.st_uid;
-	memset(&ss, 0, sizeof ss);
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0) {
-		set_address(e, &ss, len, e->local, &e->local_port);
-		if (e->family == AF_UNIX)
-			set_unix_name(e, &ss, len);
-	}
-	len = sizeof ss;
-	memset(&ss, 0, sizeof ss);
-	connected = getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
-	if (connected)
-		set_address(e, &ss, len, e->remote, &e->remote_port);
-	if (raw)
-		e->local_port = protocol;	/* as the tables have it */
-	ask_state(fd, e, connected);
-	e->netns = ask_netns(fd, e->inode);
-}
-
-/* Names of protocols that are not in nettables.counted. */
-static const struct protocol_name {
-	const char *name;
-	unsigned short family, protocol;
-	unsigned char type;
-} protocol_names[] = {
-	{ "PING", AF_INET, IPPROTO_ICMP, SOCK_DGRAM },
-	{ "PINGv6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM },
-	{ "SCTP", AF_INET, IPPROTO_SCTP, 0 },
-	{ "SCTPv6", AF_INET6, IPPROTO_SCTP, 0 },
-	{ "DCCP", AF_INET, IPPROTO_DCCP, 0 },
-	{ "DCCPv6", AF_INET6, IPPROTO_DCCP, 0 },
-	{ "L2TP/IP", AF_INET, 115, SOCK_DGRAM },
-	{ "L2TP/IPv6", AF_INET6, 115, SOCK_DGRAM },
-	{ "MPTCP", AF_INET, 262, SOCK_STREAM },
-	{ "MPTCPv6", AF_INET6, 262, SOCK_STREAM },
-	{ "NETLINK", AF_NETLINK, 0, 0 },
-	{ "KEY", AF_KEY, 2, SOCK_RAW },
-	{ "PPPOE", AF_PPPOX, 0, SOCK_STREAM },
-	{ "PPTP", AF_PPPOX, 2, SOCK_STREAM },
-	{ "PPPOL2TP", AF_PPPOX, 1, SOCK_DGRAM },
-	{ "CAN_RAW", AF_CAN, 1, SOCK_RAW },
-	{ "CAN_BCM", AF_CAN, 2, SOCK_DGRAM },
-	{ "CAN_ISOTP", AF_CAN, 6, SOCK_DGRAM },
-	{ "TIPC", AF_TIPC, 0, 0 },
-	{ "L2CAP", AF_BLUETOOTH, 0, 0 },
-	{ "HCI", AF_BLUETOOTH, 1, SOCK_RAW },
-	{ "SCO", AF_BLUETOOTH, 2, SOCK_SEQPACKET },
-	{ "RFCOMM", AF_BLUETOOTH, 3, 0 },
-	{ "RXRPC", AF_RXRPC, 0, SOCK_DGRAM },
-	{ "ALG", AF_ALG, 0, SOCK_SEQPACKET },
-	{ "AF_VSOCK", AF_VSOCK, 0, 0 },
-	{ "KCM", AF_KCM, 0, 0 },
-	{ "QIPCRTR", AF_QIPCRTR, 0, SOCK_DGRAM },
-	{ "SMC", AF_SMC, 0, SOCK_STREAM },
-	{ "SMC6", AF_SMC, 1, SOCK_STREAM },
-	{ "XDP", AF_XDP, 0, SOCK_RAW },
-	{ NULL, 0, 0, 0 },
-};
-
-/*
- * The name of a socket's protocol, an attribute of its descriptor; -1 where
- * there is none.  It is looked at first, for by now it may be any file.
- */
-static ssize_t
-read_protocol_name(const struct holder *h, char *name, size_t size)
-{
-	char path[64];
-	ssize_t len = -1;
-	int fd;
-
-	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
-	fd = openat(proc, path, O_PATH | O_CLOEXEC);
-	if (fd == -1)
-		return -1;
-	if (leads_to(fd, path, sizeof path, "socket:[", h->inode))
-		len = getxattr(path, "system.sockprotoname", name, size);
-	close(fd);
-	return len;
-}
-
-/* What the name of its protocol tells of a socket, where asking is no. */
-static void
-ask_attribute(const struct holder *h, struct entry *e)
-{
-	const struct protocol_name *p;
-	char name[64];
-	struct field f = { name, 0 };
-	ssize_t len;
-	size_t i;
-
-	len = read_protocol_name(h, name, sizeof name);
-	if (len <= 0)
-		return;
-	f.len = strnlen(name, (size_t)len);
-	for (i = 0; i < NTABLES; i++)
-		if (is_counted(&nettables[i], &f)) {
-			e->family = nettables[i].family;
-			e->protocol = nettables[i].protocol;
-			e->type = nettables[i].type;
-			return;
-		}
-	for (p = protocol_names; p->name != NULL; p++)
-		if (field_is(&f, p->name)) {
-			e->family = p->family;
-			e->protocol = p->protocol;
-			e->type = p->type;
-		}
-}
-
-/* Whether the descriptor is still the socket that it was. */
-static int
-still_holds(const struct holder *h)
-{
-	char path[64], link[64];
-	uint64_t inode;
-	ssize_t len;
-
-	if (h->fd == NONE)	/* an io_uring does */
-		return 1;
-	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
-	len = readlinkat(proc, path, link, sizeof link);
-	return parse_link(link, len, "socket:[", &inode) == 0 &&
-	    inode == h->inode;
-}
-
-/* Asks the holders of an inode, one after the other, for its entry. */
-static int
-ask_socket(uint64_t inode, struct entry *e)
-{
-	const struct holder *h;
-	int fd, result = GONE;
-
-	*e = (struct entry){ .inode = inode, .netns = UINT32_MAX,
-	    .owner = NOT_TOLD, .rx_queue = NOT_TOLD, .tx_queue = NOT_TOLD,
-	    .table = UNLISTED };
-	for (h = first_holder(inode); h != NULL && root == NULL;
-	    h = next_holder(h->next, inode)) {
-		fd = borrow_socket(h);
-		if (fd != -1) {
-			ask_copy(fd, e);
-			return_socket(fd);
-			return ASKED;
-		}
-		if (still_holds(h)) {
-			ask_attribute(h, e);
-			result = REFUSED;
-		}
-	}
-	return root != NULL ? REFUSED : result;
-}
-
-static void
-keep_unlisted(const struct holder *h)
-{
-	unlisted = grow(unlisted, &unlisted_room, nunlisted,
-	    sizeof *unlisted);
-	unlisted[nunlisted++] = h;
-}
-
-/* Lists the sockets that are held but in no table, by their first holder. */
-static void
-find_unlisted(void)
-{
-	const struct holder *h;
-
-	for (h = holders; h < holders + nholders; h++)
-		if (find_entry(h->inode) == NULL && first_holder(h->inode) == h)
-			keep_unlisted(h);
-}
-
-/*
- * Asks the unlisted.  One that no table should tell has its row by that; a
- * table that should have told one is marked for another read.  Returns how
- * many namespaces have marks.
- */
-static int
-ask_unlisted(void)
-{
-	const struct holder *h;
-	struct entry e;
-	size_t i, lost = 0;
+/* A job of the third scan: these tables of a namespace. */
+static struct table_job {
 	uint32_t ns;
-	unsigned bit;
-	int asked, marked = 0;
+	unsigned tables;	/* as bits of nettables */
+	int counts;		/* sends what the kernel counts as well */
+} *table_jobs;
+static size_t ntable_jobs, table_jobs_room;
 
-	for (i = 0; i < nnamespaces; i++)
-		namespaces[i].want = namespaces[i].doubtful;
-	for (i = 0; i < nunlisted; i++) {
-		h = unlisted[i];
-		if (find_entry(h->inode) != NULL ||
-		    (asked = ask_socket(h->inode, &e)) == GONE)
+/* Reads tables; returns 0 if there was none, or not whole. */
+static int
+read_tables(const struct table_job *j, struct reading *g)
+{
+	struct usage usage = { NONE, 0 };
+	unsigned tables = j->tables, found_one = 0, lost = 0;
+	int64_t after = NONE;
+	size_t t;
+	int result;
+
+	/* Only a table of the kernel's own costs time when it is empty. */
+	if (asks_kernel)
+		tables &= ~idle_tables(g->netdir, &usage.used);
+	for (t = 0; t < NTABLES; t++) {
+		if ((tables & 1u << t) == 0)
 			continue;
-		bit = table_of(&e, asked == ASKED);
-		ns = asked == ASKED ? e.netns : tasks[h->task].netns;
-		if (bit != 0 && ns != UINT32_MAX)
-			namespaces[ns].want |= bit;
-		if (bit != 0)
-			unlisted[lost++] = h;
-		else if (!some_tables)
-			add_entry(&e);
+		result = read_table(&nettables[t], g);
+		found_one |= result != -1;
+		lost |= result == -2;
 	}
-	nunlisted = lost;
-	for (i = 0; i < nnamespaces; i++)
-		marked += namespaces[i].want != 0;
-	return marked;
+	if (j->counts && asks_kernel && usage.used != NONE) {
+		(void)idle_tables(g->netdir, &after);
+		usage.stable = usage.used == after;
+		send_record(FOUND_USAGE, &usage, sizeof usage, NULL, 0);
+	}
+	return (found_one || tables != j->tables) && !lost;
 }
 
-/*
- * Reads the namespaces with these numbers that have marks; returns 0 where
- * none could be read, now or before.
- */
+/* Below another root tables may be in ROOT/proc/net alone. */
 static int
-read_marked(uint32_t from, int pass)
+read_sole_tables(const struct table_job *j, struct reading *g)
 {
-	uint32_t i;
-	int found = 0;
+	int found_one;
 
-	for (i = from; i < nnamespaces; i++)
-		if (namespaces[i].want == 0 || read_netns(i, pass))
-			found = 1;
-	return found;
+	g->netdir = open_below(proc, "net", O_DIRECTORY);
+	if (g->netdir == -1)
+		return 0;
+	found_one = read_tables(j, g);
+	close(g->netdir);
+	return found_one;
 }
 
 static void
-read_namespaces(void)
+read_netns(size_t job)
 {
-	uint32_t known;
-	int pass, found;
+	const struct table_job *j = &table_jobs[job];
+	const struct netns *ns = &namespaces[j->ns];
+	struct reading g = { j->ns, -1, ns->reads > 0, 0 };
+	size_t next = 0;
+	int done = 0, any = 0;
+
+	sent.count = 0;
+	if (sent.rows != NULL)
+		memset(sent.rows, 0, (sent.mask + 1) * sizeof *sent.rows);
+	while (!done && (g.netdir = open_net(j->ns, &next)) != -1) {
+		done = read_tables(j, &g);
+		any = 1;
+		close(g.netdir);
+	}
+	/* A namespace whose processes have ended is gone. */
+	if (!done && j->ns == 0 && (root != NULL || ns->inode == 0))
+		done = read_sole_tables(j, &g);
+	if (done || any)
+		send_record(FOUND_TABLE, NULL, 0, NULL, 0);
+}
+
+/* The unix name or interface of an entry. */
+static const char *
+text_of(const struct entry *e)
+{
+	return texts != NULL ? texts + e->text : "";
+}
+
+/* Keeps text for an entry. */
+static void
+set_text(struct entry *e, const char *s, size_t len)
+{
+	if (texts_used > UINT32_MAX - len || len > UINT16_MAX)
+		too_much(EOVERFLOW);
+	texts = grow(texts, &texts_room, texts_used + len, 1);
+	memcpy(texts + texts_used, s, len);
+	e->text = (uint32_t)texts_used;
+	e->text_len = (uint16_t)len;
+	texts_used += len;
+}
+
+/* Notes that a held socket has an entry. */
+static void
+set_listed(uint64_t inode)
+{
+	struct holder *h = first_holder(inode);
+
+	if (h != NULL)
+		h->listed = 1;
+}
+
+/* Keeps an entry; a row of the unix table is not known to be one yet. */
+static void
+keep_entry(struct entry *e, const char *text, size_t n)
+{
+	if (nentries >= UINT32_MAX - 1)
+		too_much(EOVERFLOW);
+	set_text(e, text, n);
+	entries = grow(entries, &entries_room, nentries, sizeof *entries);
+	entries[nentries++] = *e;
+	if (e->family != AF_UNIX || e->table == UNLISTED)
+		set_listed(e->inode);
+}
+
+static void
+begin_tables(size_t job)
+{
+	(void)job;
+	mark.entries = nentries;
+	mark.texts = texts_used;
+}
+
+/* Whether what a worker says of a row is within bounds. */
+static int
+is_sound(const struct entry *e)
+{
+	return (e->netns < nnamespaces || e->netns == NOWHERE) &&
+	    e->state < NSTATES && e->table <= UNLISTED;
+}
+
+static int any_table;	/* was there */
+
+static void
+take_table(size_t job, int kind, const char *s, size_t n)
+{
+	struct netns *ns = &namespaces[table_jobs[job].ns];
+	struct entry e;
+
+	switch (kind) {
+	case FOUND_ROW:
+		if (take_head(&s, &n, &e, sizeof e) == 0 && is_sound(&e))
+			keep_entry(&e, s, n);
+		break;
+	case FOUND_USAGE:
+		(void)take_head(&s, &n, &ns->usage, sizeof ns->usage);
+		break;
+	case FOUND_TABLE:
+		any_table = 1;
+		break;
+	}
+}
+
+/* What a job reads, for a message. */
+static const char *
+name_tables(unsigned tables)
+{
+	static char name[40];
+
+	if ((tables & (tables - 1)) != 0)
+		return "tables";
+	(void)snprintf(name, sizeof name, "table %s",
+	    nettables[__builtin_ctz(tables)].file);
+	return name;
+}
+
+/* A process that did not answer may not be the only one of its namespace. */
+static void
+lose_table(size_t job, const char *why)
+{
+	const struct table_job *j = &table_jobs[job];
+	struct netns *ns = &namespaces[j->ns];
+
+	nentries = mark.entries;
+	texts_used = mark.texts;
+	if (++ns->tries < MAX_TRIES && ns->first_task != NOWHERE)
+		ns->pending |= j->tables;
+	else
+		count_number("netns", ns->inode, name_tables(j->tables), why);
+}
+
+static void
+add_table_job(uint32_t ns, unsigned tables, int counts)
+{
+	if (tables == 0)
+		return;
+	table_jobs = grow(table_jobs, &table_jobs_room, ntable_jobs,
+	    sizeof *table_jobs);
+	table_jobs[ntable_jobs++] = (struct table_job){ ns, tables, counts };
+}
+
+/* The tables of a busy namespace are a job each, icmp and icmp6 together. */
+static void
+add_table_jobs(uint32_t i)
+{
+	enum { TOGETHER = 1 << 8 | 1 << 9 };	/* icmp, icmp6 */
+	struct netns *ns = &namespaces[i];
+	unsigned tables = ns->pending;
+	size_t t;
+
+	ns->pending = 0;
+	if (ns->nfds < BUSY_NETNS) {
+		add_table_job(i, tables, 1);
+		return;
+	}
+	for (t = 0; t < NTABLES; t++)
+		add_table_job(i, tables & (1u << t == 1u << 8 ? TOGETHER :
+		    1u << t & ~(unsigned)TOGETHER), t == 0);
+}
+
+/* The namespaces that only a mount, a descriptor or a socket keeps. */
+static void
+add_linked_netns(void)
+{
+	size_t i;
+
+	for (i = 0; i < nns_links; i++)
+		if (find_netns(ns_links[i].inode) == NOWHERE &&
+		    !ns_links[i].is_socket)
+			(void)add_netns(ns_links[i].inode, 0, NOWHERE,
+			    (uint32_t)i);
+}
+
+/* A namespace that was known by its tables alone may be another one's, too. */
+static void
+merge_netns(void)
+{
+	struct netns *ns, *same;
+	uint32_t i;
+
+	for (ns = namespaces; ns < namespaces + nnamespaces; ns++) {
+		if (ns->inode != 0 || ns->table_inode == 0)
+			continue;
+		if (ns->table_inode == host.own_table)
+			ns->inode = host.own_netns;
+		for (same = namespaces; same < namespaces + nnamespaces; same++)
+			if (same != ns && same->inode != 0 && (same->inode ==
+			    ns->inode || same->table_inode == ns->table_inode))
+				break;
+		if (same == namespaces + nnamespaces)
+			continue;
+		ns->pending = 0;
+		ns->inode = ns->table_inode = 0;
+		for (i = 0; i < ntasks; i++)
+			if (tasks[i].netns == ns - namespaces)
+				tasks[i].netns = (uint32_t)(same - namespaces);
+		if (same->first_task > ns->first_task)
+			same->first_task = ns->first_task;
+	}
+}
+
+/* The third scan, of all tables that are pending. */
+static void
+scan_tables(void)
+{
+	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
+	    .prepare = prepare_worker, .work = read_netns,
+	    .begin = begin_tables, .take = take_table, .lose = lose_table };
+	uint32_t i;
 
 	if (!want_ownerless && nholders == 0)
 		return;
-	found = read_marked(0, 0);
-	known = (uint32_t)nnamespaces;
-	/* Each takes a descriptor: those of the host come first. */
+	merge_netns();
 	add_linked_netns();
-	if (!read_marked(known, 0) && !found)
-		read_sole_netns();
-	find_unlisted();
-	for (pass = 1; root == NULL && pass < PASSES && ask_unlisted(); pass++)
-		(void)read_marked(0, pass);
-}
-
-/* Tells of the tables that still disagree with net/protocols. */
-static void
-report_doubts(void)
-{
-	uint32_t i;
-	size_t t;
-
+	/* No process has tables of its own, or none could be identified. */
+	if (nnamespaces == 0)
+		(void)add_netns(0, 0, 0, 0);
+	do {
+		ntable_jobs = 0;
+		for (i = 0; i < nnamespaces; i++)
+			add_table_jobs(i);
+		scan.njobs = ntable_jobs;
+		run_scan(&scan);
+	} while (ntable_jobs > 0);
 	for (i = 0; i < nnamespaces; i++)
-		for (t = 0; t < NTABLES; t++)
-			if ((namespaces[i].steady &
-			    ~namespaces[i].explained & 1u << t) != 0)
-				count_warning("table", nettables[t].name,
-				    "not the number of rows that "
-				    "net/protocols counts");
+		namespaces[i].reads++;
+	if (any_table)
+		return;
+	if (ntasks == 0)
+		fatal("%s/proc: no process and no table",
+		    root != NULL ? root : "");
+	warning("%s/proc: no table", root != NULL ? root : "");
 }
 
-/*
- * Sockets that are held but in no table are told by themselves.  One that
- * its table lost in every read has its row among that table's.
- */
-static void
-add_unlisted(void)
+/* Names of unix sockets, and sockets that no table lists: both are asked */
+
+/* The table that should list a socket, or UNLISTED if none does. */
+static uint8_t
+table_of(const struct answer *a)
 {
-	const struct holder *h;
-	struct entry e;
-	unsigned bit;
+	const struct entry *e = &a->e;
+	const int asked = a->how == ASKED;
+	const int inet = e->family == AF_INET || e->family == AF_INET6;
+	const struct nettable *t;
+	uint8_t i;
+
+	if (asked && e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
+		return UNLISTED;	/* unbound, or bound but no listener */
+	if (asked && inet && e->local_port == 0 && e->type == SOCK_DGRAM)
+		return UNLISTED;
+	if (asked && e->family == AF_NETLINK && !a->bound)
+		return UNLISTED;
+	for (i = 0; i < NTABLES; i++) {
+		t = &nettables[i];
+		if (t->family == e->family && t->parse != parse_sctp &&
+		    (t->protocol == e->protocol || !inet))
+			return i;
+	}
+	return UNLISTED;
+}
+
+/* Holders of the sockets that are asked, in their order. */
+static struct ask {
+	uint32_t holder;
+	int lost;
+} *asks;
+static size_t nasks, asks_room;
+
+/* A job of the scan: some asks of one process. */
+static struct ask_job {
+	size_t from, to;	/* of asks */
+} *ask_jobs;
+static size_t nask_jobs, ask_jobs_room;
+
+/* What they answered, in the same order; the text is kept. */
+static struct answer *answers;
+static size_t nanswers, answers_room;
+
+static void
+add_ask(const struct holder *h)
+{
+	enum { ASKS_AT_ONCE = 256 };
+	const int pid = tasks[h->task].pid;
+	struct ask_job *j = nask_jobs > 0 ? &ask_jobs[nask_jobs - 1] : NULL;
+
+	asks = grow(asks, &asks_room, nasks, sizeof *asks);
+	asks[nasks] = (struct ask){ (uint32_t)(h - holders), 0 };
+	if (j == NULL || j->to - j->from == ASKS_AT_ONCE ||
+	    tasks[holders[asks[j->from].holder].task].pid != pid) {
+		ask_jobs = grow(ask_jobs, &ask_jobs_room, nask_jobs,
+		    sizeof *ask_jobs);
+		j = &ask_jobs[nask_jobs++];
+		j->from = nasks;
+	}
+	j->to = ++nasks;
+}
+
+static void
+ask_sockets(size_t job)
+{
 	size_t i;
-	int told;
 
-	for (i = 0; i < nunlisted; i++) {
-		h = unlisted[i];
-		if (find_entry(h->inode) != NULL)
-			continue;
-		told = ask_socket(h->inode, &e);
-		bit = told == ASKED ? table_of(&e, 1) : 0;
-		if (bit != 0 && e.netns != UINT32_MAX)
-			for (e.table = 0; bit != 1u << e.table; e.table++)
-				;
-		if (told != GONE && (bit != 0 || !some_tables))
-			add_entry(&e);
-	}
+	for (i = ask_jobs[job].from; i < ask_jobs[job].to; i++)
+		ask_socket(holders[asks[i].holder].inode);
 }
 
-/* Forged rows */
-
-/*
- * A row of the unix table is SUSPECT when it fits into a name before it
- * (read_unix).  If it is held, its socket is asked (settle_inode); if not,
- * each socket before it is, and what that one's name contains is dropped
- * (drop_embedded).  Where none can be asked, both rows stay, with a warning.
- * One forgery, and in a second round all sockets before suspects are asked.
- */
-
-/*
- * Whether a row of the unix table has its socket's name.  That may go on
- * with a newline and what was taken for a row.
- */
-static int
-is_true_name(const struct entry *e, const struct entry *truth)
-{
-	return e->text_len <= truth->text_len &&
-	    memcmp(text_of(e), text_of(truth), e->text_len) == 0 &&
-	    (e->text_len == truth->text_len || ((e->flags & NAMED) != 0 &&
-	    text_of(truth)[e->text_len] == '\n'));
-}
-
-/* Whether it says what its socket says. */
-static int
-is_true_row(const struct entry *e, const struct entry *truth)
-{
-	return e->type == truth->type &&
-	    (e->state == UNIX_LISTEN) == (truth->state == UNIX_LISTEN) &&
-	    is_true_name(e, truth);
-}
-
-static int forgeries;
+static size_t answers_mark;
 
 static void
-drop_forged(struct entry *e, const struct entry *kept)
+begin_answers(size_t job)
 {
-	forgeries++;
-	/*
-	 * One that gets a name moves in the table (Linux 6.18): the same read
-	 * may tell it without and with that.
-	 */
-	if ((e->flags & NAMED) != 0 || kept == NULL ||
-	    e->type != kept->type) {
-		count_warning("row", nettables[e->table].name,
-		    "forged, dropped");
-		namespaces[e->netns].explained |= 1u << e->table;
-	}
-	if (e->told == 0 || !is_waiting(e))
-		e->table = FORGED;
+	(void)job;
+	answers_mark = nanswers;
 }
 
-static size_t
-line_length(const char *s, const char *end)
-{
-	const char *nl = memchr(s, '\n', (size_t)(end - s));
-
-	return (size_t)((nl != NULL ? nl : end) - s);
-}
-
-/* Where a row's name ends: at the next row, as read_unix has it. */
-static const char *
-end_of_name(const char *s, const char *end)
-{
-	size_t line = line_length(s, end);
-
-	while ((s += line) < end) {
-		s++;
-		line = line_length(s, end);
-		if (unix_row_length(s, line) != 0)
-			return s - 1;
-	}
-	return s;
-}
-
-/* The entry at a link of a chain, or NULL.  Unlinks dropped ones before it. */
-static struct entry *
-follow(uint32_t *link)
-{
-	while (*link != 0 && entries[*link - 1].table == FORGED)
-		*link = entries[*link - 1].next;
-	return *link != 0 ? &entries[*link - 1] : NULL;
-}
-
-/* The row of the unix table that says the same, or NULL. */
-static struct entry *
-find_row(const struct entry *e)
-{
-	struct entry *other;
-	uint32_t *link, i;
-
-	if (e->inode != 0) {
-		i = find_same_row(e, find_first_row(e));
-		return i != 0 ? &entries[i - 1] : NULL;
-	}
-	link = entry_bucket(e);
-	while ((other = follow(link)) != NULL && (other->inode != 0 ||
-	    !same_facts(e, other)))
-		link = &other->next;
-	return other;
-}
-
-/*
- * Drops what looked like a row but is part of this socket's name, where it
- * names what nobody holds; others are asked themselves.  A read tells a
- * socket once, and with it each row in its name, if it has that already
- * (named).  What was told more often, or by another read, may be true.
- */
 static void
-drop_embedded(const struct entry *e, int named)
+take_answer(size_t job, int kind, const char *s, size_t n)
 {
-	struct field f[MAX_FIELDS];
-	struct entry r = { .family = AF_UNIX, .netns = e->netns }, *other;
-	const char *s = text_of(e), *end = s + e->text_len;
-	size_t line, len;
+	struct answer a;
 
-	while ((s = memchr(s, '\n', (size_t)(end - s))) != NULL) {
-		s++;
-		line = line_length(s, end);
-		len = unix_row_length(s, line);
-		if (len == 0 || parse_unix(NULL, &r, f, split(s, len, f),
-		    NULL) == -1 || first_holder(r.inode) != NULL)
-			continue;
-		s += len + (len < line);
-		r.text = (uint32_t)(s - texts);
-		r.text_len = (uint16_t)(end_of_name(s, end) - s);
-		other = find_row(&r);
-		if (other == NULL || other->table != e->table)
-			continue;
-		if (named && other->pass == e->pass &&
-		    other->told < UINT8_MAX && (--other->told == 0 ||
-		    is_waiting(other))) {
-			drop_forged(other, NULL);
-		} else {
-			forgeries++;
-			other->flags |= DOUBLE;
+	(void)job;
+	if (kind != FOUND_SOCKET || take_head(&s, &n, &a, sizeof a) == -1 ||
+	    !is_sound(&a.e) || a.e.netns != NOWHERE || a.holder >= nholders ||
+	    n > UNIX_NAME_MAX)
+		return;
+	set_text(&a.e, s, n);
+	answers = grow(answers, &answers_room, nanswers, sizeof a);
+	answers[nanswers++] = a;
+}
+
+static void
+lose_answers(size_t job, const char *why)
+{
+	const struct holder *h = &holders[asks[ask_jobs[job].from].holder];
+	size_t i;
+
+	nanswers = answers_mark;
+	for (i = ask_jobs[job].from; i < ask_jobs[job].to; i++)
+		asks[i].lost = 1;
+	count_number("process", (uint64_t)tasks[h->task].pid, "sockets", why);
+}
+
+/* Asks the sockets of all holders that are marked. */
+static void
+ask_marked(void)
+{
+	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
+	    .prepare = prepare_worker, .work = ask_sockets,
+	    .begin = begin_answers, .take = take_answer,
+	    .lose = lose_answers };
+	struct holder *h;
+
+	nasks = nask_jobs = nanswers = 0;
+	for (h = holders; h < holders + nholders; h++)
+		if (h->asked) {
+			h->asked = 0;
+			add_ask(h);
 		}
-	}
+	scan.njobs = nask_jobs;
+	if (asks_kernel)
+		run_scan(&scan);
 }
 
-/*
- * Asks a unix socket for what is true of its inode.  One row of the table
- * keeps that, for it may have changed since it was read; more than one, or
- * one of what is no unix socket, is forged.
- */
-static void
-settle_inode(const struct entry *e)
-{
-	struct entry truth, *other, *lost, *kept = NULL;
-	struct holder *h = &holders[first_holder(e->inode) - holders];
-	uint8_t table = e->table;
-	uint32_t *link;
-	int named, before = forgeries;
-
-	h->silent = ask_socket(e->inode, &truth) != ASKED;
-	if (h->silent)
-		return;
-	link = entry_bucket(e);
-	for (; (other = follow(link)) != NULL; link = &other->next) {
-		if (other->inode != truth.inode || other->table != table)
-			continue;
-		lost = other;
-		if (truth.family == AF_UNIX && (truth.netns == UINT32_MAX ||
-		    truth.netns == other->netns) && (kept == NULL ||
-		    is_true_row(other, &truth))) {
-			lost = kept;
-			kept = other;
-		}
-		if (lost != NULL)
-			drop_forged(lost, kept);
-	}
-	if (kept == NULL) {
-		keep_unlisted(h);
-		return;
-	}
-	if ((kept->flags & SETTLED) != 0)
-		return;
-	kept->flags |= SETTLED;
-	/* Another's name may have told the name that it got meanwhile. */
-	named = is_true_name(kept, &truth) && (forgeries == before ||
-	    (kept->flags & SUSPECT) == 0);
-	if (!is_true_row(kept, &truth))
-		kept->state = truth.state;
-	kept->type = truth.type;
-	kept->text = truth.text;
-	kept->text_len = truth.text_len;
-	drop_embedded(kept, named);
-}
-
-/* Whether another entry names the same inode with other facts. */
 static int
-is_disputed(const struct entry *e)
+compare_answers(const void *a, const void *b)
 {
-	uint32_t *link = entry_bucket(e);
-	struct entry *other;
+	const struct answer *x = a, *y = b;
 
-	while ((other = follow(link)) != NULL &&
-	    (other == e || other->inode != e->inode))
-		link = &other->next;
-	return other != NULL;
+	return (x->e.inode > y->e.inode) - (x->e.inode < y->e.inode);
+}
+
+/* The answer of the socket with this inode, or null; sort them first. */
+static const struct answer *
+find_answer(uint64_t inode)
+{
+	const struct answer key = { .e = { .inode = inode } };
+
+	if (nanswers == 0)
+		return NULL;
+	return bsearch(&key, answers, nanswers, sizeof *answers,
+	    compare_answers);
+}
+
+static void
+sort_answers(void)
+{
+	if (nanswers > 0)
+		qsort(answers, nanswers, sizeof *answers, compare_answers);
 }
 
 static int
 is_unix_row(const struct entry *e)
 {
-	return e->family == AF_UNIX && e->table < NTABLES;
+	return e->family == AF_UNIX && e->table != UNLISTED;
 }
 
-/* Whether it is a row of the unix table whose socket was not asked yet. */
+/* Whether the row behind this one may be part of its name. */
 static int
-is_unsettled(const struct entry *e)
+may_go_on(const struct entry *e)
 {
-	const struct holder *h;
+	return is_unix_row(e) && (e->flags & NAMED) != 0 &&
+	    e + 1 < entries + nentries && is_unix_row(e + 1) &&
+	    e[1].netns == e->netns && (e[1].flags & IN_NAME) != 0;
+}
 
-	if (!is_unix_row(e) || (e->flags & SETTLED) != 0)
+/* Whether a row has the beginning of this name. */
+static int
+begins_name(const struct entry *e, const struct entry *name)
+{
+	return e->text_len <= name->text_len &&
+	    memcmp(text_of(e), text_of(name), e->text_len) == 0 &&
+	    (e->text_len == name->text_len ||
+	    text_of(name)[e->text_len] == '\n');
+}
+
+/*
+ * What is known of the name of a row that may go on: by its socket or, of a
+ * connection that waits to be accepted and has no inode, by the listener
+ * whose name it has.  Null if nothing is, or two names would do.
+ */
+static const struct entry *
+true_name(const struct entry *e)
+{
+	const struct answer *a, *best = NULL;
+
+	if (e->inode != 0) {
+		a = find_answer(e->inode);
+		return a != NULL && a->how == ASKED && a->e.family ==
+		    AF_UNIX && begins_name(e, &a->e) ? &a->e : NULL;
+	}
+	for (a = answers; a < answers + nanswers; a++) {
+		if (a->how != ASKED || a->e.state != UNIX_LISTEN ||
+		    !begins_name(e, &a->e))
+			continue;
+		if (best != NULL && best->e.text_len != a->e.text_len)
+			return NULL;
+		best = a;
+	}
+	return best != NULL ? &best->e : NULL;
+}
+
+/* The rows behind a row that are part of its name, by the length of that. */
+static size_t
+count_forged(const struct entry *e, const struct entry *name)
+{
+	size_t left = (size_t)name->text_len - e->text_len, n = 0;
+	const struct entry *next = e + 1;
+
+	for (; left > 0; n++, next++) {
+		if (next == entries + nentries || !is_unix_row(next) ||
+		    (next->flags & IN_NAME) == 0 || next->row_len >= left)
+			return 0;
+		left -= 1u + next->row_len;
+	}
+	return n;
+}
+
+/*
+ * Whether a row may be part of a name that nobody knows, of which *left bytes
+ * may follow.
+ */
+static int
+is_unsure(const struct entry *e, size_t *left)
+{
+	if ((e->flags & IN_NAME) == 0 || *left < 1u + e->row_len) {
+		*left = 0;
 		return 0;
-	h = first_holder(e->inode);
-	return h != NULL && !h->silent;
+	}
+	*left -= 1u + e->row_len;
+	return 1;
 }
 
 /*
- * Settles the rows that may be forged: the socket of each is asked and, where
- * that denies it or nobody holds it, those of the rows before it as well;
- * thorough, those of the rows before any.
+ * Goes from true row to true row: who knows the length of a name knows where
+ * the next true row begins.  What may be part of a name that nobody knows
+ * stays IN_NAME, all other rows of the table do not.
  */
 static void
-settle_rows(int thorough)
+resolve_names(size_t from)
 {
-	struct entry *e, *rest;
+	const struct entry *name;
+	struct entry *e;
+	size_t n, left = 0;
 
-	for (e = entries; e < entries + nentries; e++)
-		if (is_unsettled(e) && (is_disputed(e) ||
-		    (e->flags & SUSPECT) != 0))
-			settle_inode(e);
-	for (e = entries; e < entries + nentries; e++) {
-		/* What a failed read brought is no more. */
-		if (e->rest == 0 || e->rest > nentries || !is_unsettled(e))
+	for (e = entries + from; e < entries + nentries; e++) {
+		if (!is_unix_row(e))
 			continue;
-		rest = &entries[e->rest - 1];
-		if (thorough || !is_unix_row(rest) ||
-		    first_holder(rest->inode) == NULL)
-			settle_inode(e);
+		if (!is_unsure(e, &left))
+			e->flags &= (uint8_t)~IN_NAME;
+		if (!may_go_on(e))
+			continue;
+		name = true_name(e);
+		n = name != NULL ? count_forged(e, name) : 0;
+		if (name == NULL || (n == 0 && name->text_len !=
+		    e->text_len)) {
+			if (left < UNIX_NAME_MAX - (size_t)e->text_len)
+				left = UNIX_NAME_MAX - (size_t)e->text_len;
+			continue;
+		}
+		e->text = name->text;
+		e->text_len = name->text_len;
+		if (n > 0)
+			count_number("socket", e->inode, "net/unix",
+			    "its name hides a row");
+		for (; n > 0; n--)
+			(++e)->flags |= FORGED;
 	}
 }
 
-/*
- * Anybody can forge rows of the unix table, by a name with a newline.  A row
- * behind one with a name may be the rest of that.  Where one was, and where
- * a read told a socket twice, every one that could be is asked.  By that a
- * namespace may show that only a socket keeps and that a row hid: it is read,
- * and has forged rows in turn.
- */
-static void
-settle_forgeries(void)
+/* Marks the sockets whose names must be known. */
+static int
+mark_names(size_t from)
 {
-	struct entry *e;
-	uint32_t i, known;
-	int thorough;
+	const struct entry *e, *waiting = NULL;
+	struct holder *h;
+	int any = 0;
 
-	if (nentries == 0)
-		return;
-	for (e = entries; e < entries + nentries; e++)
-		forgeries += is_unix_row(e) && e->inode != 0 && e->told > 1;
-	do {
-		known = (uint32_t)nnamespaces;
-		for (thorough = 0; thorough < 1 + (forgeries > 0); thorough++)
-			settle_rows(thorough);
-		for (i = known; i < nnamespaces; i++)
-			(void)read_netns(i, 0);
-	} while (known < nnamespaces);
-	for (e = entries; e < entries + nentries; e++)
-		if (is_unix_row(e) && e->inode != 0 && is_disputed(e))
-			count_warning("row", nettables[e->table].name,
-			    "names an inode that another row names, "
-			    "one of them forged");
-		else if (is_unix_row(e) && (e->flags & DOUBLE) != 0)
-			count_warning("row", nettables[e->table].name,
-			    "is part of a name as well, may be forged");
-}
-
-/*
- * Asks for what no table tells: the type of a netlink socket, RAW or DGRAM,
- * and the length of a filter.
- */
-static void
-ask_columns(void)
-{
-	struct entry *e;
-	const struct holder *h;
-	socklen_t len;
-	int fd;
-
-	if ((needs & (NEED_TYPE | NEED_FILTER)) == 0)
-		return;
-	for (e = entries; e < entries + nentries; e++) {
-		e->rest = 0;
+	for (e = entries + from; e < entries + nentries; e++) {
+		if (!may_go_on(e))
+			continue;
 		h = first_holder(e->inode);
-		if (h == NULL || root != NULL || e->table == FORGED ||
-		    ((needs & NEED_FILTER) == 0 &&
-		    ((needs & NEED_TYPE) == 0 || e->type != 0)) ||
-		    (fd = borrow_socket(h)) == -1)
+		if (h != NULL)
+			any = h->asked = 1;
+		else if (e->inode == 0)
+			waiting = e;
+	}
+	/* Of what waits to be accepted the listener knows the name. */
+	for (e = entries + from; waiting != NULL && e < entries + nentries;
+	    e++)
+		if (is_unix_row(e) && e->state == UNIX_LISTEN &&
+		    (h = first_holder(e->inode)) != NULL)
+			any = h->asked = 1;
+	return any;
+}
+
+/* What was a row of the unix table and is an entry now, or not. */
+static void
+keep_unix_rows(size_t from)
+{
+	size_t i, n = from;
+	struct entry *e;
+	struct holder *h;
+
+	for (i = from; i < nentries; i++) {
+		e = &entries[i];
+		h = first_holder(e->inode);
+		if (is_unix_row(e) && ((e->flags & FORGED) != 0 ||
+		    (h == NULL ? !want_ownerless : h->listed &&
+		    (e->flags & IN_NAME) == 0)))
 			continue;
-		if (e->type == 0)
-			e->type = (uint8_t)socket_option(fd, SO_TYPE);
-		/* With no room the kernel (3.8 on) gives the number alone. */
-		len = 0;
-		if (getsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, NULL,
-		    &len) == 0)
-			e->rest = len + 1;
-		return_socket(fd);
+		/* If nobody can be asked, it is taken for what it says. */
+		if (is_unix_row(e) && h != NULL && (!asks_kernel ||
+		    (e->flags & IN_NAME) == 0))
+			h->listed = 1;
+		entries[n++] = *e;
+	}
+	nentries = n;
+}
+
+static int
+compare_inodes(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/*
+ * Warns of a row that may be part of a name that nobody knows, if it names
+ * what nobody holds (and all holders were seen), or what another row names.
+ */
+static void
+report_unsure_rows(void)
+{
+	uint64_t *inodes = allocate((nentries + 1) * sizeof *inodes), *at;
+	size_t i, n = 0;
+	const struct entry *e;
+	const int saw_all = status == 0;
+
+	for (i = 0; i < nentries; i++)
+		inodes[n++] = entries[i].inode;
+	qsort(inodes, n, sizeof *inodes, compare_inodes);
+	for (e = entries; e < entries + nentries; e++) {
+		if (!is_unix_row(e) || (e->flags & IN_NAME) == 0 ||
+		    e->inode == 0)
+			continue;
+		at = bsearch(&e->inode, inodes, n, sizeof *inodes,
+		    compare_inodes);
+		if ((saw_all && first_holder(e->inode) == NULL) ||
+		    (at > inodes && at[-1] == e->inode) ||
+		    (at + 1 < inodes + n && at[1] == e->inode))
+			count_number("unix row", e->inode, "",
+			    "may be part of a name");
+	}
+	free(inodes);
+}
+
+/* Asks for the names that decide what is a row of the unix table. */
+static void
+scan_names(size_t from)
+{
+	nanswers = 0;
+	if (mark_names(from))
+		ask_marked();
+	sort_answers();
+	resolve_names(from);
+	keep_unix_rows(from);
+}
+
+/* What is said of a socket that could not be asked. */
+static struct answer
+unasked_answer(const struct holder *h)
+{
+	return (struct answer){ .e = { .inode = h->inode, .netns = NOWHERE,
+	    .owner = UNKNOWN, .rx_queue = UNKNOWN, .tx_queue = UNKNOWN,
+	    .filter_length = UNKNOWN, .table = UNLISTED, .v6only = 2 },
+	    .holder = (uint32_t)(h - holders), .how = REFUSED };
+}
+
+/*
+ * The namespace that an asked socket is in.  One that only a socket keeps is
+ * new: its tables may list the socket.
+ */
+static uint32_t
+netns_of_answer(const struct answer *a)
+{
+	const struct holder *h = &holders[a->holder];
+	const struct ns_link link = { .inode = h->inode, .task = h->task,
+	    .fd = h->fd, .is_socket = 1 };
+	uint32_t ns;
+
+	if (a->netns_inode == 0)
+		return NOWHERE;
+	ns = find_netns(a->netns_inode);
+	if (ns != NOWHERE)
+		return ns;
+	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof link);
+	ns_links[nns_links] = link;
+	return add_netns(a->netns_inode, 0, NOWHERE, (uint32_t)nns_links++);
+}
+
+/*
+ * Whether a table should be read again for a socket: one that could not be
+ * asked, or whose namespace was not read yet.
+ */
+static int
+is_worth_reading(const struct answer *a, uint32_t ns, uint8_t table)
+{
+	struct netns *n;
+
+	if (!asks_kernel || ns == NOWHERE || table == UNLISTED)
+		return 0;
+	n = &namespaces[ns];
+	if ((n->pending & 1u << table) != 0)
+		return 1;
+	if (a->how == ASKED || n->reads >= MAX_READS)
+		return 0;
+	n->pending |= 1u << table & table_mask;
+	return (n->pending & 1u << table) != 0;
+}
+
+/*
+ * Makes an entry of a socket that no table lists.  One that its table has
+ * lost has its row among that table's.
+ */
+static void
+keep_answer(struct answer *a)
+{
+	struct holder *h = &holders[a->holder];
+	const uint8_t table = table_of(a);
+
+	if (h->listed || h->inode != a->e.inode)
+		return;
+	if (some_tables && (table == UNLISTED ||
+	    (table_mask & 1u << table) == 0))
+		return;
+	a->e.netns = netns_of_answer(a);
+	if (is_worth_reading(a, a->how == ASKED ? a->e.netns :
+	    tasks[h->task].netns, table))
+		return;
+	if (a->how == ASKED)
+		a->e.table = table;
+	if (a->e.protocol == 262)	/* IPPROTO_MPTCP */
+		a->e.flags |= MULTIPATH;
+	entries = grow(entries, &entries_room, nentries, sizeof *entries);
+	entries[nentries++] = a->e;
+	h->listed = 1;
+}
+
+/* Adds to an entry what only its socket knows. */
+static void
+complete_entry(struct entry *e, const struct answer *a)
+{
+	e->filter_length = a->e.filter_length;
+	e->v6only = a->e.v6only;
+	if (e->type == 0)
+		e->type = a->e.type;
+	if (a->e.protocol == 262)
+		e->flags |= MULTIPATH;
+	if (e->family != AF_UNIX && e->text_len == 0) {
+		e->text = a->e.text;
+		e->text_len = a->e.text_len;
 	}
 }
+
+/*
+ * Whether a row that may be part of a name is one after all: what it names
+ * says the same.
+ */
+static int
+is_confirmed(struct entry *e, const struct answer *a)
+{
+	struct holder *h = first_holder(e->inode);
+
+	if (a->how == ASKED && (a->e.family != AF_UNIX ||
+	    a->e.type != e->type || !begins_name(e, &a->e)))
+		return 0;
+	if (a->how == ASKED)
+		e->flags &= (uint8_t)~IN_NAME;
+	if (h != NULL)
+		h->listed = 1;
+	return 1;
+}
+
+/* Goes through the entries with what their sockets have answered. */
+static void
+use_answers(void)
+{
+	const struct answer *a;
+	struct entry *e;
+	size_t i, n = 0;
+
+	for (i = 0; i < nentries; i++) {
+		e = &entries[i];
+		a = find_answer(e->inode);
+		if (a != NULL && is_unix_row(e) && (e->flags & IN_NAME) != 0 &&
+		    !is_confirmed(e, a)) {
+			count_number("unix row", e->inode, "",
+			    "forged");
+			continue;
+		}
+		if (a != NULL && a->how == ASKED)
+			complete_entry(e, a);
+		entries[n++] = *e;
+	}
+	nentries = n;
+}
+
+/*
+ * The fourth scan: asks the sockets that no table lists, and for columns that
+ * no table has the others, too.  Returns 1 if there are tables to be read for
+ * it.
+ */
+static int
+scan_sockets(void)
+{
+	struct answer a;
+	struct holder *h;
+	size_t i;
+	uint32_t ns;
+
+	for (h = holders; h < holders + nholders; h++)
+		h->asked = first_holder(h->inode) == h && (!h->listed ||
+		    (needs & NEED_ASKING) != 0 || asks_protocol);
+	ask_marked();
+	sort_answers();
+	use_answers();
+	for (i = 0; i < nasks; i++) {
+		h = &holders[asks[i].holder];
+		if (find_answer(h->inode) != NULL)
+			a = *find_answer(h->inode);
+		else if (asks[i].lost || !asks_kernel)
+			a = unasked_answer(h);
+		else
+			continue;	/* it is gone */
+		keep_answer(&a);
+	}
+	for (ns = 0; ns < nnamespaces; ns++)
+		if (namespaces[ns].pending != 0)
+			return 1;
+	return 0;
+}
+
+/* What is still missing */
+
+/* Whether an entry is a socket of user space that nobody seems to hold. */
+static int
+is_ownerless(const struct entry *e)
+{
+	return e->inode != 0 && (e->flags & UNCOUNTED) == 0 &&
+	    first_holder(e->inode) == NULL;
+}
+
+/*
+ * How many times a row is counted in `sockets: used`.  An MPTCP socket counts,
+ * and so does each of its subflows, which are its rows in net/tcp.
+ */
+static int
+count_entry(const struct entry *e)
+{
+	struct holder *h = first_holder(e->inode);
+	int subflow, first;
+
+	if ((e->flags & UNCOUNTED) != 0)
+		return 0;
+	if (h == NULL)
+		return 1;
+	first = !h->counted;
+	h->counted = 1;
+	subflow = (e->flags & MULTIPATH) != 0 && e->table != UNLISTED;
+	return first + subflow;
+}
+
+/* Holds each namespace's count against what was seen of it. */
+static void
+count_seen(void)
+{
+	struct netns *ns;
+	struct holder *h;
+	const struct entry *e;
+
+	for (ns = namespaces; ns < namespaces + nnamespaces; ns++) {
+		ns->seen = 0;
+		ns->sum = 0;
+	}
+	for (h = holders; h < holders + nholders; h++)
+		h->counted = 0;
+	for (e = entries; e < entries + nentries; e++)
+		if (e->netns != NOWHERE) {
+			ns = &namespaces[e->netns];
+			ns->seen += count_entry(e);
+			ns->sum += e->inode;
+		}
+}
+
+static int
+is_miscounted(const struct netns *ns)
+{
+	return ns->usage.stable && ns->usage.used > ns->seen;
+}
+
+static int
+count_miscounted(void)
+{
+	const struct netns *ns;
+	int n = 0;
+
+	count_seen();
+	for (ns = namespaces; ns < namespaces + nnamespaces; ns++)
+		n += is_miscounted(ns);
+	return n;
+}
+
+static int
+has_ownerless(void)
+{
+	const struct entry *e;
+
+	for (e = entries; e < entries + nentries; e++)
+		if (is_ownerless(e))
+			return 1;
+	return 0;
+}
+
+/* Sends a holder of what nobody seemed to hold, once. */
+static void
+send_holder(uint64_t inode, int fd)
+{
+	const struct found_fd f = { inode, fd, 0 };
+	size_t i;
+
+	if (first_holder(inode) != NULL)
+		return;
+	for (i = 0; i < found.nfds; i++)
+		if (found.fds[i].inode == inode)
+			return;
+	add_fd(inode, fd);
+	send_record(FOUND_HOLDER, &f, sizeof f, NULL, 0);
+}
+
+/*
+ * Looks at all descriptors below dir.  Returns how many were gone before they
+ * were looked at, for one that moves may have been missed; -1 if they may not
+ * be read.
+ */
+static int
+search_fds(int dir, size_t *spare)
+{
+	static struct numbers list;
+	char name[12];
+	uint64_t inode;
+	size_t i;
+	int gone = 0, fd_dir = open_below(dir, "fd", O_DIRECTORY);
+
+	if (fd_dir == -1)
+		return -1;
+	if (read_numbers(fd_dir, &list) == -1)
+		list.count = 0;
+	for (i = 0; i < list.count && *spare > 0; i++, --*spare) {
+		step();
+		if (read_inode_link(fd_dir, number_name(name, list.n[i]),
+		    "socket:[", &inode) == 0)
+			send_holder(inode, list.n[i]);
+		else
+			gone += is_gone(errno);
+	}
+	close(fd_dir);
+	return gone;
+}
+
+/* A mapping holds its socket: a ring of a packet or AF_XDP socket, or TCP. */
+static void
+search_maps(int dir)
+{
+	static const char prefix[] = "socket:[";
+	struct reader r;
+	uint64_t inode;
+	ptrdiff_t len;
+	char *line, *s;
+
+	if (open_lines(&r, dir, "maps") == -1) {
+		count_refusal(found.pid, "maps");
+		return;
+	}
+	while ((len = read_line(&r, '\n', &line)) != -1) {
+		step();
+		s = memmem(line, (size_t)len, prefix, sizeof prefix - 1);
+		if (s != NULL && parse_link(s, line + len - s, prefix,
+		    &inode) == 0)
+			send_holder(inode, NONE);
+	}
+	(void)close_lines(&r, "maps");
+}
+
+/*
+ * Looks once more at a process, for sockets that nobody seems to hold.  Its
+ * descriptors are read until none moves.
+ */
+static void
+search_process(size_t job)
+{
+	enum { MAX_SEARCHES = 20 };
+	static size_t spare = 1 << 20;	/* looks at descriptors, for all */
+	const struct task t = { processes.n[job], processes.n[job], NOWHERE,
+	    NULL };
+	int dir, gone, n = 0;
+
+	found.pid = t.pid;
+	found.nfds = found.leader_end = 0;
+	dir = open_task(&t);
+	if (dir == -1)
+		return;
+	while ((gone = search_fds(dir, &spare)) > 0 && ++n < MAX_SEARCHES)
+		;
+	if (n == MAX_SEARCHES || spare == 0)
+		send_record(FOUND_MOVE, NULL, 0, NULL, 0);
+	if (gone != -1)
+		search_maps(dir);
+	close(dir);
+}
+
+/* Processes whose descriptors moved all the time. */
+static struct numbers moving;
+
+static size_t found_mark;
+
+static void
+begin_search(size_t job)
+{
+	(void)job;
+	mark.holders = nholders;
+	found_mark = moving.count;
+}
+
+static void
+take_search(size_t job, int kind, const char *s, size_t n)
+{
+	const int pid = processes.n[job];
+	struct found_fd f;
+	size_t i;
+
+	if (kind == FOUND_MOVE)
+		add_number(&moving, pid);
+	if (kind != FOUND_HOLDER || take_head(&s, &n, &f, sizeof f) == -1)
+		return;
+	for (i = 0; i < ntasks && tasks[i].pid != pid; i++)
+		;
+	if (i == ntasks || nholders >= UINT32_MAX - 1)
+		return;
+	holders = grow(holders, &holders_room, nholders, sizeof *holders);
+	holders[nholders++] = (struct holder){ .inode = f.inode,
+	    .task = (uint32_t)i, .fd = f.fd };
+}
+
+static void
+lose_search(size_t job, const char *why)
+{
+	nholders = mark.holders;
+	moving.count = found_mark;
+	count_number("process", (uint64_t)processes.n[job], "maps", why);
+}
+
+/*
+ * Something is amiss: a socket that nobody seems to hold, or one that the
+ * kernel counts and nobody has seen.  All processes are looked at once more.
+ * Returns 1 if a holder was found.
+ */
+static int
+search_holders(void)
+{
+	const struct scan scan = { .njobs = processes.count, .here = 1,
+	    .ahead = SIZE_MAX, .prepare = prepare_worker,
+	    .work = search_process, .begin = begin_search,
+	    .take = take_search, .lose = lose_search };
+	const size_t before = nholders;
+	const struct entry *e;
+
+	moving.count = 0;
+	run_scan(&scan);
+	if (nholders == before)
+		return 0;
+	index_holders();
+	for (e = entries; e < entries + nentries; e++)
+		set_listed(e->inode);
+	return 1;
+}
+
+/* Whether somebody should be known to hold an entry: not a new connection. */
+static int
+is_hidden(const struct entry *e)
+{
+	return is_ownerless(e) && e->state != TCP_ESTABLISHED &&
+	    e->state != STATE_UNIX + SS_CONNECTED;
+}
+
+/* All that psock does, but to print. */
+static void
+look(void)
+{
+	size_t from, i;
+	int amiss;
+
+	scan_list();
+	scan_processes();
+	do {
+		from = nentries;
+		scan_tables();
+		scan_names(from);
+	} while (scan_sockets());
+	amiss = asks_kernel && want_ownerless && (has_ownerless() ||
+	    (!some_tables && count_miscounted() > 0));
+	if (!amiss)
+		return;
+	asks_protocol = 1;
+	if (search_holders() || count_miscounted() > 0)
+		(void)scan_sockets();
+	for (i = 0, amiss = 0; i < nentries; i++)
+		amiss |= is_hidden(&entries[i]);
+	for (i = 0; i < moving.count && (amiss || (!some_tables &&
+	    count_miscounted() > 0)); i++)
+		count_number("process", (uint64_t)moving.n[i], "fd",
+		    "descriptors moved while they were read");
+}
+
+/* Forgets all that was found. */
+static void
+forget(void)
+{
+	ntasks = nholders = nnamespaces = nentries = texts_used = 0;
+	nns_links = nusers = nanswers = 0;
+	asks_protocol = 0;
+}
+
+/* Since Linux 4.16 each namespace has its own count; before, the host. */
+static int
+counts_namespaces(void)
+{
+	struct utsname u;
+	struct field f[2];
+	uint64_t major, minor;
+	char *dot;
+
+	if (uname(&u) == -1 || (dot = strchr(u.release, '.')) == NULL)
+		return 0;
+	f[0] = (struct field){ u.release, (size_t)(dot - u.release) };
+	f[1] = (struct field){ dot + 1, strspn(dot + 1, "0123456789") };
+	return field_number(&f[0], 10, INT_MAX, &major) == 0 &&
+	    field_number(&f[1], 10, INT_MAX, &minor) == 0 &&
+	    (major > 4 || (major == 4 && minor >= 16));
+}
+
+/* What is counted and what is seen are compared if nothing else is missing. */
+static int
+can_count(void)
+{
+	return status == 0 && asks_kernel && privileged && want_ownerless &&
+	    !some_tables && counts_namespaces();
+}
+
+/*
+ * A pid namespace below the host's, in which sockets of others are seen but
+ * not their processes.
+ */
+static int
+is_inner(void)
+{
+	return asks_kernel && want_ownerless && host.pid_ns != 0 &&
+	    host.pid_ns != INITIAL_PID_NS && (has_ownerless() ||
+	    (can_count() && count_miscounted() > 0));
+}
+
+/* Whether a namespace was miscounted before, over the same sockets. */
+static int
+was_miscounted(const struct netns *ns, const struct netns *before, size_t n)
+{
+	for (; n > 0; n--, before++)
+		if (before->inode == ns->inode)
+			return is_miscounted(before) &&
+			    before->sum == ns->sum;
+	return 0;
+}
+
+/*
+ * Looks again until the same sockets were counted twice over, and reports the
+ * namespaces in which the kernel counts more of them.
+ */
+static void
+confirm_counts(void)
+{
+	enum { MAX_LOOKS = 3 };
+	struct netns *before = NULL;
+	const struct netns *ns;
+	size_t n = 0;
+	int looks, confirmed = 0;
+
+	for (looks = 1; looks < MAX_LOOKS && can_count() &&
+	    count_miscounted() > confirmed; looks++) {
+		free(before);
+		n = nnamespaces;
+		before = allocate((n + 1) * sizeof *before);
+		memcpy(before, namespaces, n * sizeof *before);
+		/* What was just closed may be counted for some 15 ms. */
+		(void)poll(NULL, 0, 100);
+		forget();
+		look();
+		count_seen();
+		confirmed = 0;
+		for (ns = namespaces; ns < namespaces + nnamespaces; ns++)
+			confirmed += is_miscounted(ns) &&
+			    was_miscounted(ns, before, n);
+	}
+	for (ns = namespaces; confirmed > 0 && can_count() &&
+	    ns < namespaces + nnamespaces; ns++)
+		if (is_miscounted(ns) && was_miscounted(ns, before, n))
+			note("netns %llu: %lld sockets are counted by the "
+			    "kernel and seen nowhere",
+			    (unsigned long long)ns->inode,
+			    (long long)(ns->usage.used - ns->seen));
+	if (confirmed > 0)
+		status = 1;
+	free(before);
+}
+
+/* Columns */
+
+/* A member of the row's entry, the column's own. */
+static const void *
+member(void)
+{
+	return (const char *)row + column->offset;
+}
+
+static void
+print_u16(void)
+{
+	const uint16_t *n = member();
+
+	put_number(*n);
+}
+
+static void
+print_u32(void)
+{
+	const uint32_t *n = member();
+
+	if (*n != UNKNOWN)
+		put_number(*n);
+}
+
+static void
+print_u64(void)
+{
+	const uint64_t *n = member();
+
+	put_number(*n);
+}
+
+static void
+print_pid(void)
+{
+	put_signed(row_task != NULL ? row_task->pid : NONE);
+}
+
+static void
+print_tid(void)
+{
+	put_signed(row_task != NULL ? row_task->tid : NONE);
+}
+
+static void
+print_fd(void)
+{
+	put_signed(row_holder != NULL ? row_holder->fd : NONE);
+}
+
+/* glibc's inet_ntop(3) writes ::1.2.3.4 for what musl's writes as ::102:304. */
+static void
+print_address(void)
+{
+	const unsigned char *a = member();
+	char text[INET6_ADDRSTRLEN] = "";
+	uint32_t cid;
+
+	if (row->family == AF_INET || row->family == AF_INET6) {
+		(void)inet_ntop(row->family, a, text, sizeof text);
+		put_string(text);
+	} else if (row->family == AF_VSOCK) {
+		memcpy(&cid, a, sizeof cid);
+		put_number(cid);
+	}
+}
+
+static void
+print_path(void)
+{
+	if (row->family == AF_UNIX)
+		put_field(text_of(row), row->text_len);
+}
+
+static void
+print_interface(void)
+{
+	if (row->family != AF_UNIX)
+		put_field(text_of(row), row->text_len);
+}
+
+static void
+print_state(void)
+{
+	put_string(state_names[row->state]);
+}
+
+static void
+print_net_namespace(void)
+{
+	put_number(row->netns == NOWHERE ? 0 : namespaces[row->netns].inode);
+}
+
+static void
+print_text(void)
+{
+	const struct text *t;
+
+	if (row_task == NULL || row_task->details == NULL)
+		return;
+	t = &row_task->details->texts[column->offset];
+	put_field(t->s, t->len);
+}
+
+/* A member of the numbers of the row's process. */
+static void
+print_known(void)
+{
+	const char *numbers;
+	int64_t n;
+
+	if (row_task == NULL || row_task->details == NULL)
+		return;
+	numbers = (const char *)&row_task->details->numbers;
+	memcpy(&n, numbers + column->offset, sizeof n);
+	if (n != NONE)
+		put_signed(n);
+}
+
+static void
+print_user(void)
+{
+	static const struct user *last;
+	const struct user *u;
+	int64_t uid;
+
+	if (row_task == NULL || row_task->details == NULL)
+		return;
+	uid = row_task->details->numbers.uid;
+	if (uid == NONE)
+		return;
+	if (last == NULL || last->uid != (uint64_t)uid) {
+		for (u = users; u < users + nusers; u++)
+			if (u->uid == (uint64_t)uid)
+				break;
+		last = u < users + nusers ? u : NULL;
+	}
+	if (last != NULL)
+		put_field(last->name, strlen(last->name));
+	else
+		put_signed(uid);
+}
+
+static void
+print_type(void)
+{
+	if (row->type < sizeof type_names / sizeof *type_names)
+		put_string(type_names[row->type]);
+}
+
+static void
+print_v6only(void)
+{
+	if (row->v6only < 2)
+		put_number(row->v6only);
+}
+
+/* The name of the table or, without one, of the protocol, in lower case. */
+static void
+print_proto(void)
+{
+	const struct answer a = { .e = *row, .how = REFUSED };
+	const uint8_t table = row->table != UNLISTED ? row->table :
+	    table_of(&a);
+	const struct protocol_name *p;
+	const char *s;
+
+	if (table != UNLISTED) {
+		put_string(nettables[table].name);
+		return;
+	}
+	for (p = protocol_names; p->name != NULL; p++)
+		if (p->family == row->family && (p->protocol == row->protocol
+		    || p->protocol == 0))
+			break;
+	if (p->name == NULL)
+		return;
+	s = strncmp(p->name, "AF_", 3) == 0 ? p->name + 3 : p->name;
+	for (; *s != '\0'; s++)
+		put_char(*s >= 'A' && *s <= 'Z' ? (char)(*s | 0x20) : *s);
+}
+
+enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
+
+/* A member is printed as what it is: what has another type is refused. */
+#define ENTRY(member) _Generic(((struct entry *)0)->member, \
+    uint16_t: print_u16, uint32_t: print_u32, uint64_t: print_u64, \
+    unsigned char *: print_address), 0, offsetof(struct entry, member)
+#define NUMBER(need, member) print_known, need, \
+    offsetof(struct numbers_of, member)
+
+static const struct column columns[] = {
+	{ "pid", print_pid, 0, 0 },
+	{ "fd", print_fd, 0, 0 },
+	{ "socket", ENTRY(inode) },
+	{ "family", ENTRY(family) },
+	{ "protocol", ENTRY(protocol) },
+	{ "local_address", ENTRY(local) },
+	{ "remote_address", ENTRY(remote) },
+	{ "local_port", ENTRY(local_port) },
+	{ "remote_port", ENTRY(remote_port) },
+	{ "path", print_path, 0, 0 },
+	{ "state", print_state, 0, 0 },
+	{ "net_namespace", print_net_namespace, 0, 0 },
+	{ "tid", print_tid, 0, 0 },
+	{ "comm", print_text, NEED_COMM, COMM },
+	{ "exe", print_text, NEED_EXE, EXE },
+	{ "cwd", print_text, NEED_CWD, CWD },
+	{ "cmdline", print_text, NEED_CMDLINE, CMDLINE },
+	{ "uid", NUMBER(NEED_STATUS, uid) },
+	{ "user", print_user, NEED_STATUS | NEED_USER, 0 },
+	{ "ppid", NUMBER(NEED_STAT, ppid) },
+	{ "start_time", NUMBER(NEED_STAT, start_time) },
+	{ "cgroup", print_text, NEED_CGROUP, CGROUP },
+	{ "type", print_type, NEED_TYPE, 0 },
+	{ "proto", print_proto, 0, 0 },
+	{ "owner", ENTRY(owner) },
+	{ "rx_queue", ENTRY(rx_queue) },
+	{ "tx_queue", ENTRY(tx_queue) },
+	{ "interface", print_interface, NEED_INTERFACE, 0 },
+	{ "v6only", print_v6only, NEED_V6ONLY, 0 },
+	{ "filter", print_u32, NEED_FILTER,
+	    offsetof(struct entry, filter_length) },
+	{ NULL, NULL, 0, 0 },
+};
 
 /* Printing */
 
 static int
 compare_entries(const void *a, const void *b)
 {
-	const struct entry *x = a, *y = b;
+	const uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+	const struct entry *x = &entries[i], *y = &entries[j];
 
-	if (x->table < NTABLES && y->table < NTABLES &&
+	if (x->table != UNLISTED && y->table != UNLISTED &&
 	    x->netns != y->netns)
 		return (x->netns > y->netns) - (x->netns < y->netns);
 	if (x->table != y->table)
 		return (x->table > y->table) - (x->table < y->table);
-	return (x->next > y->next) - (x->next < y->next);
+	return (i > j) - (i < j);
+}
+
+/*
+ * The entries in the order of their rows, as indexes: sockets that were asked
+ * and tables that were read again come later.
+ */
+static uint32_t *
+order_entries(void)
+{
+	uint32_t *order = allocate((nentries + 1) * sizeof *order), i;
+	int sorted = 1;
+
+	for (i = 0; i < nentries; i++) {
+		order[i] = i;
+		sorted &= i == 0 || compare_entries(&order[i - 1],
+		    &order[i]) < 0;
+	}
+	if (!sorted)
+		qsort(order, nentries, sizeof *order, compare_entries);
+	return order;
 }
 
 static void
 print_entry(const struct entry *e)
 {
-	int n = is_waiting(e) ? e->told : 1;
-
 	row = e;
 	row_holder = first_holder(e->inode);
 	row_task = NULL;
-	for (; n > 0 && row_holder == NULL && is_wanted(NONE); n--)
+	if (row_holder == NULL && is_wanted(NONE))
 		print_row();
 	for (; row_holder != NULL;
 	    row_holder = next_holder(row_holder->next, e->inode)) {
@@ -4159,192 +5020,192 @@ print_entry(const struct entry *e)
 static void
 print_entries(void)
 {
-	size_t i;
+	const uint32_t *order = order_entries();
+	uint32_t i;
 
-	for (i = 0; i < nentries; i++)
-		entries[i].next = (uint32_t)i;
-	/* More reads of a table, or asked sockets, come in another order. */
-	for (i = 1; i < nentries; i++)
-		if (compare_entries(&entries[i - 1], &entries[i]) > 0) {
-			qsort(entries, nentries, sizeof *entries,
-			    compare_entries);
-			break;
-		}
-	if (!hflag)
+	if (!no_header)
 		print_header();
 	for (i = 0; i < nentries; i++)
-		if (entries[i].table != FORGED)
-			print_entry(&entries[i]);
+		print_entry(&entries[order[i]]);
+}
+
+static void
+turn_word(unsigned char *a)
+{
+	const unsigned char b[4] = { a[3], a[2], a[1], a[0] };
+
+	memcpy(a, b, sizeof b);
+}
+
+/*
+ * Addresses are written in the byte order of the machine that they come from:
+ * if a loopback address shows the other one, and none ours, they are turned.
+ */
+static void
+turn_addresses(void)
+{
+	static const unsigned char ours[2][16] = { { 127, 0, 0, 1 },
+	    { [15] = 1 } }, theirs[2][16] = { { 1, 0, 0, 127 },
+	    { [12] = 1 } };
+	struct entry *e, *end = entries + nentries;
+	int i, v6, turned = 0;
+
+	for (e = entries; e < end; e++) {
+		v6 = e->family == AF_INET6;
+		if ((!v6 && e->family != AF_INET) ||
+		    e->protocol == IPPROTO_SCTP)
+			continue;
+		if (memcmp(e->local, ours[v6], 16) == 0)
+			return;
+		turned |= memcmp(e->local, theirs[v6], 16) == 0;
+	}
+	if (!turned)
+		return;
+	warning("%s/proc: addresses of the other byte order, turned", root);
+	for (e = entries; e < end; e++)
+		for (i = 0; i < 16 && (e->family == AF_INET || e->family ==
+		    AF_INET6) && e->protocol != IPPROTO_SCTP; i += 4) {
+			turn_word(e->local + i);
+			turn_word(e->remote + i);
+		}
 }
 
 /* Options */
 
-static const char usage[] =
-    "usage: psock [-Hq] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"
-    "       psock -h | -V\n";
+static const char help[] =
+    "usage: psock [-Hqx] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"
+    "\n"
+    "Lists every socket with every process and descriptor that holds it, in\n"
+    "all network namespaces, as tab-separated rows.\n"
+    "\n"
+    "  -H          no header row\n"
+    "  -o columns  these columns, with commas; +a,b adds to the usual ones\n"
+    "  -p pids     sockets of these processes; -1: those that nobody holds\n"
+    "  -q          no warnings\n"
+    "  -r root     look at the system below this directory\n"
+    "  -t tables   these tables of /proc/net only\n"
+    "  -x          ask for each process number: /proc may hide processes\n"
+    "  -h, -V      this help, the version\n"
+    "\n"
+    "columns: pid fd socket family protocol local_address remote_address\n"
+    "    local_port remote_port path state net_namespace\n"
+    "  with -o also: tid comm exe cwd cmdline uid user ppid start_time\n"
+    "    cgroup type proto owner rx_queue tx_queue interface v6only filter\n"
+    "tables: tcp tcp6 udp udp6 udplite udplite6 raw raw6 icmp icmp6 unix\n"
+    "    packet netlink sctp\n"
+    "exit status: 0 complete, 1 something could not be read, 2 no answer\n";
 
 /* -p: process numbers, -1 for the sockets that nobody holds. */
 static void
 parse_pids(const char *list)
 {
+	const char *item;
 	uint64_t value;
 	size_t len, i, n;
 
 	want_ownerless = 0;
-	for (;; list += len + 1) {
-		len = (size_t)(strchrnul(list, ',') - list);
-		pids = grow(pids, &pids_room, npids, sizeof *pids);
-		if (len == 2 && memcmp(list, "-1", 2) == 0) {
-			pids[npids++] = NONE;
+	while (next_item(&list, &item, &len)) {
+		if (len == 2 && memcmp(item, "-1", 2) == 0) {
+			add_number(&pids, NONE);
 			want_ownerless = 1;
-		} else if (parse_number(list, len, 10, INT_MAX, &value) == 0) {
-			pids[npids++] = (int)value;
+		} else if (parse_number(item, len, 10, INT_MAX, &value) == 0) {
+			add_number(&pids, (int)value);
 		} else {
-			fatal("-p: not a process: '%.*s'",
-			    (int)(len < 64 ? len : 64), list);
+			usage_error("-p: '%.*s' is no process number",
+			    (int)(len < 64 ? len : 64), item);
 		}
-		if (list[len] == '\0')
-			break;
 	}
-	qsort(pids, npids, sizeof *pids, compare_ints);
-	for (i = 1, n = 1; i < npids; i++)
-		if (pids[i] != pids[n - 1])
-			pids[n++] = pids[i];
-	npids = n;
+	qsort(pids.n, pids.count, sizeof *pids.n, compare_ints);
+	for (i = 1, n = 1; i < pids.count; i++)
+		if (pids.n[i] != pids.n[n - 1])
+			pids.n[n++] = pids.n[i];
+	pids.count = n;
+}
+
+static const char *
+table_name(size_t i)
+{
+	/* The last two are one: sctp. */
+	return i + 1 < NTABLES ? nettables[i].name : NULL;
 }
 
 static void
 parse_tables(const char *list)
 {
+	const char *item;
+	unsigned found_bits;
 	size_t i, len;
-	unsigned found;
-	char names[256] = "";
 
-	for (i = 0; i < NTABLES; i++)
-		if (i == 0 || strcmp(nettables[i].name,
-		    nettables[i - 1].name) != 0)
-			format(names + strlen(names), sizeof names -
-			    strlen(names), " %s", nettables[i].name);
 	some_tables = 1;
-	for (;; list += len + 1) {
-		len = (size_t)(strchrnul(list, ',') - list);
-		found = 0;
+	while (next_item(&list, &item, &len)) {
+		found_bits = 0;
 		for (i = 0; i < NTABLES; i++)
 			if (strlen(nettables[i].name) == len &&
-			    memcmp(nettables[i].name, list, len) == 0)
-				found |= 1u << i;
-		if (found == 0)
-			fatal("-t: unknown table '%.*s'; the tables are:%s",
-			    (int)(len < 64 ? len : 64), list, names);
-		table_mask |= found;
-		if (list[len] == '\0')
+			    memcmp(nettables[i].name, item, len) == 0)
+				found_bits |= 1u << i;
+		if (found_bits == 0)
+			unknown_item("-t: table", item, len, table_name);
+		table_mask |= found_bits;
+	}
+}
+
+/* Whether this process may look at all others. */
+static int
+is_privileged(void)
+{
+	return getauxval(AT_EUID) == 0 && has_capability(CAP_SYS_PTRACE);
+}
+
+static void
+parse_options(int argc, char *argv[])
+{
+	int c;
+
+	while ((c = next_option(argc, argv, "p:t:x", help,
+	    "psock " VERSION "\n")) != -1)
+		switch (c) {
+		case 'p':
+			parse_pids(optarg);
 			break;
-	}
-}
-
-/* By what the kernel gives each program (2.6.29) for such an end. */
-static void
-choose_multiplier(void)
-{
-	const void *random = (const void *)getauxval(AT_RANDOM);
-	uint64_t word;
-
-	if (random == NULL)
-		return;
-	memcpy(&word, random, sizeof word);
-	multiplier = word | 1;
-}
-
-static void
-open_proc(void)
-{
-	int dir;
-
-	dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
-	    O_DIRECTORY | O_CLOEXEC);
-	if (dir != -1)
-		proc = open_below(dir, "proc", O_DIRECTORY);
-	if (dir == -1 || proc == -1)
-		fatal("%s/proc: %s", root != NULL ? root : "",
-		    strerror(errno));
-	close(dir);
-	if (root == NULL)
-		read_mounts();
-}
-
-static void
-show_sockets(void)
-{
-	struct rlimit files;
-
-	/* Namespaces are kept open, and users may have many. */
-	if (prlimit(0, RLIMIT_NOFILE, NULL, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)prlimit(0, RLIMIT_NOFILE, &files, NULL);
-	}
-	start_work();
-	/* What a sandbox would not allow: a procfs of our own, the helper. */
-	if (!take_risk(NONE, LIST))
-		fatal("/proc: %s", kept_waiting);
-	open_proc();
-	list_processes();
-	end_risk();
-	start_helper();
-	confine_psock();
-	index_entries(0);
-	read_processes();
-	read_namespaces();
-	settle_forgeries();
-	report_doubts();
-	add_unlisted();
-	ask_columns();
-	print_entries();
+		case 't':
+			parse_tables(optarg);
+			break;
+		case 'x':
+			xflag = 1;
+			break;
+		}
+	if (optind < argc)
+		usage_error("%s: psock takes no arguments but options",
+		    argv[optind]);
+	if (!some_tables)
+		table_mask = (1u << NTABLES) - 1;
+	needs = choose_columns(columns, DEFAULT_COLUMNS);
 }
 
 int
 main(int argc, char *argv[])
 {
-	const char *list = NULL;
-	int c;
+	struct rlimit files;
 
 	start("psock");
-	while ((c = getopt(argc, argv, "Hqo:p:r:t:hV")) != -1)
-		switch (c) {
-		case 'H':
-			hflag = 1;
-			break;
-		case 'q':
-			quiet = 1;
-			break;
-		case 'o':
-			list = optarg;
-			break;
-		case 'p':
-			parse_pids(optarg);
-			break;
-		case 'r':
-			root = optarg;
-			if (*root == '\0')
-				fatal("-r: empty name");
-			break;
-		case 't':
-			parse_tables(optarg);
-			break;
-		case 'h':
-			put_string(usage);
-			return finish();
-		case 'V':
-			put_string("psock " VERSION "\n");
-			return finish();
-		default:
-			usage_error(usage);
-		}
-	if (optind < argc)
-		usage_error(usage);
-	if (!some_tables)
-		table_mask = (1u << NTABLES) - 1;
-	needs = choose_columns(columns, DEFAULT_COLUMNS, list);
-	choose_multiplier();
-	show_sockets();
+	parse_options(argc, argv);
+	multiplier = random_odd();
+	asks_kernel = root == NULL;
+	privileged = asks_kernel && is_privileged();
+	/* Leave no descriptor unopened for want of a number. */
+	if (prlimit(0, RLIMIT_NOFILE, NULL, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)prlimit(0, RLIMIT_NOFILE, &files, NULL);
+	}
+	confine_psock();
+	look();
+	if (is_inner())
+		warning("/proc: this pid namespace is not the host's: "
+		    "processes outside of it are not seen");
+	confirm_counts();
+	report_unsure_rows();
+	if (root != NULL)
+		turn_addresses();
+	print_entries();
 	return finish();
 }
