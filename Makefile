@@ -20,7 +20,7 @@ BATS = bats
 
 # The kernel's headers, which musl does not bring, behind musl's own.
 KERNEL != case "$(CC)" in *musl*) echo -idirafter /usr/include \
-	-idirafter /usr/include/$$(cc -print-multiarch 2>/dev/null) ;; esac
+	-idirafter /usr/include/$$($(CC) -print-multiarch 2>/dev/null) ;; esac
 # The commit: by git, or as git archive wrote it.
 VERSION != c=$$(if [ -e .git ]; then git describe --always --exclude '*' \
 	--dirty --abbrev=7 2>/dev/null; else \
@@ -30,7 +30,7 @@ VERSION != c=$$(if [ -e .git ]; then git describe --always --exclude '*' \
 HEAD != ls .git/logs/HEAD 2>/dev/null || :
 
 FLAGS = -std=c11 -Wall -Wextra -Wpedantic -DVERSION='"$(VERSION)"'
-SMALL = -fstack-protector -ffunction-sections -fdata-sections \
+SMALL = -fstack-protector-strong -ffunction-sections -fdata-sections \
 	-fno-unwind-tables -fno-asynchronous-unwind-tables \
 	-fno-jump-tables \
 	-Wl,--gc-sections,-z,relro,-z,now,-z,noseparate-code
