@@ -312,8 +312,13 @@ def bash_shows(rows, _):
 
 
 def fish_shows(rows, _):
-    """It takes a command "- cmd: x" for an old fault, and removes that."""
-    return [(when, no_cmd(command)) for when, command in rows]
+    """It takes a command "- cmd: x" for an old fault, and removes that.
+
+    Since version 4 it skips all blanks before a command, not only one.
+    """
+    version = int(output(['fish', '--version']).split()[-1].split(b'.')[0])
+    skipped = b' \t' if version >= 4 else b''
+    return [(when, no_cmd(command.lstrip(skipped))) for when, command in rows]
 
 
 def no_cmd(command):
