@@ -5,6 +5,8 @@
 # malloc(3) for one small tree fails or comes back short once, see
 # test/fault.c.  FAULTS=all asks for more calls and more errors.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2030,SC2031,SC2154 # each test is a process
 
 all_psock=pid,fd,socket,family,protocol,local_address,remote_address

@@ -5,6 +5,8 @@
 # it neither warns without cause nor loses a quiet socket.  LOAD_RUNS and
 # LOAD_PROCESSES ask for more.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2154 # output is set by bats
 
 load psock_helper

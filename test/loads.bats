@@ -4,6 +4,8 @@
 # The rows go into sqlite3, PostgreSQL, Miller and jq as they are, by the
 # commands of psock(7).
 
+# bats file_tags=live
+
 load psock_helper
 load manual_helper
 

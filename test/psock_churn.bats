@@ -4,6 +4,8 @@
 # psock loses no quiet socket while others of its kind come and go.
 # CHURN_RUNS and CHURN_SOCKETS ask for more runs and sockets.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2154 # set by the helper
 
 load psock_helper

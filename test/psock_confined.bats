@@ -3,6 +3,8 @@
 #
 # What psock asks of the kernel, and what it cannot ask any more.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2154 # output is set by bats
 
 # What it takes to start, in musl's way, in glibc's, and before the sandbox:

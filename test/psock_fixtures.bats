@@ -30,6 +30,7 @@ fixture() {
 	fixture linux-4.4
 }
 
+# bats test_tags=live
 @test "test/capture copies what psock reads" {
 	local to=$BATS_TEST_TMPDIR/captured
 	exec 9<>/dev/udp/127.0.0.1/9

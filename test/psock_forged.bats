@@ -4,6 +4,8 @@
 # Nobody fools psock: names of unix sockets that hold what looks like rows
 # of the table, before and behind the true ones, of any other socket.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2030,SC2031 # each test is a process
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 

@@ -5,6 +5,8 @@
 # own, exited leaders, namespaces that no process is in, sockets that no
 # descriptor holds, mounts over /proc.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2030,SC2031 # each test is a process
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 

@@ -4,6 +4,8 @@
 # Processes that keep psock waiting without end: what costs that long is let
 # be and told, after ten seconds, and the rest is as it was.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2154,SC2031 # set by bats and the helpers
 
 load live_helper

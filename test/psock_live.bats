@@ -4,6 +4,8 @@
 # psock on the running kernel: real sockets from test/sockets.c, namespaces,
 # threads, a user without privilege, and kernels that lack system calls.
 
+# bats file_tags=host
+
 # shellcheck disable=SC2030,SC2031 # each test is a process
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 

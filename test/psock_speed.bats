@@ -4,6 +4,8 @@
 # What makes psock fast: what the kernel says is empty is not walked, and a
 # helper reads most of the processes.  No row is lost by either.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2154 # output and errors are set by the helper and bats
 
 load psock_helper

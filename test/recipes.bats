@@ -73,6 +73,7 @@ setup() {
 	END
 }
 
+# bats test_tags=live
 @test "psock(7): the nightly script tells what is new on a quiet host" {
 	need_namespaces
 	commands psock.7

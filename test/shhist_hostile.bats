@@ -5,6 +5,8 @@
 # user's rows, and that is told.  HOSTILE_FILES and HOSTILE_USERS are how
 # many of them there are where there are many.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2030,SC2031,SC2154,SC2086 # the helper sets them
 
 bats_require_minimum_version 1.5.0

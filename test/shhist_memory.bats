@@ -3,6 +3,8 @@
 #
 # -m: what real shells, typed into through a pty, hold in memory.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2016,SC2086,SC2154
 
 bats_require_minimum_version 1.5.0

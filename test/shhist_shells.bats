@@ -5,6 +5,8 @@
 # themselves: shhist_shells.py has the commands, and for each of its modes,
 # which are named here, what may differ and why.
 
+# bats file_tags=live
+
 bats_require_minimum_version 1.5.0
 
 setup() {

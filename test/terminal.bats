@@ -4,6 +4,8 @@
 # No byte that steers a terminal reaches it: all bytes and all pairs of them,
 # through every field and every message, see test/terminal.py.
 
+# bats file_tags=live
+
 # shellcheck disable=SC2154 # output is set by bats
 
 setup() {
