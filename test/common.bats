@@ -151,9 +151,9 @@ status_of() {
 	mapfile -t pieces < <(yes piece | head -n 300)
 	# Longer than any buffer, of 2, 3 and 4 bytes, ahead of 0 to 7 bytes.
 	for char in $'\303\251' $'\342\202\254' $'\360\237\230\200'; do
+		printf "$char%.0s" {1..500} >piece
 		for pad in '' a ab abc abcdefg; do
-			printf "$pad%.0s" 1 >root
-			for _ in {1..500}; do printf '%s' "$char"; done >piece
+			printf '%s' "$pad" >root
 			cat "${pieces[@]}" >>root
 			cp root "$host/root/.sh_history"
 			on shhist -H -o command >out
@@ -359,7 +359,8 @@ synopsis() {
 
 @test "a reader that goes away: killed by SIGPIPE, quietly" {
 	local -a names
-	mapfile -t names < <(seq -f "/%0100.0f" 5000)
+	# Rows of three times what a pipe holds.
+	mapfile -t names < <(seq -f "/%0100.0f" 1500)
 	tree "${names[@]}"
 	# Even where whoever starts it ignores the signal.
 	trap '' PIPE

@@ -18,7 +18,7 @@ setup_file() {
 }
 
 setup() {
-	sockets=${CHURN_SOCKETS:-2000}
+	sockets=${CHURN_SOCKETS:-500}
 	quiet=$BATS_TEST_TMPDIR/quiet
 	trace=$BATS_TEST_TMPDIR/trace
 	[ "$(ulimit -Hn)" = unlimited ] ||

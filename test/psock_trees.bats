@@ -173,16 +173,18 @@ inet() {
 }
 
 @test "holders and rows that must be sorted, by thousands" {
-	local i
+	command -v python3 >/dev/null || skip 'no python3'
 	proc 42 1
 	proc 43 1
 	mkdir -p "$R/proc/43/task/43" "$R/proc/43/task/44/fd" "$R/proc/43/task/44/ns"
 	ln -s 'net:[1]' "$R/proc/43/task/44/ns/net"
-	for ((i = 999; i >= 0; i--)); do
-		ln -s "socket:[$((i + 1))]" "$R/proc/43/fd/$((2 * i + 3))"
-		ln -s "socket:[$((i + 2000))]" \
-			"$R/proc/43/task/44/fd/$((2 * i + 4))"
-	done
+	python3 - "$R/proc/43" <<'END'
+import os, sys
+os.chdir(sys.argv[1])
+for i in range(999, -1, -1):
+    os.symlink('socket:[%d]' % (i + 1), 'fd/%d' % (2 * i + 3))
+    os.symlink('socket:[%d]' % (i + 2000), 'task/44/fd/%d' % (2 * i + 4))
+END
 	run -0 "$PSOCK" -r "$R" -H -o fd
 	[ "${#lines[@]}" = 2000 ]
 	[ "$output" = "$(seq 3 2002)" ]
