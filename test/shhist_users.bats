@@ -331,7 +331,8 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	done
 	rows -o command
 	same "$output" "$(seq 1000 1299)"
-	ulimit -n 8
+	# Without root the tree needs one, too.
+	ulimit -n "$((8 + ($(id -u) > 0)))"
 	# Without what whoever runs the tests has open.
 	output=$("$shhist" -H -r "$tree" -o command \
 		3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-)
