@@ -159,7 +159,7 @@ class Terminal:
         seen = b''
         while keys or mark not in seen:
             ready = select.select([self.fd], [self.fd] if keys else [], [],
-                                  20)
+                                  60)
             if ready[1]:
                 keys = keys[os.write(self.fd, keys[:1024]):]
             elif not ready[0]:
