@@ -174,7 +174,8 @@ class Terminal:
 def type_all(mode, commands):
     """Types each command, or each of its lines, at the next prompt."""
     terminal = Terminal(mode['argv'], mode['keys'] is not canonical)
-    terminal.type(b'', mode['prompt'])
+    # What is typed before a program reads by itself may be lost.
+    terminal.type(b'', mode['ready'] or mode['prompt'])
     for command in commands:
         for keys in mode['keys'](command):
             terminal.type(keys, mode['prompt'])
@@ -357,11 +358,11 @@ def no_blank(command):
 
 
 # The shells and clients.  A mode says how to start one (argv, env, rc), what
-# it writes (file), what is typed and how (commands, keys, at each prompt, and
-# then end), what is added to the file since it cannot be typed (append),
-# whether it has times (stamped), what a new one shows (show), how that may
-# differ from shhist's rows (differs), and what it keeps of a typed line (kept,
-# order).
+# it writes (file), what is typed and how (commands, keys, once it is ready, at
+# each prompt, and then end), what is added to the file since it cannot be
+# typed (append), whether it has times (stamped), what a new one shows (show),
+# how that may differ from shhist's rows (differs), and what it keeps of a
+# typed line (kept, order).
 
 BASH = dict(argv=['bash', '--norc', '--noediting'], file='.bash_history',
             env=dict(HISTCONTROL=''), show=show_bash, differs=bash_shows)
@@ -432,17 +433,20 @@ MODES = {
         keys=lines, show=show_readline),
     'less': dict(
         argv=['less', '.rc'], file='.lesshst', end=b'q', prompt=b'',
+        ready=b'(END)',
         env=dict(LESSHISTFILE='.lesshst', LESSHISTSIZE='999', TERM='linux'),
         commands=LINES + MIXED, keys=less_keys, show=None),
     'vim': dict(
         argv=['vim', '-N', '-u', 'NONE', '-i', '.viminfo', '--cmd',
               'set history=999'], file='.viminfo', end=b':qa!', prompt=b'',
+        ready=b'~',
         commands=comments(b'" ') + [b'" ' + b'x' * 2000],
         keys=vim_keys, show=show_vim, differs=vim_shows, order=reversed),
 }
 MODE = dict(dict(env={}, rc=('.rc', ''), stamped=False, commands=POSIX,
-                 keys=canonical, prompt=b'@#>', end=b'exit', append=b'',
-                 differs=same, kept=same, order=iter), **MODES[sys.argv[2]])
+                 keys=canonical, prompt=b'@#>', ready=b'', end=b'exit',
+                 append=b'', differs=same, kept=same, order=iter),
+            **MODES[sys.argv[2]])
 
 # The comparison
 
