@@ -1062,7 +1062,7 @@ argument_at(int i)
 /* What either tool asks for: to read what is open, and memory. */
 static const int usual_calls[] = {
 	SYS_read, SYS_close, SYS_exit_group, SYS_brk, SYS_munmap, SYS_mremap,
-	SYS_madvise,
+	SYS_madvise, SYS_restart_syscall,
 #ifdef SYS_getrandom	/* glibc's first malloc */
 	SYS_getrandom,
 #endif

@@ -127,6 +127,7 @@ enum {
 	FOUND_SOCKET,		/* struct answer, and its text */
 	FOUND_USAGE,		/* struct usage of the namespace */
 	FOUND_TABLE,		/* nothing more: a table was read */
+	FOUND_AGAIN,		/* the rows of this job so far do not count */
 	FOUND_HOLDER,		/* struct found_fd, in a second look */
 	FOUND_MOVE,		/* nothing more: descriptors moved */
 };
@@ -2983,6 +2984,14 @@ grow_sent(void)
 	free(old);
 }
 
+static void
+forget_sent(void)
+{
+	if (sent.count > 0)
+		memset(sent.rows, 0, (sent.mask + 1) * sizeof *sent.rows);
+	sent.count = 0;
+}
+
 /*
  * Whether a row shows a socket that was sent already.  Without an inode that
  * is one with the same pointer or, if the kernel shows none, place.
@@ -3009,6 +3018,7 @@ is_duplicate(const struct row *r)
 /* A namespace whose tables are being read by a worker. */
 struct reading {
 	uint32_t ns;
+	int dir;		/* of the process that serves; NONE: our own */
 	int netdir;
 	int missing_only;	/* it was read before: only what was lost */
 	size_t line;		/* of the table, from 1 */
@@ -3466,60 +3476,69 @@ is_in_netns(int dir, const struct netns *ns)
 	    read_table_inode(dir) == ns->table_inode;
 }
 
-/* The net directory of a task, if it is in the namespace; or -1. */
+/* Opens the net directory of a task; returns -1 if there is none. */
 static int
-open_net_of(const struct task *t, const struct netns *ns)
+open_net_of(const struct task *t, struct reading *g)
 {
-	int dir, netdir;
-
-	dir = open_task(t);
-	if (dir == -1)
+	g->dir = open_task(t);
+	if (g->dir == -1)
 		return -1;
-	netdir = open_below(dir, "net", O_DIRECTORY);
-	if (netdir == -1 && !is_gone(errno) && errno != EINVAL)
+	g->netdir = open_below(g->dir, "net", O_DIRECTORY);
+	if (g->netdir != -1)
+		return 0;
+	if (!is_gone(errno) && errno != EINVAL)
 		count_refusal(t->pid, "net");
-	if (netdir != -1 && !is_in_netns(dir, ns)) {
-		close(netdir);
-		netdir = -1;
-	}
-	close(dir);
-	return netdir;
+	close(g->dir);
+	return -1;
 }
 
 /*
- * The net directory of a namespace.  After a process that did not answer the
- * next one serves; of our own we are a process ourselves.  Sets *next to the
- * task behind the one that serves.
+ * Opens the net directory of a namespace, through the first task from *next
+ * on that serves, and sets *next behind that.  After a process that did not
+ * answer the next one serves; of our own we are a process ourselves.
  */
 static int
-open_net(uint32_t ns, size_t *next)
+open_net(struct reading *g, size_t *next)
 {
-	const struct netns *n = &namespaces[ns];
+	const struct netns *n = &namespaces[g->ns];
 	unsigned skip = n->tries;
-	int netdir;
 
-	if (n->first_task == NOWHERE)
-		return *next == 0 && ++*next ? enter_netns(n) : -1;
+	g->dir = NONE;
+	if (n->first_task == NOWHERE) {
+		g->netdir = *next == 0 ? enter_netns(n) : NONE;
+		*next = ntasks;
+		return g->netdir == NONE ? -1 : 0;
+	}
 	if (*next == 0 && n->inode != 0 && n->inode == host.own_netns &&
 	    skip-- == 0) {
 		*next = n->first_task;
-		netdir = open_below(proc, "self/net", O_DIRECTORY);
-		if (netdir != -1)
-			return netdir;
+		g->netdir = open_below(proc, "self/net", O_DIRECTORY);
+		if (g->netdir != -1)
+			return 0;
 		skip = 0;
 	}
 	if (*next < n->first_task)
 		*next = n->first_task;
-	for (; *next < ntasks; ++*next) {
-		if (tasks[*next].netns != ns || (n->tries > 0 && skip-- > 0))
+	while (*next < ntasks) {
+		if (tasks[(*next)++].netns != g->ns)
 			continue;
-		netdir = open_net_of(&tasks[*next], n);
-		if (netdir != -1) {
-			++*next;
-			return netdir;
-		}
+		if ((n->tries == 0 || skip-- == 0) &&
+		    open_net_of(&tasks[*next - 1], g) == 0)
+			return 0;
 	}
 	return -1;
+}
+
+/* Whether the process that served is in the namespace still. */
+static int
+close_net(struct reading *g)
+{
+	int same = g->dir == NONE || is_in_netns(g->dir, &namespaces[g->ns]);
+
+	close(g->netdir);
+	if (g->dir != NONE)
+		close(g->dir);
+	return same;
 }
 
 /* A job of the third scan: these tables of a namespace. */
@@ -3530,16 +3549,17 @@ static struct table_job {
 } *table_jobs;
 static size_t ntable_jobs, table_jobs_room;
 
-/* Reads tables; returns 0 if there was none, or not whole. */
+/* Reads tables; returns 0 if there was none.  Sets *lost if not whole. */
 static int
-read_tables(const struct table_job *j, struct reading *g)
+read_tables(const struct table_job *j, struct reading *g, int *lost)
 {
 	struct usage usage = { NONE, 0 };
-	unsigned tables = j->tables, found_one = 0, lost = 0;
+	unsigned tables = j->tables;
 	int64_t after = NONE;
 	size_t t;
-	int result;
+	int result, any = 0;
 
+	*lost = 0;
 	/* Only a table of the kernel's own costs time when it is empty. */
 	if (asks_kernel)
 		tables &= ~idle_tables(g->netdir, &usage.used);
@@ -3547,52 +3567,52 @@ read_tables(const struct table_job *j, struct reading *g)
 		if ((tables & 1u << t) == 0)
 			continue;
 		result = read_table(&nettables[t], g);
-		found_one |= result != -1;
-		lost |= result == -2;
+		any |= result != -1;
+		*lost |= result == -2;
 	}
 	if (j->counts && asks_kernel && usage.used != NONE) {
 		(void)idle_tables(g->netdir, &after);
 		usage.stable = usage.used == after;
 		send_record(FOUND_USAGE, &usage, sizeof usage, NULL, 0);
 	}
-	return (found_one || tables != j->tables) && !lost;
+	return any;
 }
 
 /* Below another root tables may be in ROOT/proc/net alone. */
 static int
 read_sole_tables(const struct table_job *j, struct reading *g)
 {
-	int found_one;
+	int any, lost;
 
 	g->netdir = open_below(proc, "net", O_DIRECTORY);
 	if (g->netdir == -1)
 		return 0;
-	found_one = read_tables(j, g);
+	any = read_tables(j, g, &lost);
 	close(g->netdir);
-	return found_one;
+	return any;
 }
 
+/* A job of the third scan. */
 static void
 read_netns(size_t job)
 {
 	const struct table_job *j = &table_jobs[job];
 	const struct netns *ns = &namespaces[j->ns];
-	struct reading g = { j->ns, -1, ns->reads > 0, 0 };
+	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0 };
 	size_t next = 0;
-	int done = 0, any = 0;
+	int done = 0, opened = 0, any = 0, lost;
 
-	sent.count = 0;
-	if (sent.rows != NULL)
-		memset(sent.rows, 0, (sent.mask + 1) * sizeof *sent.rows);
-	while (!done && (g.netdir = open_net(j->ns, &next)) != -1) {
-		done = read_tables(j, &g);
-		any = 1;
-		close(g.netdir);
+	while (!done && open_net(&g, &next) == 0) {
+		if (opened)	/* that may have been another namespace */
+			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
+		opened = 1;
+		forget_sent();
+		any |= read_tables(j, &g, &lost);
+		done = close_net(&g) && !lost;
 	}
-	/* A namespace whose processes have ended is gone. */
-	if (!done && j->ns == 0 && (root != NULL || ns->inode == 0))
-		done = read_sole_tables(j, &g);
-	if (done || any)
+	if (!any && j->ns == 0 && (root != NULL || ns->inode == 0))
+		any = read_sole_tables(j, &g);
+	if (opened || any)
 		send_record(FOUND_TABLE, NULL, 0, NULL, 0);
 }
 
@@ -3673,6 +3693,10 @@ take_table(size_t job, int kind, const char *s, size_t n)
 		break;
 	case FOUND_TABLE:
 		any_table = 1;
+		break;
+	case FOUND_AGAIN:
+		nentries = mark.entries;
+		texts_used = mark.texts;
 		break;
 	}
 }
