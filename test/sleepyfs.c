@@ -2,11 +2,12 @@
 
 /*
  * sleepyfs: sleepyfs DIRECTORY CALL UID: mounts a FUSE file system whose
- * daemon, this program, never answers CALL (getattr, lookup, opendir, open,
- * read, flush).  It has one directory, where every *history is the same file
- * of UID's: a megabyte of commands, of which half can be read where CALL is
- * read; where it is "end", all is answered, but the file never ends.  Prints
- * a line when it is mounted and serves until it is killed.
+ * daemon, this program, never answers CALL (getattr, getxattr, lookup,
+ * opendir, open, read, flush).  It has one directory, where every *history is
+ * the same file of UID's, or the Nth, where its name begins with N: a megabyte
+ * of commands, of which half can be read where CALL is read; where it is "end",
+ * all is answered, but the file never ends.  Prints a line when it is mounted
+ * and serves until it is killed.
  */
 
 #define _GNU_SOURCE
@@ -29,6 +30,7 @@ static const struct {
 	unsigned opcode;
 } sleeps[] = {
 	{ "getattr", FUSE_GETATTR },
+	{ "getxattr", FUSE_GETXATTR },
 	{ "lookup", FUSE_LOOKUP },
 	{ "opendir", FUSE_OPENDIR },
 	{ "open", FUSE_OPEN },
@@ -76,7 +78,8 @@ look_up(const struct fuse_in_header *in, const char *name)
 		answer(in, -ENOENT, NULL, 0);
 		return;
 	}
-	entry.attr = attributes(2);
+	entry.nodeid += strtoul(name, NULL, 10);
+	entry.attr = attributes(entry.nodeid);
 	answer(in, 0, &entry, sizeof entry);
 }
 
