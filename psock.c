@@ -1135,29 +1135,34 @@ take_list(size_t job, int kind, const char *s, size_t n)
 	}
 }
 
-static int list_lost;
+static const char *list_lost;	/* why */
 
 static void
 lose_list(size_t job, const char *why)
 {
 	(void)job;
-	list_lost = 1;
-	if (status == 0)	/* it has not said why itself */
-		warning("%s/proc: %s", root != NULL ? root : "", why);
+	list_lost = why;
 }
 
+/* There is no answer without a list: that is worth more than one try. */
 static void
 list_once(void)
 {
 	static const struct scan scan = { .njobs = 1, .here = 1,
 	    .prepare = prepare_worker, .work = list_processes,
 	    .take = take_list, .lose = lose_list };
+	int tries;
 
-	why_own_proc = NULL;
-	nns_links = nusers = 0;
-	run_scan(&scan);
-	if (list_lost)
-		_exit(2);
+	for (tries = 0; tries < MAX_TRIES; tries++) {
+		why_own_proc = list_lost = NULL;
+		nns_links = nusers = 0;
+		run_scan(&scan);
+		if (list_lost == NULL)
+			return;
+		if (status != 0)	/* it has said why itself */
+			_exit(2);
+	}
+	fatal("%s/proc: %s", root != NULL ? root : "", list_lost);
 }
 
 /*
@@ -4625,12 +4630,20 @@ search_holders(void)
 	return 1;
 }
 
-/* Whether somebody should be known to hold an entry: not a new connection. */
+/*
+ * Whether there is a socket that somebody should be known to hold: not a
+ * connection that may be newer than what was read of its process.
+ */
 static int
-is_hidden(const struct entry *e)
+has_hidden(void)
 {
-	return is_ownerless(e) && e->state != TCP_ESTABLISHED &&
-	    e->state != STATE_UNIX + SS_CONNECTED;
+	const struct entry *e;
+
+	for (e = entries; e < entries + nentries; e++)
+		if (is_ownerless(e) && e->state != TCP_ESTABLISHED &&
+		    e->state != STATE_UNIX + SS_CONNECTED)
+			return 1;
+	return 0;
 }
 
 /* All that psock does, but to print. */
@@ -4638,7 +4651,6 @@ static void
 look(void)
 {
 	size_t from, i;
-	int amiss;
 
 	scan_list();
 	scan_processes();
@@ -4647,19 +4659,16 @@ look(void)
 		scan_tables();
 		scan_names(from);
 	} while (scan_sockets());
-	amiss = asks_kernel && want_ownerless && (has_ownerless() ||
-	    (!some_tables && count_miscounted() > 0));
-	if (!amiss)
+	if (!asks_kernel || !want_ownerless || (!has_ownerless() &&
+	    (some_tables || count_miscounted() == 0)))
 		return;
 	asks_protocol = 1;
 	if (search_holders() || count_miscounted() > 0)
 		(void)scan_sockets();
-	for (i = 0, amiss = 0; i < nentries; i++)
-		amiss |= is_hidden(&entries[i]);
-	for (i = 0; i < moving.count && (amiss || (!some_tables &&
-	    count_miscounted() > 0)); i++)
-		count_number("process", (uint64_t)moving.n[i], "fd",
-		    "descriptors moved while they were read");
+	if (has_hidden() || (!some_tables && count_miscounted() > 0))
+		for (i = 0; i < moving.count; i++)
+			count_number("process", (uint64_t)moving.n[i], "fd",
+			    "descriptors moved while they were read");
 }
 
 /* Forgets all that was found. */
@@ -4704,9 +4713,9 @@ can_count(void)
 static int
 is_inner(void)
 {
-	return asks_kernel && want_ownerless && host.pid_ns != 0 &&
-	    host.pid_ns != INITIAL_PID_NS && (has_ownerless() ||
-	    (can_count() && count_miscounted() > 0));
+	return status == 0 && asks_kernel && want_ownerless &&
+	    host.pid_ns != 0 && host.pid_ns != INITIAL_PID_NS &&
+	    (has_hidden() || (can_count() && count_miscounted() > 0));
 }
 
 /* Whether a namespace was miscounted before, over the same sockets. */
