@@ -3327,7 +3327,7 @@ read_table(const struct nettable *t, struct reading *g)
 			read_row(t, g, place, line, (size_t)len);
 	}
 	send_unix_row(g, &u);
-	if (g->line == 1 && r.error == 0)
+	if (g->line == 1 && header == 0 && r.error == 0)
 		count_warning("table", t->file, "", "no header");
 	return close_lines(&r, t->file) == 0 ? 0 : -2;
 }
