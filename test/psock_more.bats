@@ -46,7 +46,7 @@ eth0
 END
 }
 
-@test "a user or queue that a table does not tell is empty" {
+@test "a user or queue that a table does not have is empty" {
 	unix_line 7 /a | table 42 unix
 	raw_table 42 netlink <<'END'
 sk       Eth Pid        Groups   Rmem     Wmem     Dump     Locks     Drops     Inode
@@ -142,7 +142,7 @@ END
 	done
 	sed -i 's/ <->.*/ <-> /' "$root/proc/42/net/sctp/assocs"
 	rows -t sctp
-	expect 1 'psock: 1 line: sctp: malformed' </dev/null
+	expect 1 'psock: line 2: sctp: malformed' </dev/null
 }
 
 @test "sctp: an IPv4 address beside an IPv6 one" {
@@ -223,9 +223,9 @@ END
 	rows -o socket
 	is "$status" 1
 	is "$output" 17002
-	is "$(sort -k 2n <<<"$errors")" 'psock: 1 line: netlink: malformed
-psock: 2 lines: packet: malformed
-psock: 12 lines: sctp: malformed'
+	is "$errors" 'psock: 2 lines (first: 2): packet: malformed
+psock: line 2: netlink: malformed
+psock: 12 lines (first: 2): sctp: malformed'
 }
 
 # process PID: one whose columns are known; it holds inode 5.
@@ -346,6 +346,6 @@ END
 	cp "$psock" "$open/psock"
 	run setpriv --reuid=65534 --regid=65534 --clear-groups \
 		"$open/psock" -H -r "$root"
-	is "$output" 'psock: 3 processes: fd: Permission denied'
+	is "$output" 'psock: 3 processes (first: 42): fd: Permission denied'
 	is "$status" 1
 }
