@@ -3813,8 +3813,6 @@ scan_tables(void)
 	    .begin = begin_tables, .take = take_table, .lose = lose_table };
 	uint32_t i;
 
-	if (!want_ownerless && nholders == 0)
-		return;
 	merge_netns();
 	add_linked_netns();
 	/* No process has tables of its own, or none could be identified. */
@@ -4654,6 +4652,8 @@ look(void)
 
 	scan_list();
 	scan_processes();
+	if (!want_ownerless && nholders == 0)
+		return;		/* there is no row */
 	do {
 		from = nentries;
 		scan_tables();

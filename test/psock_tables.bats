@@ -416,6 +416,12 @@ END
 	is "$status$errors" 1
 }
 
+@test "-p: a process without a socket has no row" {
+	inet 0100007F:0016 00000000:0000 0A 5 | table 42 tcp
+	run timeout 20 "$psock" -H -r "$root" -p 42
+	is "$status$output" 0
+}
+
 @test "-p: what is no number is a usage error" {
 	local p
 	for p in x '' '1,' ,1 1,,2 -2 +1 ' 1' 1x 99999999999; do
