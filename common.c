@@ -32,6 +32,7 @@
 enum {
 	OUTPUT_SIZE = 262144,
 	READ_SIZE = 65536,
+	STEP_SIZE = 1024,	/* bytes read that are a step: a slow disk */
 	MESSAGE_SIZE = 1024,	/* a longer message is cut, marked "..." */
 	MAX_KINDS = 256,
 	MAX_COLUMNS = 64,
@@ -39,6 +40,9 @@ enum {
 
 const char *progname;
 int status;
+int in_worker;
+static volatile uint32_t unwatched_steps;
+volatile uint32_t *steps = &unwatched_steps;
 int no_header;
 int quiet;
 const char *chosen_columns;
@@ -360,15 +364,12 @@ struct worker {
 	struct slot *slot;
 	uint32_t steps;		/* a second ago */
 	unsigned silent;	/* seconds without progress, in all */
+	unsigned watched;	/* seconds, in all */
 	size_t job;		/* the only one, if it is alone */
 	/* What has come of it and is not taken: used bytes behind from. */
 	char *buf;
 	size_t from, used, room;
 };
-
-static volatile uint32_t unwatched_steps;
-volatile uint32_t *steps = &unwatched_steps;
-int in_worker;
 
 static size_t processors = 1;	/* that this process may use */
 static const struct scan *scan;
@@ -408,8 +409,8 @@ send_bytes(const void *s, size_t n)
 	}
 }
 
-static void
-send_buffered(void)
+void
+flush_records(void)
 {
 	size_t n = send_used;
 
@@ -421,13 +422,12 @@ static void
 buffer_bytes(const void *s, size_t n)
 {
 	if (n > SEND_SIZE - send_used)
-		send_buffered();
+		flush_records();
 	if (n > SEND_SIZE) {
 		send_bytes(s, n);
 		return;
 	}
-	if (n > 0)
-		memcpy(to_send + send_used, s, n);
+	copy(to_send + send_used, s, n);
 	send_used += n;
 }
 
@@ -499,7 +499,7 @@ warning(const char *fmt, ...)
 	va_list ap;
 
 	status = 1;
-	if (quiet)
+	if (quiet && !in_worker)	/* the status is the parent's */
 		return;
 	va_start(ap, fmt);
 	report(WARNING, fmt, ap);
@@ -527,7 +527,7 @@ fatal(const char *fmt, ...)
 	report(WARNING, fmt, ap);
 	va_end(ap);
 	if (in_worker)
-		send_buffered();
+		flush_records();
 	_exit(2);
 }
 
@@ -539,7 +539,8 @@ send_count(const char *const *strings)
 	size_t i, n, used = 0;
 
 	for (i = 0; i < 4; i++) {
-		n = strnlen(strings[i], sizeof text / 4 - 1);
+		n = strnlen(strings[i], i == 1 ? sizeof text / 2 :
+		    sizeof text / 6 - 1);
 		memcpy(text + used, strings[i], n);
 		text[used + n] = '\0';
 		used += n + 1;
@@ -944,8 +945,12 @@ fill(struct reader *r)
 		return 0;
 	}
 	r->end += (size_t)n;
-	if (r->progress != NULL)
-		r->progress((size_t)n);
+	*steps += 1 + (uint32_t)n / STEP_SIZE;
+	r->count += (uint64_t)n;
+	if (r->limit > 0 && r->count > r->limit) {
+		r->error = EFBIG;
+		r->eof = 1;
+	}
 	return 1;
 }
 
@@ -1134,12 +1139,13 @@ put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
 
 /* What a parent asks for besides: to fork workers, and to watch them. */
 static const int parent_calls[] = {
-	SYS_write, SYS_clone, SYS_kill, SYS_wait4, SYS_pipe2, SYS_fcntl,
+	SYS_write, SYS_clone, SYS_dup3, SYS_kill, SYS_wait4, SYS_pipe2, SYS_fcntl,
 	SYS_prctl, SYS_getpid, SYS_getppid, SYS_gettid, SYS_clock_gettime,
 	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_set_tid_address, SYS_ppoll,
 	SYS_set_robust_list, SYS_capget, SYS_capset,
+	-1,	/* no call at all: what strace makes of one that it lets fail */
 #ifdef SYS_fork
-	SYS_fork,
+	SYS_fork, SYS_dup2,
 #endif
 #ifdef SYS_poll
 	SYS_poll,
@@ -1275,7 +1281,7 @@ parse_passwd(char *line, size_t n, struct passwd_entry *e)
 	return parse_number(f[3], strlen(f[3]), 10, UINT32_MAX - 1, &e->gid);
 }
 
-/* The number behind name in a list of options, or -1. */
+/* The number behind name in a list of options; 0 if it is not there. */
 static int64_t
 option_number(const char *s, size_t n, const char *name)
 {
@@ -1285,7 +1291,7 @@ option_number(const char *s, size_t n, const char *name)
 
 	p = memmem(s, n, name, strlen(name));
 	if (p == NULL)
-		return -1;
+		return 0;
 	p += strlen(name);
 	for (len = 0; p + len < s + n && p[len] >= '0' && p[len] <= '9'; len++)
 		;
@@ -1326,6 +1332,9 @@ hides_processes(const char *line, size_t n)
 	    memmem(options, left, "hidepid=0", 9) != NULL ||
 	    memmem(options, left, "hidepid=off", 11) != NULL)
 		return 0;
+	/* That hides them from the group, too. */
+	if (memmem(options, left, "hidepid=ptraceable", 18) != NULL)
+		return 1;
 	return !is_member(option_number(options, left, "gid="));
 }
 
@@ -1350,7 +1359,7 @@ do_job(size_t job, void (*prepare)(void))
 		prepare();
 	scan->work(job);
 	send_record(END, NULL, 0, NULL, 0);
-	send_buffered();
+	flush_records();
 }
 
 /* What a worker does: all jobs that it gets, or if alone that of its slot. */
@@ -1358,10 +1367,16 @@ static _Noreturn void
 be_worker(struct slot *slot)
 {
 	size_t job = slot->job, i;
+	int fd;
 
 	for (i = 0; i < MAX_WORKERS; i++)
 		if (workers[i].busy && workers[i].fd != -1)
 			close(workers[i].fd);
+	/* The terminal is not for a worker, which may be broken. */
+	for (fd = scan->patient; fd <= STDERR_FILENO; fd++)
+		(void)dup2(send_fd, fd);
+	close(send_fd);
+	send_fd = STDOUT_FILENO;
 	in_worker = 1;
 	send_used = 0;
 	steps = &slot->steps;
@@ -1772,7 +1787,11 @@ watch_workers(void)
 		few = w->slot->steps - w->steps;
 		w->steps += few;
 		/* We were stopped ourselves, or waited for our reader. */
-		if (few >= FEW_STEPS || now - last >= 2000 || scan->patient)
+		if (now - last >= 2000 || scan->patient)
+			continue;
+		if (++w->watched == scan->lifetime)
+			kill_worker(w, "did not end");
+		if (few >= FEW_STEPS || w->fd == -1)
 			continue;
 		any = 1;
 		if (++w->silent >= patience()) {

@@ -27,14 +27,14 @@ struct column {
 /*
  * A file read line by line.  Set fd and max (the longest line in bytes that
  * is kept whole) and zero the rest.  With sparse set, the holes of a sparse
- * file are skipped.  If progress is set, it is called with the number of
- * bytes that each read(2) brought.
+ * file are skipped.  If limit is set, the file ends with EFBIG behind so many
+ * bytes.
  */
 struct reader {
 	int fd;
 	size_t max;
 	int sparse;
-	void (*progress)(size_t);
+	uint64_t limit, count;
 	int error;	/* errno of the read that failed, else 0 */
 	int cut;	/* the line last returned was longer than max */
 	int ended;	/* it had its delimiter, and is not cut */
@@ -300,7 +300,8 @@ int confine_parent(const int *calls, size_t n, const struct condition *,
  * for (the second to fourth after 3 seconds, others after 1, and after a
  * minute of such waits nothing is waited for any more); its job is lost.
  * Progress is a step() or a record; fewer than 50 a second are none.  A worker
- * that waits because its pipe is full is not watched meanwhile.
+ * that waits because its pipe is full is not watched meanwhile.  Its standard
+ * output and error, and standard input unless it is patient, are that pipe.
  */
 struct scan {
 	size_t njobs;
@@ -310,6 +311,8 @@ struct scan {
 	int here;
 	/* A worker may wait without end: for standard input. */
 	int patient;
+	/* Seconds that a worker may take, not counting ours; 0: no limit. */
+	unsigned lifetime;
 	/* Workers at once; 0: as many as there are processors. */
 	size_t most;
 	/* Bytes kept of each job before its turn; then its worker waits. */
@@ -354,6 +357,12 @@ void run_scan(const struct scan *);
  */
 void send_record(int kind, const void *head, size_t nhead, const void *text,
     size_t ntext);
+
+/*
+ * flush_records: in a worker, sends what send_record has buffered, which else
+ * waits for more or for the end of the job.  Call it before a fork.
+ */
+void flush_records(void);
 
 /*
  * take_head: takes a head of size bytes off a record of *n bytes at *s.

@@ -5,28 +5,19 @@
  * user.
  *
  * Root reads here what any user wrote.  So the parent opens nothing below a
- * home; for each user it forks a child that becomes the user for good, opens
- * the user's files, gives up everything but reading them, and only then
- * parses.  Rows and messages come back through a pipe; the parent checks them
- * byte by byte and prints whole ones.  Nor does it look at /etc/passwd and
- * /home, which may be on a server that is dead: children list the users, and
- * a child that is silent for long is killed and never waited for.
+ * home, nor /etc/passwd and /home, which may be on a server that is dead: it
+ * runs two scans (see common.h).  The workers of the first list the users.
+ * Of the second each becomes a user for good, opens the user's files, gives
+ * up everything but reading them, and only then parses and sends entries.
+ * The parent escapes and prints them, in the order of the users.
  *
- * From top to bottom: columns, entries, lines of a file, the parsers, formats
- * and places, files told already, the memory of shells, the confined parser,
- * opening files, the child, processes, the parent, users, options, main.
+ * From top to bottom: columns, what a worker sends, lines of a file, parsers,
+ * formats and places, files printed already, the memory of shells, the
+ * confined parser, opening files, startup files, a user's files, operands,
+ * processes, taking records, users, options, main.
  */
 
 #define _GNU_SOURCE
-#include <sys/auxv.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
-#include <sys/syscall.h>
-#include <sys/times.h>
-#include <sys/wait.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -35,8 +26,16 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -63,24 +62,21 @@
 
 enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
-	MAX_ROW = 80 << 20,	/* each byte escaped to four, and the rest */
 	MAX_MEMORY = 512 << 20,	/* of a parser */
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
-	SIGN_OF_LIFE = 4 << 20,	/* bytes read between two of them */
-	SILENCE = 10000,	/* ms after which a child is given up */
-	SLICE = 1000,		/* ms of them at once */
-	MORE = 200,		/* of them for each process of a user */
-	LIFETIME = 600000,	/* ms that a child may keep us busy */
-	TICK = 10,		/* ms of times(2), and between tries */
+	AHEAD = 1 << 20,	/* bytes kept of a user before it is his turn */
+	LIFETIME = 600,		/* seconds that a user's files may take */
+	PROCESSES_TIME = 60,	/* seconds for all processes of a user */
+	LOST_TIME = 10,		/* of these that one costs that is lost */
+	TICK = 10,		/* ms between tries */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
-	MAX_KNOWN = (1 << 20) - 1,	/* files that are told but once */
+	MAX_KNOWN = (1 << 20) - 1,	/* files that are known as printed */
 	HEAD = 4096,		/* bytes that decide what a file is */
 	EPOCH = 9,		/* digits of a time there; "#1" is a comment */
+	LONG_AGO = 100000000,	/* the least that has so many */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
-	PIPE_BYTES = 1 << 20,
-	REFUSED = 3,		/* exit status: may not become, or look */
 	NDEFAULT = 4,
 };
 
@@ -90,147 +86,212 @@ struct buffer {
 	size_t n, size;
 };
 
+/* What is sent of an entry, besides its command. */
+struct entry {
+	int64_t time;
+	uint64_t line;
+};
+
+/* What few entries have; it is sent before them. */
+struct detail {
+	int has_duration;
+	int64_t duration;
+	uint64_t address;	/* of the entry, in the memory of a process */
+};
+
+/* The records that workers send. */
+enum {
+	USER,		/* ids of a user; name, NUL and home */
+	ORPHAN,		/* a home, which no user may claim */
+	OWNER,		/* ids of the owner of an orphan's home */
+	FOUND,		/* a file that is open, in the order of parsing */
+	START,		/* the number of one that is parsed now; its format */
+	TROUBLE,	/* a line of that, or 0; what is wrong with it */
+	DETAIL,		/* of the entry that follows */
+	ENTRY,		/* with the command */
+	DONE,		/* with the file that was started */
+	SPENT,		/* ms that were spent on a process */
+};
+
+struct format;
+
+/* A file that is being parsed. */
+struct file {
+	struct reader r;
+	const struct format *format;
+	uint64_t line;		/* number of the line read last */
+	int damaged;		/* that line has NULs before it */
+	char *kept;		/* a line that is to be read again; its length */
+	size_t nkept;
+	uint64_t number;	/* in its batch */
+	const char *sent_format;
+	const char *troubles[4];	/* reported already, each but once */
+	/* The entry that is being put together. */
+	struct entry entry;
+	struct detail detail;
+	int has_detail;
+	struct buffer text;
+};
+
+/* A sequence that stands for one byte. */
+struct escape {
+	const char *from;	/* digits are any octal ones up to these */
+	int to;			/* OCTAL: what the digits say */
+};
+
 struct format {
 	const char *name;
-	void (*parse)(struct reader *);
+	void (*parse)(struct file *);
 	const char *header;	/* what a file begins with */
 	const char *stamp;	/* what stands before the digits of a time */
 	char more;		/* at its end a line goes on with the next */
+	int crlf;		/* a line may end in CR LF */
+	const struct escape *escapes;
 	size_t (*decode)(char *, size_t);
 };
 
+/* Who reads a place. */
+enum { ALWAYS, CLIENT /* with -a */, OPERAND /* its name says the format */ };
+
 struct place {
 	const char *path;	/* one '*' at most, in its last component */
-	const char *format;	/* null: the content tells */
-	int clients;		/* only with -a */
+	const char *format;	/* null: the content decides */
+	int kind;
 };
 
 /* A file that is open, to be parsed. */
 struct source {
 	int fd, sparse;
-	uint64_t uid;
-	char *path;
 	const struct format *format;
+	int any;		/* it may be no history at all */
 	uint64_t limit;		/* bytes to read; more is no history */
 };
 
-/* Who, and where; with -m it is a process, whose home is /proc/PID. */
+/* What distinguishes a file that was printed, or an entry in memory. */
+struct identity {
+	uint64_t dev, ino;
+	uint64_t holder;	/* uid, or OTHERS and the format it is read as */
+};
+#define OTHERS ((uint64_t)1 << 32)
+
+/* What is sent of a file, before its path. */
+struct found {
+	uint64_t dev, ino;	/* 0: it is never a duplicate */
+	uint64_t owner, format;
+};
+
+/* What is sent of a file that is wrong, before why. */
+struct trouble {
+	uint64_t file;
+	uint64_t line;		/* 0: the whole file */
+};
+
+/* Whose history; with -m of which process. */
 struct user {
 	uint64_t uid, gid;
 	char *name, *home;
-};
-
-/*
- * What tells one file from another; dev has whom it was told for in its upper
- * half: its owner, or UINT32_MAX for a home of others.
- */
-struct identity {
-	uint64_t dev, ino;
+	uint64_t pid;
+	int orphan;		/* a home of nobody: worker looks for its owner */
 };
 
 /* One that -u asks for. */
 struct wanted {
 	const char *name;
+	size_t len;
 	uint64_t uid;
 	int number, seen;
 };
 
-static int aflag, Hflag, mflag;
+static const char malformed[] = "malformed entry";
+static const char too_long[] = "command longer than 16 MiB is cut";
+static const char lost_block[] = "NUL bytes: a block that was never written";
+static const char passed_over[] = "a line that belongs to no entry";
+
+static char none[] = "", slash[] = "/";
+
+static int aflag, mflag;
 static const struct format *fflag;
-static int rootfd = -1;		/* with -r, where it cannot be our root */
+static int rootfd = -1;		/* with -r, if it cannot be our root */
 static int procfd = -1;		/* /proc */
+static int passwdfd = -1;	/* with -p */
 static int topfd = -1;		/* in a root that is closed to the user */
 static size_t top;		/* length of its path */
-static size_t row_tabs;
+static pid_t parent_pid;
+static int copied;		/* root looks below -r, maybe at copies */
 
-/* The entry to print.  What is the same for a whole file is escaped once. */
+/* The row that is printed.  What is the same for a file is escaped once. */
 static struct {
-	struct buffer uid, user, file;
-	char time[24], duration[24];
-	size_t time_length, duration_length;
+	struct buffer uid, user, file, format;
+	struct entry entry;
+	struct detail detail;
+	int has_detail;
 	const char *command;
 	size_t length;
-	uint64_t line;
-	const char *format;
-} entry;
+} row;
 
-static struct buffer text;	/* the command that is being put together */
-static const struct format *format_now;
-static const char *path_now;
-static uint64_t line_number;
-static size_t unheard;		/* bytes read since the last sign of life */
-static int told_cut, told_malformed;
-
-static struct identity *known;	/* a hash table of files told already */
+static struct identity *known;	/* a hash table of what is printed already */
 static size_t nknown, known_size;
 
-static const struct user *reading;	/* in its child; null: operands */
-static char *denied;		/* the first place that may not be opened */
-static unsigned long ndenied;
-static const struct format *format_next;	/* of the files to open */
-static char *names[NAMES];
+static const struct user *reading;	/* in its worker; null: operands */
 static struct source sources[BATCH];
-static struct identity identities[BATCH];	/* of those to be told once */
-static size_t nsources, nidentities;
-static int idpipe = -1;
+static size_t nsources;
 
-static size_t refused;		/* children that may not */
-
+static struct user *users;	/* jobs of the second scan */
+static size_t nusers, users_size;
+static char **operands;
 static struct wanted *wanted;
 static size_t nwanted;
-static int need_names;
-static int passwdfd = -1;	/* with -p */
-static struct buffer users;	/* all of them, as send_user writes them */
-static size_t owners_end;	/* bytes of it that -m takes names from */
+static int need_names, any_users;
 
 /* Columns */
 
 static void
 print_uid(void)
 {
-	put_raw(entry.uid.s, entry.uid.n);
+	put_raw(row.uid.s, row.uid.n);
 }
 
 static void
 print_time(void)
 {
-	put_raw(entry.time, entry.time_length);
+	put_signed(row.entry.time);
 }
 
 static void
 print_command(void)
 {
-	put_field(entry.command, entry.length);
+	put_field(row.command, row.length);
 }
 
 static void
 print_file(void)
 {
-	put_raw(entry.file.s, entry.file.n);
+	put_raw(row.file.s, row.file.n);
 }
 
 static void
 print_user(void)
 {
-	put_raw(entry.user.s, entry.user.n);
+	put_raw(row.user.s, row.user.n);
 }
 
 static void
 print_format(void)
 {
-	put_string(entry.format);
+	put_raw(row.format.s, row.format.n);
 }
 
 static void
 print_line(void)
 {
-	put_number(entry.line);
+	put_number(row.entry.line);
 }
 
 static void
 print_duration(void)
 {
-	put_raw(entry.duration, entry.duration_length);
+	if (row.has_detail && row.detail.has_duration)
+		put_signed(row.detail.duration);
 }
 
 static const struct column columns[] = {
@@ -245,15 +306,120 @@ static const struct column columns[] = {
 	{ NULL,			NULL,		0, 0 },
 };
 
-/* Entries */
+/* What a worker sends */
 
-/* Replaces b by the n bytes at s, escaped. */
-static void
-set_escaped(struct buffer *b, const char *s, size_t n)
+static char *
+copy_string(const char *s)
 {
-	b->s = grow(b->s, &b->size, 4 * n, 1);
-	b->n = escape(b->s, s, n);
+	char *copy = strdup(s);
+
+	if (copy == NULL)
+		fatal("%s", strerror(ENOMEM));
+	return copy;
 }
+
+/* Reports a file: an operand by itself, others counted. */
+static void
+report_file(const char *path, const char *why)
+{
+	if (reading == NULL)
+		warning("%s: %s", path, why);
+	else
+		count_warning("file", path, "", why);
+}
+
+/* What is not there, or has ended since, is no error. */
+static int
+is_missing(void)
+{
+	return errno == ENOENT || errno == ENOTDIR || errno == ESRCH;
+}
+
+/*
+ * Reports by errno why a file could not be opened.  A copy may have lost the
+ * owners and modes that decide whether a user may read it.
+ */
+static void
+report_errno(const char *path)
+{
+	char which[PATH_MAX + 32];
+
+	if (errno != EACCES || reading == NULL || !copied) {
+		report_file(path, strerror(errno));
+		return;
+	}
+	(void)snprintf(which, sizeof which, "%s, as uid %llu", path,
+	    (unsigned long long)reading->uid);
+	count_warning("file", which, "",
+	    "Permission denied; for copies that lost their owners see -p");
+}
+
+static void
+report_unless_missing(const char *path)
+{
+	if (!is_missing())
+		report_errno(path);
+}
+
+/* Reports something about the file that is parsed, but only once. */
+static void
+report_trouble(struct file *f, const char *why, int with_line)
+{
+	const struct trouble t = { f->number, with_line ? f->line : 0 };
+	size_t i;
+
+	for (i = 0; i < 4 && f->troubles[i] != NULL; i++)
+		if (f->troubles[i] == why)
+			return;
+	if (i < 4)
+		f->troubles[i] = why;
+	send_record(TROUBLE, &t, sizeof t, why, strlen(why));
+}
+
+static void
+report_cut(struct file *f)
+{
+	report_trouble(f, too_long, 1);
+}
+
+static void
+report_malformed(struct file *f)
+{
+	report_trouble(f, malformed, 1);
+}
+
+/* Says which format the entries have that follow, unless it is known. */
+static void
+send_start(struct file *f, const char *format)
+{
+	if (f->sent_format == format)
+		return;
+	f->sent_format = format;
+	send_record(START, &f->number, sizeof f->number, format,
+	    strlen(format));
+}
+
+/* Sends the entry with this command; the next one has no time. */
+static void
+emit(struct file *f, const char *command, size_t n)
+{
+	if (n > 0 && f->has_detail)
+		send_record(DETAIL, &f->detail, sizeof f->detail, NULL, 0);
+	if (n > 0)
+		send_record(ENTRY, &f->entry, sizeof f->entry, command, n);
+	f->entry.time = 0;
+	f->text.n = 0;
+	f->has_detail = 0;
+}
+
+static void
+set_duration(struct file *f, int64_t seconds)
+{
+	f->detail.has_duration = f->has_detail = 1;
+	f->detail.duration = seconds;
+}
+
+/* Lines of a file */
 
 static int
 is_digit(char c)
@@ -280,214 +446,99 @@ digits(const char *s, size_t n)
 	return i;
 }
 
-/* The length of the number that s begins with: digits, and a sign or none. */
-static size_t
-number_length(const char *s, size_t n)
-{
-	size_t sign = n > 0 && *s == '-';
-
-	return sign + digits(s + sign, n - sign);
-}
-
-/*
- * Writes a number of n bytes ("-5", "0017") to dst as it is printed, "0"
- * where it has no digits or needs more than 64 bits.  Nearly all have few
- * digits, and are copied without being computed.
- */
-static size_t
-copy_number(char dst[24], const char *s, size_t n)
+/* The number that s begins with; 0 if it is none or has over 64 bits. */
+static int64_t
+parse_time(const char *s, size_t n)
 {
 	size_t sign = n > 0 && *s == '-';
 	uint64_t value;
 
-	for (s += sign, n -= sign; n > 1 && *s == '0'; n--)
-		s++;
-	if (n == 0 || *s == '0' || n > 19 || (n == 19 &&
-	    parse_number(s, n, 10, INT64_MAX + sign, &value) == -1)) {
-		*dst = '0';
-		return 1;
-	}
-	*dst = '-';
-	memcpy(dst + sign, s, n);
-	return sign + n;
-}
-
-static void
-set_time(const char *s, size_t n)
-{
-	entry.time_length = copy_number(entry.time, s, n);
-}
-
-/* Prints the entry with this command; the next one has no time. */
-static void
-emit(const char *command, size_t n)
-{
-	if (n > 0) {
-		entry.command = command;
-		entry.length = n;
-		print_row();
-	}
-	entry.time[0] = '0';
-	entry.time_length = 1;
-	entry.duration_length = 0;
-	text.n = 0;
-}
-
-/*
- * In a child: sends a message among the rows, behind a NUL.  write(2) is
- * asked itself, for a flush that fails would end here again.
- */
-static void
-relay_message(const char *line, size_t n)
-{
-	flush_output();
-	if (write(STDOUT_FILENO, "", 1) == -1 ||
-	    write(STDOUT_FILENO, line, n) == -1)
-		_exit(2);
-}
-
-/* An empty message tells the parent that we live, where rows are rare. */
-static void
-show_life(size_t n)
-{
-	unheard += n;
-	if (unheard < SIGN_OF_LIFE)
-		return;
-	unheard = 0;
-	relay_message("\n", 1);
-}
-
-static _Noreturn void
-fatal_errno(const char *what)
-{
-	fatal("%s: %s", what, strerror(errno));
-}
-
-static char *
-copy_string(const char *s)
-{
-	char *copy = strdup(s);
-
-	if (copy == NULL)
-		fatal_errno("strdup");
-	return copy;
-}
-
-static void
-tell_errno(const char *what)
-{
-	warning("%s: %s", what, strerror(errno));
-}
-
-/*
- * Tells why a place could not be opened: an operand at once, those that the
- * user may not open once a home.
- */
-static void
-tell_unopened(const char *path)
-{
-	if (errno != EACCES || reading == NULL) {
-		tell_errno(path);
-		return;
-	}
-	status = 1;
-	if (ndenied++ == 0)
-		denied = copy_string(path);
-}
-
-static void
-tell_denied(void)
-{
-	errno = EACCES;
-	if (ndenied == 1)
-		tell_errno(denied);
-	else if (ndenied > 1)
-		warning("%lu places: %s: %s", ndenied, reading->home,
-		    strerror(errno));
-}
-
-/* What is not there, or has ended since, is no error. */
-static int
-is_missing(void)
-{
-	return errno == ENOENT || errno == ENOTDIR || errno == ESRCH;
-}
-
-static void
-tell_unless_missing(const char *path)
-{
-	if (!is_missing())
-		tell_unopened(path);
-}
-
-/* Lines of a file */
-
-static void
-tell_cut(void)
-{
-	if (!told_cut)
-		warning("%s: line %lu: command longer than 16 MiB is cut",
-		    path_now, (unsigned long)line_number);
-	told_cut = 1;
-}
-
-static void
-tell_malformed(void)
-{
-	if (!told_malformed)
-		warning("%s: line %lu: malformed entry", path_now,
-		    (unsigned long)line_number);
-	told_malformed = 1;
+	s += sign;
+	n = digits(s, n - sign);
+	if (parse_number(s, n, 10, (uint64_t)INT64_MAX + sign, &value) == -1)
+		return 0;
+	return (int64_t)(sign ? -value : value);
 }
 
 static ptrdiff_t
-next_line(struct reader *r, int delim, char **line)
+next_line(struct file *f, int delim, char **line)
 {
-	ptrdiff_t n = read_line(r, delim, line);
+	ptrdiff_t n;
 
+	if (f->kept != NULL) {
+		*line = f->kept;
+		f->kept = NULL;
+		return (ptrdiff_t)f->nkept;
+	}
+	n = read_line(&f->r, delim, line);
 	if (n == -1)
 		return -1;
-	line_number++;
-	if (r->cut)
-		tell_cut();
-	return n;
+	f->line++;
+	if (f->r.cut)
+		report_cut(f);
+	return n - (f->format->crlf && n > 0 && f->r.ended &&
+	    (*line)[n - 1] == '\r');
+}
+
+/*
+ * The next line of a text format that knows no NULs.  Those at its beginning
+ * stand where a block never reached the disk: they are no part of it.  So
+ * what follows may lack its beginning, and what stands before it its end.
+ */
+static ptrdiff_t
+next_text(struct file *f, char **line)
+{
+	ptrdiff_t n, nuls = 0;
+
+	n = next_line(f, '\n', line);
+	while (nuls < n && (*line)[nuls] == '\0')
+		nuls++;
+	f->damaged = nuls > 0;
+	if (f->damaged)
+		report_trouble(f, lost_block, 1);
+	if (nuls <= 0 || nuls == n)
+		return n;	/* one of nothing else stays as it is */
+	*line += nuls;
+	return n - nuls;
 }
 
 /* The next byte, or -1 at the end: binary formats are not lines. */
 static int
-next_byte(struct reader *r)
+next_byte(struct file *f)
 {
-	if (read_ahead(r, 1) == 0)
+	if (read_ahead(&f->r, 1) == 0)
 		return -1;
-	return (unsigned char)r->buf[r->start++];
+	return (unsigned char)f->r.buf[f->r.start++];
 }
 
 /* Whether the file begins with these bytes; uses them up if so. */
 static int
-skip_magic(struct reader *r, const char *magic)
+skip_magic(struct file *f, const char *magic)
 {
 	size_t len = strlen(magic);
 
-	if (read_ahead(r, len) < len ||
-	    memcmp(r->buf + r->start, magic, len) != 0)
+	if (read_ahead(&f->r, len) < len ||
+	    memcmp(f->r.buf + f->r.start, magic, len) != 0)
 		return 0;
-	r->start += len;
+	f->r.start += len;
 	return 1;
 }
 
 /* Adds n bytes to the command, as far as it may grow. */
 static void
-add(const char *s, size_t n)
+add(struct file *f, const char *s, size_t n)
 {
-	if (n > MAX_COMMAND - text.n) {
-		n = MAX_COMMAND - text.n;
-		tell_cut();
+	struct buffer *b = &f->text;
+
+	if (n > MAX_COMMAND - b->n) {
+		n = MAX_COMMAND - b->n;
+		report_cut(f);
 	}
-	if (text.n + n >= text.size)
-		text.s = grow(text.s, &text.size, text.n + n, 1);
+	if (b->n + n >= b->size)
+		b->s = grow(b->s, &b->size, b->n + n, 1);
 	if (n > 0)
-		memcpy(text.s + text.n, s, n);
-	text.n += n;
+		memcpy(b->s + b->n, s, n);
+	b->n += n;
 }
 
 static int
@@ -507,64 +558,138 @@ line_length(const char *s, size_t n)
 	return lf == NULL ? n : (size_t)(lf - s);
 }
 
-/* The line is prefix and digits and nothing else. */
+/* The line is prefix and digits and nothing else, but blanks. */
 static int
 is_stamp(const char *s, size_t n, const char *prefix)
 {
+	size_t len;
+
 	for (; *prefix != '\0'; prefix++, s++, n--)
 		if (n == 0 || *s != *prefix)
 			return 0;
-	return n > 0 && digits(s, n) == n;
+	len = digits(s, n);
+	if (len == 0)
+		return 0;
+	while (len < n && (s[len] == ' ' || s[len] == '\t'))
+		len++;
+	return len == n;
 }
 
 /*
- * Puts a line and those it goes on with together: where more stands at the
- * end of one, it is replaced by a newline.
+ * Puts a line and those it goes on with together: if more stands at the end
+ * of one that is not the last, it is replaced by a newline.
  */
 static void
-join_lines(struct reader *r, char *line, size_t n, char more)
+join_lines(struct file *f, char *line, size_t n, char more)
 {
 	ptrdiff_t got;
 
-	text.n = 0;
-	while (r->ended && n > 0 && line[n - 1] == more) {
-		add(line, n - 1);
-		got = next_line(r, '\n', &line);
+	f->text.n = 0;
+	while (f->r.ended && n > 0 && line[n - 1] == more) {
+		add(f, line, n);
+		got = next_text(f, &line);
 		if (got == -1)
 			return;
-		add("\n", 1);
+		if (f->damaged) {
+			f->kept = line;
+			f->nkept = (size_t)got;
+			return;
+		}
+		f->text.s[f->text.n - 1] = '\n';
 		n = (size_t)got;
 	}
-	add(line, n);
+	add(f, line, n);
+}
+
+enum { OCTAL = 256 };
+
+/* The length of the sequence that s begins with, or 0. */
+static size_t
+match_escape(const char *s, size_t n, const char *from)
+{
+	size_t i;
+
+	for (i = 0; from[i] != '\0'; i++)
+		if (i == n || (is_digit(from[i]) ?
+		    s[i] < '0' || s[i] > from[i] : s[i] != from[i]))
+			return 0;
+	return i;
+}
+
+/* Replaces the sequences in n bytes, in place, from left to right. */
+static size_t
+unescape(char *s, size_t n, const struct escape *escapes)
+{
+	const struct escape *e;
+	size_t i, len, used = 0;
+
+	for (i = 0; i < n; i += len) {
+		len = 0;
+		for (e = escapes; e->from != NULL && len == 0; e++)
+			len = match_escape(s + i, n - i, e->from);
+		if (len == 0) {
+			s[used++] = s[i];
+			len = 1;
+		} else if ((--e)->to == OCTAL) {
+			s[used++] = (char)((s[i + 1] - '0') << 6 |
+			    (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
+		} else {
+			s[used++] = (char)e->to;
+		}
+	}
+	return used;
 }
 
 /* Parsers */
 
-/* A line an entry, with the stamps, joins and escapes of the format. */
+static const struct escape fish_escapes[] = {
+	{ "\\\\", '\\' }, { "\\n", '\n' }, { NULL, 0 }
+}, nushell_escapes[] = {
+	{ "<\\n>", '\n' }, { NULL, 0 }
+}, psql_escapes[] = {
+	{ "\001", '\n' }, { NULL, 0 }
+}, vim_escapes[] = {
+	{ "\026n", '\n' }, { "\026\026", '\026' }, { NULL, 0 }
+}, libedit_escapes[] = {
+	{ "\\377", OCTAL }, { NULL, 0 }
+};
+
+static const char libedit[] = "_HiStOrY_V2_";
+
+/*
+ * A line an entry, with the stamps, joins and escapes of the format.  Any
+ * client may have been built with libedit, whose files have its header; what
+ * has a blank there was not written by it, for it writes them \040.
+ */
 static void
-parse_lines(struct reader *r)
+parse_lines(struct file *f)
 {
-	const struct format *f = format_now;
+	const struct format *format = f->format;
+	int escaped = skip_magic(f, libedit);
 	char *line;
 	ptrdiff_t got;
 	size_t n;
 
-	while ((got = next_line(r, '\n', &line)) != -1) {
+	while ((got = next_line(f, '\n', &line)) != -1) {
 		n = (size_t)got;
-		if (f->stamp != NULL && is_stamp(line, n, f->stamp)) {
-			set_time(line + strlen(f->stamp),
-			    n - strlen(f->stamp));
+		if (format->stamp != NULL && is_stamp(line, n, format->stamp)) {
+			f->entry.time = parse_time(line +
+			    strlen(format->stamp), n - strlen(format->stamp));
 			continue;
 		}
-		entry.line = line_number;
-		if (f->more != '\0') {
-			join_lines(r, line, n, f->more);
-			line = text.s;
-			n = text.n;
+		f->entry.line = f->line;
+		if (escaped && memchr(line, ' ', n) == NULL) {
+			n = unescape(line, n, libedit_escapes);
+		} else if (format->more != '\0') {
+			join_lines(f, line, n, format->more);
+			line = f->text.s;
+			n = f->text.n;
 		}
-		if (f->decode != NULL)
-			n = f->decode(line, n);
-		emit(line, n);
+		if (format->escapes != NULL)
+			n = unescape(line, n, format->escapes);
+		if (format->decode != NULL && !escaped)
+			n = format->decode(line, n);
+		emit(f, line, n);
 	}
 }
 
@@ -573,34 +698,34 @@ parse_lines(struct reader *r)
  * so that lines without one belong to the entry before them.
  */
 static void
-parse_bash(struct reader *r)
+parse_bash(struct file *f)
 {
 	int stamped = 0;
 	char *line;
 	ptrdiff_t got;
 	size_t n;
 
-	while ((got = next_line(r, '\n', &line)) != -1) {
+	while ((got = next_text(f, &line)) != -1) {
 		n = (size_t)got;
-		if (r->ended && n > 0 && line[n - 1] == '\r')
-			n--;
-		if (is_stamp(line, n, format_now->stamp)) {
-			if (text.n > 0)
-				emit(text.s, text.n);
-			set_time(line + 1, n - 1);
-			stamped |= line_number == 1;
+		if (f->damaged && stamped)
+			emit(f, f->text.s, f->text.n);
+		if (is_stamp(line, n, f->format->stamp)) {
+			if (f->text.n > 0)
+				emit(f, f->text.s, f->text.n);
+			f->entry.time = parse_time(line + 1, n - 1);
+			stamped |= f->line == 1;
 		} else if (n > 0 && !stamped) {
-			entry.line = line_number;
-			emit(line, n);
+			f->entry.line = f->line;
+			emit(f, line, n);
 		} else if (n > 0) {
-			if (text.n == 0)
-				entry.line = line_number;
+			if (f->text.n == 0)
+				f->entry.line = f->line;
 			else
-				add("\n", 1);
-			add(line, n);
+				add(f, "\n", 1);
+			add(f, line, n);
 		}
 	}
-	emit(text.s, text.n);
+	emit(f, f->text.s, f->text.n);
 }
 
 /*
@@ -609,30 +734,30 @@ parse_bash(struct reader *r)
  * goes on unless a stamp follows.
  */
 static void
-parse_tcsh(struct reader *r)
+parse_tcsh(struct file *f)
 {
 	int more = 0;	/* the line before ends in a backslash */
 	char *line;
 	ptrdiff_t got;
 
-	for (; (got = next_line(r, '\n', &line)) != -1;
-	    more = r->ended && got > 0 && line[got - 1] == '\\') {
-		if (is_stamp(line, (size_t)got, format_now->stamp)) {
-			if (text.n > 0)
-				emit(text.s, text.n);
-			set_time(line + 2, (size_t)got - 2);
+	for (; (got = next_text(f, &line)) != -1;
+	    more = f->r.ended && got > 0 && line[got - 1] == '\\') {
+		if (is_stamp(line, (size_t)got, f->format->stamp)) {
+			if (f->text.n > 0)
+				emit(f, f->text.s, f->text.n);
+			f->entry.time = parse_time(line + 2, (size_t)got - 2);
 			continue;
 		}
-		if (more) {
-			add("\n", 1);
+		if (more && !f->damaged) {
+			add(f, "\n", 1);
 		} else {
-			if (text.n > 0)
-				emit(text.s, text.n);
-			entry.line = line_number;
+			if (f->text.n > 0 || f->damaged)
+				emit(f, f->text.s, f->text.n);
+			f->entry.line = f->line;
 		}
-		add(line, (size_t)got);
+		add(f, line, (size_t)got);
 	}
-	emit(text.s, text.n);
+	emit(f, f->text.s, f->text.n);
 }
 
 static int
@@ -667,125 +792,132 @@ unmetafy(char *s, size_t n)
 	return used;
 }
 
+/* The length of the number that s begins with: digits, and a sign or none. */
+static size_t
+number_length(const char *s, size_t n)
+{
+	size_t sign = n > 1 && *s == '-' && is_digit(s[1]);
+
+	return sign + digits(s + sign, n - sign);
+}
+
 /*
  * Takes ": START:SECONDS;" from the beginning of an entry; returns its
- * length, 0 where it has none.  Not fewer seconds than START are the end
- * (zsh 5.9 reads them so).
+ * length, 0 if it has none.  Not fewer seconds than START are the end (zsh
+ * 5.9 reads them so).
  */
 static size_t
-zsh_prefix(const char *s, size_t n)
+zsh_prefix(struct file *f, const char *s, size_t n)
 {
-	size_t i = 1, start, len;
-	uint64_t began, ended;
+	size_t i = 1, start, behind;
+	int64_t began, seconds;
 
 	if (n == 0 || *s != ':')
 		return 0;
 	while (i < n && s[i] == ' ')
 		i++;
 	start = i;
-	i += i < n && s[i] == '-';
-	len = digits(s + i, n - i);
-	i += len;
-	if (len == 0 || i >= n || s[i] != ':')
+	i += number_length(s + i, n - i);
+	if (i == start || i >= n || s[i] != ':')
 		return 0;
-	len = ++i;
-	if (i < n && s[i] == '-' && i + 1 < n && is_digit(s[i + 1]))
-		i++;
-	i += digits(s + i, n - i);
+	behind = ++i;
+	i += number_length(s + i, n - i);
 	if (i >= n || s[i] != ';')
 		return 0;
-	set_time(s + start, len - 1 - start);
-	if (parse_number(s + start, len - 1 - start, 10, UINT64_MAX,
-	    &began) == 0 && began > 0 && parse_number(s + len, i - len, 10,
-	    UINT64_MAX, &ended) == 0 && ended >= began)
-		entry.duration_length = format(entry.duration,
-		    sizeof entry.duration, "%llu",
-		    (unsigned long long)(ended - began));
-	else if (i > len)
-		entry.duration_length = copy_number(entry.duration, s + len,
-		    i - len);
+	began = parse_time(s + start, n - start);
+	f->entry.time = began;
+	if (i > behind) {
+		seconds = parse_time(s + behind, n - behind);
+		set_duration(f, began > 0 && seconds >= began ?
+		    seconds - began : seconds);
+	}
 	return i + 1;
 }
 
 static void
-parse_zsh(struct reader *r)
+parse_zsh(struct file *f)
 {
 	char *line;
 	ptrdiff_t got;
 	size_t n, skip, end;
 
-	while ((got = next_line(r, '\n', &line)) != -1) {
-		entry.line = line_number;
-		join_lines(r, line, (size_t)got, '\\');
-		n = unmetafy(text.s, text.n);
-		skip = zsh_prefix(text.s, n);
+	while ((got = next_text(f, &line)) != -1) {
+		f->entry.line = f->line;
+		join_lines(f, line, (size_t)got, '\\');
+		line = f->text.s;
+		n = unmetafy(line, f->text.n);
+		skip = zsh_prefix(f, line, n);
 		if (skip == 0)
-			skip = starts(text.s, n, "\\:") ? 1 : 0;
+			skip = starts(line, n, "\\:") ? 1 : 0;
 		/* "\ " at the end was written with one more blank. */
-		for (end = n; end > skip && text.s[end - 1] == ' '; end--)
+		for (end = n; end > skip && line[end - 1] == ' '; end--)
 			;
-		n -= end < n && end > skip && text.s[end - 1] == '\\';
-		emit(text.s + skip, n - skip);
+		n -= end < n && end > skip && line[end - 1] == '\\';
+		emit(f, line + skip, n - skip);
 	}
-}
-
-static size_t
-decode_fish(char *s, size_t n)
-{
-	size_t i, used = 0;
-
-	for (i = 0; i < n; i++) {
-		if (s[i] == '\\' && i + 1 < n && s[i + 1] == '\\')
-			i++;
-		else if (s[i] == '\\' && i + 1 < n && s[i + 1] == 'n')
-			s[++i] = '\n';
-		s[used++] = s[i];
-	}
-	return used;
 }
 
 /* Whether fish 1.x wrote the file: stamps and lines, no YAML. */
 static int
-is_old_fish(struct reader *r)
+is_old_fish(struct file *f)
 {
-	size_t n = read_ahead(r, HEAD);
+	size_t n = read_ahead(&f->r, HEAD);
+	const char *s = f->r.buf + f->r.start;
 
-	return is_stamp(r->buf + r->start, line_length(r->buf + r->start, n),
-	    format_now->stamp);
+	return is_stamp(s, line_length(s, n), f->format->stamp);
 }
 
+/* Where the value of an indented key begins; 0 if the line is not that. */
+static size_t
+skip_key(const char *s, size_t n, const char *name)
+{
+	size_t i = 0, len = strlen(name);
+
+	while (i < n && s[i] == ' ')
+		i++;
+	if (i == 0 || !starts(s + i, n - i, name))
+		return 0;
+	for (i += len; i < n && s[i] == ' '; i++)
+		;
+	return i;
+}
+
+/* Lines are "- cmd: TEXT" and below that indented keys. */
 static void
-parse_fish(struct reader *r)
+parse_fish(struct file *f)
 {
 	static const struct format old = { .stamp = "# ", .more = '\\' };
+	int inside = 0;
 	char *line;
 	ptrdiff_t got;
 	size_t n, skip;
 
-	if (is_old_fish(r)) {
-		format_now = &old;
-		parse_lines(r);
+	if (is_old_fish(f)) {
+		f->format = &old;
+		parse_lines(f);
 		return;
 	}
-	while ((got = next_line(r, '\n', &line)) != -1) {
+	while ((got = next_text(f, &line)) != -1) {
 		n = (size_t)got;
-		if (starts(line, n, "- cmd:")) {
-			emit(text.s, text.n);
-			entry.line = line_number;
-			skip = n > 6 && line[6] == ' ' ? 7 : 6;
-			add(line + skip, decode_fish(line + skip, n - skip));
+		if (n > 0 && *line == ' ' && inside && !f->damaged) {
+			skip = skip_key(line, n, "when:");
+			if (skip > 0)
+				f->entry.time = parse_time(line + skip,
+				    n - skip);
 			continue;
 		}
-		for (skip = 0; skip < n && line[skip] == ' '; skip++)
-			;
-		if (skip > 0 && starts(line + skip, n - skip, "when:")) {
-			for (skip += 5; skip < n && line[skip] == ' '; skip++)
-				;
-			set_time(line + skip,
-			    number_length(line + skip, n - skip));
+		emit(f, f->text.s, f->text.n);
+		inside = starts(line, n, "- cmd:");
+		if (inside) {
+			f->entry.line = f->line;
+			skip = n > 6 && line[6] == ' ' ? 7 : 6;
+			add(f, line + skip, unescape(line + skip, n - skip,
+			    fish_escapes));
+		} else if (n > 0) {
+			report_trouble(f, passed_over, 1);
 		}
 	}
-	emit(text.s, text.n);
+	emit(f, f->text.s, f->text.n);
 }
 
 /*
@@ -794,156 +926,134 @@ parse_fish(struct reader *r)
  * entry before was undone, and we show it all the same.
  */
 static void
-parse_ksh(struct reader *r)
+parse_ksh(struct file *f)
 {
 	uint64_t ordinal = 0;
 	char *line;
 	ptrdiff_t got;
 	int i;
 
-	if (!skip_magic(r, "\x81")) {
-		parse_lines(r);
+	if (!skip_magic(f, "\x81")) {
+		parse_lines(f);
 		return;
 	}
-	(void)next_byte(r);	/* the version */
-	while ((got = next_line(r, '\0', &line)) != -1) {
-		if (got == 1 && r->ended && (unsigned char)*line == 0x81)
+	(void)next_byte(f);	/* the version */
+	while ((got = next_line(f, '\0', &line)) != -1) {
+		if (got == 1 && f->r.ended && (unsigned char)*line == 0x81)
 			continue;
-		if (got == 1 && r->ended && (unsigned char)*line == 0x82) {
+		if (got == 1 && f->r.ended && (unsigned char)*line == 0x82) {
 			for (i = 0; i < 4; i++)
-				(void)next_byte(r);
+				(void)next_byte(f);
 			continue;
 		}
 		got -= got > 0 && line[got - 1] == '\n';
 		if (got > 0) {
-			entry.line = ++ordinal;
-			emit(line, (size_t)got);
+			f->entry.line = ++ordinal;
+			emit(f, line, (size_t)got);
 		}
 	}
 }
 
 /*
  * mksh changes an entry by writing its number again.  So the last entries
- * wait, in their order; a change that comes when its entry has been printed
- * is an entry of its own.
+ * wait, in their order; a change that comes when its entry has been sent is
+ * an entry of its own.
  */
-static struct {
+static struct held {
 	uint32_t number;
 	uint64_t line;
-	const char *s;
-	size_t n;
-} held[HELD + 1];
-static size_t nheld;
+	struct buffer command;
+} held[HELD];
+static size_t nheld, held_bytes;
 
-/* Copies what is held to the end of text, which has room for it. */
 static void
-keep(size_t i)
+release(struct file *f)
 {
-	memcpy(text.s + text.n, held[i].s, held[i].n);
-	held[i].s = text.s + text.n;
-	text.n += held[i].n;
+	size_t i;
+
+	for (i = 0; i < nheld; i++) {
+		f->entry.line = held[i].line;
+		emit(f, held[i].command.s, held[i].command.n);
+		free(held[i].command.s);
+	}
+	nheld = held_bytes = 0;
 }
 
-/*
- * Prints the first n of those held, and more until the others are short, but
- * not the last one, which may be long.  These go to a new text with room.
- */
-static void
-release(size_t n)
-{
-	char *old = text.s;
-	size_t i, left = 0;
-
-	for (i = 0; i < nheld; i++)
-		left += held[i].n;
-	for (i = 0; i < n || (left > HELD_BYTES / 2 && i + 1 < nheld); i++) {
-		entry.line = held[i].line;
-		entry.command = held[i].s;
-		entry.length = held[i].n;
-		print_row();
-		left -= held[i].n;
-	}
-	text = (struct buffer){ NULL, 0, 0 };
-	text.s = grow(NULL, &text.size, left + HELD_BYTES, 1);
-	nheld -= i;
-	for (n = 0; n < nheld; n++) {
-		held[n] = held[n + i];
-		keep(n);
-	}
-	free(old);
-}
-
-static void
-hold(uint32_t number, uint64_t line, const char *command, size_t n)
+/* The one that a number changes, or a new one. */
+static struct held *
+find_held(struct file *f, uint32_t number)
 {
 	static uint32_t highest;
-	size_t i = 0;
+	size_t i;
 
-	if (nheld == 0)
-		highest = 0;
-	if (number <= highest)
-		for (i = nheld; i > 0 && held[i - 1].number != number; i--)
-			;
-	else
+	if (nheld > 0 && number <= highest)
+		for (i = nheld; i-- > 0;)
+			if (held[i].number == number)
+				return &held[i];
+	if (nheld == HELD || held_bytes > HELD_BYTES)
+		release(f);
+	if (nheld == 0 || number > highest)
 		highest = number;
-	if (i == 0) {
-		i = ++nheld;
-		held[i - 1].line = line;
-	}
-	held[i - 1].number = number;
-	held[i - 1].s = command;
-	held[i - 1].n = n;
-	if (nheld > HELD || text.n + n > HELD_BYTES)
-		release(nheld > HELD ? HELD / 2 : 0);
-	else
-		keep(i - 1);
+	held[nheld] = (struct held){ .number = number, .line = f->line };
+	return &held[nheld++];
 }
 
 static void
-parse_mksh(struct reader *r)
+hold(struct file *f, uint32_t number, const char *command, size_t n)
 {
-	uint64_t ordinal = 0;
+	struct buffer *b = &find_held(f, number)->command;
+
+	b->s = grow(b->s, &b->size, n, 1);
+	memcpy(b->s, command, n);
+	held_bytes += n - b->n;
+	b->n = n;
+	if (held_bytes > MAX_COMMAND)
+		release(f);
+}
+
+static void
+parse_mksh(struct file *f)
+{
 	uint32_t number;
 	ptrdiff_t got;
 	char *line;
 	int c, i;
 
-	if (!skip_magic(r, format_now->header)) {
-		parse_lines(r);
+	if (!skip_magic(f, f->format->header)) {
+		parse_lines(f);
 		return;
 	}
-	release(0);
-	while ((c = next_byte(r)) != -1) {
+	while ((c = next_byte(f)) != -1) {
 		if (c != 0xff) {
-			tell_malformed();
+			report_malformed(f);
 			continue;
 		}
 		number = 0;
 		for (i = 0; i < 4; i++)
-			number = number << 8 | (uint32_t)(next_byte(r) & 0xff);
-		got = next_line(r, '\0', &line);
+			number = number << 8 | (uint32_t)(next_byte(f) & 0xff);
+		got = next_line(f, '\0', &line);
 		if (got > 0)
-			hold(number, ++ordinal, line, (size_t)got);
+			hold(f, number, line, (size_t)got);
 		/* What is left of it would be taken for entries. */
-		while (r->cut)
-			r->cut = next_byte(r) > 0;
+		while (f->r.cut)
+			f->r.cut = next_byte(f) > 0;
 	}
-	release(nheld);
+	release(f);
 }
 
 /*
  * HEXNUMBER:HEXTIME command, or without a time.  "c" and "d" take entries
- * back, which we show all the same; "p" tells of a shell.
+ * back, which we show all the same; "p" is a shell's process.
  */
 static void
-parse_yash(struct reader *r)
+parse_yash(struct file *f)
 {
 	uint64_t number, when;
 	size_t n, colon, blank;
 	ptrdiff_t got;
 	char *line, *p;
 
-	while ((got = next_line(r, '\n', &line)) != -1) {
+	while ((got = next_text(f, &line)) != -1) {
 		n = (size_t)got;
 		if (n == 0 || memchr("cdp#", *line, 4) != NULL)
 			continue;
@@ -952,96 +1062,16 @@ parse_yash(struct reader *r)
 		p = memchr(line, ':', blank);
 		colon = p == NULL ? blank : (size_t)(p - line);
 		if (parse_number(line, colon, 16, UINT64_MAX, &number) == -1) {
-			tell_malformed();
+			report_malformed(f);
 			continue;
 		}
 		if (colon == blank || parse_number(line + colon + 1,
 		    blank - colon - 1, 16, INT64_MAX, &when) == -1)
 			when = 0;
-		entry.line = line_number;
-		entry.time_length = format(entry.time, sizeof entry.time,
-		    "%llu", (unsigned long long)when);
-		emit(line + blank + 1, blank < n ? n - blank - 1 : 0);
+		f->entry.line = f->line;
+		f->entry.time = (int64_t)when;
+		emit(f, line + blank + 1, blank < n ? n - blank - 1 : 0);
 	}
-}
-
-static size_t
-decode_psql(char *s, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (s[i] == '\001')
-			s[i] = '\n';
-	return n;
-}
-
-/* nushell writes a newline as "<\n>". */
-static size_t
-decode_nushell(char *s, size_t n)
-{
-	size_t i, used = 0;
-
-	for (i = 0; i < n; i++)
-		if (starts(s + i, n - i, "<\\n>")) {
-			s[used++] = '\n';
-			i += 3;
-		} else
-			s[used++] = s[i];
-	return used;
-}
-
-static int
-is_octal(const char *s)
-{
-	return s[0] >= '0' && s[0] <= '3' && s[1] >= '0' && s[1] <= '7' &&
-	    s[2] >= '0' && s[2] <= '7';
-}
-
-static size_t
-decode_mysql(char *s, size_t n)
-{
-	size_t i, used = 0;
-
-	for (i = 0; i < n; i++)
-		if (s[i] == '\\' && n - i > 3 && is_octal(s + i + 1)) {
-			s[used++] = (char)((s[i + 1] - '0') << 6 |
-			    (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
-			i += 3;
-		} else
-			s[used++] = s[i];
-	return used;
-}
-
-/* libedit's lines, escaped below its header; without that, as bare has it. */
-static void
-parse_edit(struct reader *r, const struct format *bare)
-{
-	if (!skip_magic(r, format_now->header))
-		format_now = bare;
-	parse_lines(r);
-}
-
-static void
-parse_mysql(struct reader *r)
-{
-	static const struct format bare = { .name = "mysql" };
-
-	parse_edit(r, &bare);
-}
-
-static size_t
-decode_psql_edit(char *s, size_t n)
-{
-	return decode_psql(s, decode_mysql(s, n));
-}
-
-static void
-parse_psql(struct reader *r)
-{
-	static const struct format bare = { .decode = decode_psql };
-
-	parse_edit(r, &bare);
 }
 
 static size_t
@@ -1053,148 +1083,244 @@ cut_newlines(char *s, size_t n)
 	return n;
 }
 
-/*
- * Without libedit Python has newlines behind a CR, since 3.13, and cuts those
- * at the end.
- */
 static void
-parse_python(struct reader *r)
+reverse(char *s, size_t n)
 {
-	static const struct format bare = {
-		.more = '\r', .decode = cut_newlines
-	};
+	size_t i;
+	char c;
 
-	parse_edit(r, &bare);
+	for (i = 0; i < n / 2; i++) {
+		c = s[i];
+		s[i] = s[n - 1 - i];
+		s[n - 1 - i] = c;
+	}
+}
+
+/*
+ * Node's REPL keeps the lines of a command in reverse, with CR between them.
+ */
+static size_t
+turn_lines(char *s, size_t n)
+{
+	size_t i, start = 0;
+
+	if (memchr(s, '\r', n) == NULL)
+		return n;
+	reverse(s, n);
+	for (i = 0; i <= n; i++)
+		if (i == n || s[i] == '\r') {
+			reverse(s + start, i - start);
+			if (i < n)
+				s[i] = '\n';
+			start = i + 1;
+		}
+	return n;
+}
+
+/* Windows may write a byte order mark. */
+static void
+parse_powershell(struct file *f)
+{
+	(void)skip_magic(f, "\xef\xbb\xbf");
+	parse_lines(f);
 }
 
 static void
-parse_less(struct reader *r)
+parse_less(struct file *f)
 {
 	int commands = 0;
 	ptrdiff_t n;
 	char *line;
 
-	while ((n = next_line(r, '\n', &line)) != -1) {
+	while ((n = next_line(f, '\n', &line)) != -1) {
 		if (n > 0 && *line == '.')
 			commands = starts(line, (size_t)n, ".search") ||
 			    starts(line, (size_t)n, ".shell");
 		else if (n > 0 && *line == '"' && commands) {
-			entry.line = line_number;
-			emit(line + 1, (size_t)n - 1);
+			f->entry.line = f->line;
+			emit(f, line + 1, (size_t)n - 1);
 		}
 	}
 }
 
-/* Vim writes a newline as ^V n and ^V itself twice. */
-static size_t
-decode_vim(char *s, size_t n)
+/* A time of prompt_toolkit's: YYYY-MM-DD HH:MM:SS, of a zone not known. */
+static int64_t
+parse_date(const char *s, size_t n)
 {
-	size_t i, used = 0;
+	static const char form[] = "0000-00-00 00:00:00";
+	int64_t days, m;
+	uint64_t v[6];
+	size_t i, k = 0;
 
-	for (i = 0; i < n; i++) {
-		if (s[i] == '\026' && i + 1 < n && s[i + 1] == 'n')
-			s[++i] = '\n';
-		else if (s[i] == '\026' && i + 1 < n && s[i + 1] == '\026')
-			i++;
-		s[used++] = s[i];
+	for (i = 0; i < sizeof form - 1; i++)
+		if (i == n || (form[i] == '0' ? !is_digit(s[i]) :
+		    s[i] != form[i]))
+			return 0;
+	for (i = 0; k < 6; i += k == 0 ? 5 : 3, k++)
+		(void)parse_number(s + i, k == 0 ? 4 : 2, 10, 9999, &v[k]);
+	/* Days since the epoch, of a year that begins in March. */
+	m = (int64_t)(v[1] + 9) % 12;
+	v[0] -= m / 10;
+	days = (int64_t)(365 * v[0] + v[0] / 4 - v[0] / 100 + v[0] / 400) +
+	    (m * 306 + 5) / 10 + (int64_t)v[2] - 1 - 719468;
+	return ((days * 24 + (int64_t)v[3]) * 60 + (int64_t)v[4]) * 60 +
+	    (int64_t)v[5];
+}
+
+/* "# DATE", then a line with a plus for each line of the command. */
+static void
+parse_prompt(struct file *f)
+{
+	int64_t when = 0;
+	ptrdiff_t got;
+	size_t n;
+	char *line;
+
+	while ((got = next_line(f, '\n', &line)) != -1) {
+		n = (size_t)got;
+		if (n > 0 && *line == '+') {
+			if (f->text.n == 0)
+				f->entry.line = f->line;
+			else
+				add(f, "\n", 1);
+			add(f, line + 1, n - 1);
+			continue;
+		}
+		f->entry.time = when;
+		emit(f, f->text.s, f->text.n);
+		if (starts(line, n, "# "))
+			when = parse_date(line + 2, n - 2);
+		else if (n > 0)
+			report_trouble(f, passed_over, 1);
 	}
-	return used;
+	f->entry.time = when;
+	emit(f, f->text.s, f->text.n);
 }
 
 static void
-parse_vim(struct reader *r)
+parse_vim(struct file *f)
 {
+	static const char others[] = "#*|/?~&$=@\"\t'->!%<";
 	ptrdiff_t got;
 	size_t n;
 	char *line;
 	int apart = 0;	/* a long command is on a line of its own */
 
-	while ((got = next_line(r, '\n', &line)) != -1) {
+	while ((got = next_line(f, '\n', &line)) != -1) {
 		n = (size_t)got;
+		if (apart != (n > 0 && *line == '<' && apart))
+			report_malformed(f);
 		if (n > 0 && *line == ':') {
-			emit(text.s, text.n);
-			entry.line = line_number;
+			emit(f, f->text.s, f->text.n);
+			f->entry.line = f->line;
 			apart = is_stamp(line + 1, n - 1, "\026");
 			if (!apart)
-				add(line + 1, decode_vim(line + 1, n - 1));
-		} else if (apart && n > 0 && *line == '<') {
-			add(line + 1, decode_vim(line + 1, n - 1));
-			apart = 0;
-		} else if (text.n > 0 && starts(line, n, "|2,0,")) {
-			set_time(line + 5, number_length(line + 5, n - 5));
-			emit(text.s, text.n);
+				add(f, line + 1, unescape(line + 1, n - 1,
+				    vim_escapes));
+			continue;
 		}
+		if (apart && n > 0 && *line == '<') {
+			add(f, line + 1, unescape(line + 1, n - 1,
+			    vim_escapes));
+		} else if (f->text.n > 0 && starts(line, n, "|2,0,")) {
+			f->entry.time = parse_time(line + 5, n - 5);
+			emit(f, f->text.s, f->text.n);
+		} else if (n > 0 && memchr(others, *line,
+		    sizeof others - 1) == NULL) {
+			report_trouble(f, passed_over, 1);
+		}
+		apart = 0;
 	}
-	emit(text.s, text.n);
+	emit(f, f->text.s, f->text.n);
 }
 
 /* Formats and places */
 
 static const struct format formats[] = {
-	{ "bash",	parse_bash,	NULL,		"#",	'\0',	NULL },
-	{ "zsh",	parse_zsh,	NULL,		NULL,	'\0',	NULL },
-	{ "fish",	parse_fish,	"- cmd:",	"# ",	'\0',	NULL },
-	{ "tcsh",	parse_tcsh,	NULL,		"#+",	'\0',	NULL },
-	{ "ksh",	parse_ksh,	NULL,		NULL,	'\0',	NULL },
-	{ "mksh",	parse_mksh,	"\xab\xcd",	NULL,	'\0',	NULL },
-	{ "plain",	parse_lines,	NULL,		NULL,	'\0',	NULL },
-	{ "nushell",	parse_lines,	NULL,		NULL,	'\0',
-	    decode_nushell },
-	{ "powershell",	parse_lines,	NULL,		NULL,	'`',	NULL },
-	{ "yash",	parse_yash,	"#$# yash history",
-	    NULL,	'\0',	NULL },
-	{ "mysql",	parse_mysql,	"_HiStOrY_V2_",	NULL,	'\0',
-	    decode_mysql },
-	{ "psql",	parse_psql,	"_HiStOrY_V2_",	NULL,	'\0',
-	    decode_psql_edit },
-	{ "python",	parse_python,	"_HiStOrY_V2_",	NULL,	'\0',
-	    decode_mysql },
-	{ "irb",	parse_lines,	NULL,		NULL,	'\\',	NULL },
-	{ "less",	parse_less,	".less-history-file",
-	    NULL,	'\0',	NULL },
-	{ "vim",	parse_vim,	"# This viminfo file",
-	    NULL,	'\0',	NULL },
-	{ NULL,		NULL,		NULL,		NULL,	'\0',	NULL },
+	{ "bash", parse_bash, .stamp = "#", .crlf = 1 },
+	{ .name = "zsh", .parse = parse_zsh },
+	{ "fish", parse_fish, .header = "- cmd:", .stamp = "# " },
+	{ "tcsh", parse_tcsh, .stamp = "#+" },
+	{ .name = "ksh", .parse = parse_ksh },
+	{ "mksh", parse_mksh, .header = "\xab\xcd" },
+	{ .name = "plain", .parse = parse_lines },
+	{ "nushell", parse_lines, .escapes = nushell_escapes },
+	{ "powershell", parse_powershell, .more = '`', .crlf = 1 },
+	{ "yash", parse_yash, .header = "#$# yash history" },
+	{ "mysql", parse_lines, .header = libedit },
+	{ "psql", parse_lines, .escapes = psql_escapes },
+	{ "python", parse_lines, .more = '\r', .decode = cut_newlines },
+	{ "node", parse_lines, .decode = turn_lines },
+	{ "irb", parse_lines, .more = '\\' },
+	{ .name = "prompt_toolkit", .parse = parse_prompt },
+	{ "less", parse_less, .header = ".less-history-file" },
+	{ "vim", parse_vim, .header = "# This viminfo file" },
+	{ .name = NULL },
 };
 
-/* Databases and the like: where one is, the answer is not whole. */
+/* The answer is not whole if one of these is there. */
 static const char unread[] = "unread";
 
 static const struct place places[] = {
-	{ ".bash_history",			"bash",		0 },
-	{ ".bash_sessions/*.history",		"bash",		0 },
-	{ ".zsh_history",			"zsh",		0 },
-	{ ".zhistory",				"zsh",		0 },
-	{ ".histfile",				"zsh",		0 },
-	{ ".zsh_sessions/*.history",		"zsh",		0 },
-	{ ".history",				NULL,		0 },
-	{ ".sh_history",			NULL,		0 },
-	{ ".ash_history",			"plain",	0 },
-	{ ".hush_history",			"plain",	0 },
-	{ ".mksh_history",			"mksh",		0 },
-	{ ".yash_history",			"yash",		0 },
-	{ ".local/share/fish/*_history",	"fish",		0 },
-	{ ".config/fish/*_history",		"fish",		0 },
-	{ ".config/nushell/history.txt",	"nushell",	0 },
+	{ ".bash_history",			"bash",		ALWAYS },
+	{ ".bash_sessions/*.history",		"bash",		ALWAYS },
+	{ ".local/state/bash/history",		"bash",		ALWAYS },
+	{ ".zsh_history",			"zsh",		ALWAYS },
+	{ ".zhistory",				"zsh",		ALWAYS },
+	{ ".histfile",				"zsh",		ALWAYS },
+	{ ".zsh_sessions/*.history",		"zsh",		ALWAYS },
+	{ ".config/zsh/.zsh_history",		"zsh",		ALWAYS },
+	{ ".config/zsh/.zhistory",		"zsh",		ALWAYS },
+	{ ".cache/zsh/history",			"zsh",		ALWAYS },
+	{ ".local/share/zsh/history",		"zsh",		ALWAYS },
+	{ ".local/state/zsh/history",		"zsh",		ALWAYS },
+	{ ".history",				NULL,		ALWAYS },
+	{ ".sh_history",			NULL,		ALWAYS },
+	{ ".ash_history",			"plain",	ALWAYS },
+	{ ".hush_history",			"plain",	ALWAYS },
+	{ ".mksh_history",			"mksh",		ALWAYS },
+	{ ".yash_history",			"yash",		ALWAYS },
+	{ ".local/share/fish/*_history",	"fish",		ALWAYS },
+	{ ".config/fish/*_history",		"fish",		ALWAYS },
+	{ ".config/nushell/history.txt",	"nushell",	ALWAYS },
 	{ ".local/share/powershell/PSReadLine/*_history.txt",
-						"powershell",	0 },
-	{ ".config/nushell/history.sqlite3",	unread,		0 },
-	{ ".local/share/atuin/history.db",	unread,		0 },
-	{ ".local/share/xonsh/history_json",	unread,		0 },
-	{ ".local/state/elvish/db.bolt",	unread,		0 },
-	{ ".python_history",			"python",	1 },
-	{ ".mysql_history",			"mysql",	1 },
-	{ ".mariadb_history",			"mysql",	1 },
-	{ ".psql_history",			"psql",		1 },
-	{ ".sqlite_history",			"plain",	1 },
-	{ ".rediscli_history",			"plain",	1 },
-	{ ".gdb_history",			"plain",	1 },
-	{ ".Rhistory",				"plain",	1 },
-	{ ".node_repl_history",			"plain",	1 },
-	{ ".irb_history",			"irb",		1 },
-	{ ".lesshst",				"less",		1 },
-	{ ".viminfo",				"vim",		1 },
-	{ NULL,					NULL,		0 },
+						"powershell",	ALWAYS },
+	{ "*_history.txt",			"powershell",	OPERAND },
+	{ ".config/nushell/history.sqlite3",	unread,		ALWAYS },
+	{ ".local/share/atuin/history.db",	unread,		ALWAYS },
+	{ ".local/share/mcfly/history.db",	unread,		ALWAYS },
+	{ ".mcfly/history.db",			unread,		ALWAYS },
+	{ ".histdb/zsh-history.db",		unread,		ALWAYS },
+	{ ".local/share/xonsh/xonsh-history.sqlite", unread,	ALWAYS },
+	{ ".local/share/xonsh/history_json",	unread,		ALWAYS },
+	{ ".local/state/elvish/db.bolt",	unread,		ALWAYS },
+	{ ".python_history",			"python",	CLIENT },
+	{ ".mysql_history",			"mysql",	CLIENT },
+	{ ".mariadb_history",			"mysql",	CLIENT },
+	{ ".psql_history",			"psql",		CLIENT },
+	{ ".sqlite_history",			"plain",	CLIENT },
+	{ ".rediscli_history",			"plain",	CLIENT },
+	{ ".gdb_history",			"plain",	CLIENT },
+	{ ".Rhistory",				"plain",	CLIENT },
+	{ ".node_repl_history",			"node",		CLIENT },
+	{ ".irb_history",			"irb",		CLIENT },
+	{ ".dbshell",				"plain",	CLIENT },
+	{ ".mongodb/mongosh/mongosh_repl_history", "node",	CLIENT },
+	{ ".msf4/history",			"plain",	CLIENT },
+	{ ".php_history",			"plain",	CLIENT },
+	{ ".duckdb_history",			"plain",	CLIENT },
+	{ ".valkeycli_history",			"plain",	CLIENT },
+	{ ".config/irb/irb_history",		"irb",		CLIENT },
+	{ ".config/pgcli/history",		"prompt_toolkit", CLIENT },
+	{ ".mycli-history",			"prompt_toolkit", CLIENT },
+	{ ".local/share/litecli/history",	"prompt_toolkit", CLIENT },
+	{ ".ipython/profile_*/history.sqlite",	unread,		CLIENT },
+	{ ".lesshst",				"less",		CLIENT },
+	{ ".local/state/lesshst",		"less",		CLIENT },
+	{ ".viminfo",				"vim",		CLIENT },
+	{ ".local/share/nvim/shada/main.shada",	unread,		CLIENT },
+	{ ".local/state/nvim/shada/main.shada",	unread,		CLIENT },
+	{ NULL,					NULL,		ALWAYS },
 };
 
 static const struct format *
@@ -1208,8 +1334,15 @@ find_format(const char *name)
 	return NULL;
 }
 
+/* The format of a file: -f, or the one of that name; null: by its content. */
+static const struct format *
+choose_format(const char *name)
+{
+	return fflag != NULL || name == NULL ? fflag : find_format(name);
+}
+
 /*
- * What the form of a line tells of its file; null for nothing.  Formats are
+ * What the form of a line says of its file; null for nothing.  Formats are
  * tried in the order of their table.  One with a header has it, or the stamp,
  * on the first line alone.
  */
@@ -1217,6 +1350,7 @@ static const struct format *
 line_format(const char *s, size_t n, int first)
 {
 	const struct format *f;
+	struct file zsh = { .line = 0 };	/* for the time in it */
 
 	n -= n > 0 && s[n - 1] == '\r';
 	for (f = formats; f->name != NULL; f++) {
@@ -1228,103 +1362,55 @@ line_format(const char *s, size_t n, int first)
 		    is_stamp(s, n, f->stamp))
 			return f;
 	}
-	if (zsh_prefix(s, n) > 0 && entry.time_length >= EPOCH)
+	if (zsh_prefix(&zsh, s, n) > 0 && zsh.entry.time >= LONG_AGO)
 		return find_format("zsh");
 	return NULL;
 }
 
-/* The format that the beginning of a file tells, "plain" where it does not. */
+/* The format that the beginning of a file has, "plain" if it has none. */
 static const struct format *
-content_format(struct reader *r)
+content_format(struct file *f)
 {
-	const struct format *f = NULL;
+	const struct format *found = NULL;
 	int first = 1, cut;
 	size_t n, len;
 	char *s;
 
-	n = read_ahead(r, HEAD);
+	n = read_ahead(&f->r, HEAD);
 	cut = n == HEAD;
-	s = r->buf + r->start;
+	s = f->r.buf + f->r.start;
 	if (n > 1 && (unsigned char)s[0] == 0x81 && (unsigned char)s[1] < 2)
 		return find_format("ksh");
-	for (; n > 0 && f == NULL; s += len, n -= len) {
+	for (; n > 0 && found == NULL; s += len, n -= len) {
 		len = line_length(s, n);
 		if (len > 0 && (first || len < n || !cut))
-			f = line_format(s, len, first);
+			found = line_format(s, len, first);
 		first &= len == 0;
 		len += len < n;
 	}
-	return f == NULL ? find_format("plain") : f;
+	return found == NULL ? find_format("plain") : found;
 }
 
-static struct reader file_now;	/* its buffer serves one after the other */
-static uint64_t may_come;	/* bytes of it */
+/* What is no history, by the bytes that it begins with. */
+static const struct magic {
+	const char *bytes, *why;
+	size_t n;
+} magics[] = {
+#define MAGIC(bytes, why) { bytes, why, sizeof bytes - 1 }
+	MAGIC("\x1f\x8b", "is compressed, and not read"),
+	MAGIC("\xfd" "7zXZ", "is compressed, and not read"),
+	MAGIC("\x28\xb5\x2f\xfd", "is compressed, and not read"),
+	MAGIC("\x04\x22\x4d\x18", "is compressed, and not read"),
+	MAGIC("BZh91AY&SY", "is compressed, and not read"),
+	MAGIC("PK\3\4", "is compressed, and not read"),
+	MAGIC("SQLite format 3", "is a database that is not read"),
+	MAGIC("b0VIM ", "is a swap file of vim, and not read"),
+};
 
-/* A file that never ends ends here. */
-static void
-count_bytes(size_t n)
-{
-	show_life(n);
-	if (n > may_come) {
-		file_now.eof = 1;
-		file_now.error = EFBIG;
-	}
-	may_come -= n;
-}
-
-static void
-parse_source(const struct source *s)
-{
-	struct reader *r = &file_now;
-	char uid[24];
-
-	*r = (struct reader){ .fd = s->fd, .max = MAX_COMMAND,
-	    .sparse = s->sparse, .progress = count_bytes, .buf = r->buf,
-	    .size = r->size };
-	may_come = s->limit;
-	format_now = s->format;
-	path_now = s->path;
-	if (format_now == NULL)
-		format_now = content_format(r);
-	line_number = 0;
-	told_cut = told_malformed = 0;
-	set_escaped(&entry.uid, uid,
-	    format(uid, sizeof uid, "%lu", (unsigned long)s->uid));
-	set_escaped(&entry.file, s->path, strlen(s->path));
-	entry.format = format_now->name;
-	emit("", 0);
-	format_now->parse(r);
-	errno = r->error;
-	if (errno != 0)
-		tell_errno(s->path);
-}
-
-/* Files told already */
+/* Files printed already */
 
 /*
- * Tells the parent which files have their reader now.  Not among the rows:
- * a parser that is broken must not hide the files of others.
- */
-static void
-send_identities(void)
-{
-	const size_t n = nidentities * sizeof *identities;
-
-	errno = EIO;	/* if it comes back short */
-	if (n > 0 && write(idpipe, identities, n) != (ssize_t)n)
-		fatal_errno("pipe");
-	nidentities = 0;
-}
-
-/* The kernel's own numbers of devices have 32 bits. */
-static struct identity
-file_identity(uint64_t uid, uint64_t dev, uint64_t ino)
-{
-	return (struct identity){ uid << 32 | (uint32_t)dev, ino };
-}
-
-/*
- * Where a file is among those told, or has its place.  A server of files may
+ * Where a file is among those known, or has its place.  A server of files may
  * give them any numbers: which ones meet depends on what is drawn at random
  * for each run, and on all bits.
  */
@@ -1337,27 +1423,32 @@ find_known(struct identity id)
 	uint64_t key;
 	size_t i;
 
-	if (factor == 0) {
-		memcpy(&factor, (void *)getauxval(AT_RANDOM), sizeof factor);
-		factor |= 1;
-	}
-	key = (id.ino + id.dev * golden) * factor;
+	if (factor == 0)
+		factor = random_odd();
+	key = ((id.holder * golden + id.dev) * golden + id.ino) * factor;
 	/* Numbers in a row would stand at equal distances, some in runs. */
 	key = (key ^ key >> 32) * golden;
 	i = (size_t)(key >> __builtin_clzll(known_size - 1));
 	for (;; i++) {
 		k = &known[i & (known_size - 1)];
-		if (k->ino == 0 || (k->ino == id.ino && k->dev == id.dev))
+		if (k->ino == 0 || (k->ino == id.ino && k->dev == id.dev &&
+		    k->holder == id.holder))
 			return k;
 	}
 }
 
-/*
- * Adds a file to those told; returns 1 where it is one already.  Whoever has
- * more files than we remember has those told again that others share.
- */
 static int
-already_told(struct identity id)
+is_known(struct identity id)
+{
+	return nknown > 0 && find_known(id)->ino != 0;
+}
+
+/*
+ * Adds a file to those known.  Whoever has more files than we remember has
+ * those printed again that others share.
+ */
+static void
+add_known(struct identity id)
 {
 	struct identity *old = known, *k;
 	size_t i, old_size = known_size;
@@ -1366,20 +1457,51 @@ already_told(struct identity id)
 		known_size = known_size == 0 ? 64 : 2 * known_size;
 		known = calloc(known_size, sizeof *known);
 		if (known == NULL)
-			fatal_errno("calloc");
+			fatal("%s", strerror(ENOMEM));
 		for (i = 0; i < old_size; i++)
 			if (old[i].ino != 0)
 				*find_known(old[i]) = old[i];
 		free(old);
 	}
 	k = find_known(id);
-	if (k->ino != 0)
-		return 1;
-	if (nknown < MAX_KNOWN) {
+	if (k->ino == 0 && nknown < MAX_KNOWN) {
 		*k = id;
 		nknown++;
 	}
-	return 0;
+}
+
+/*
+ * By what a file is known when uid has read it.  Who links another's file
+ * into a home of his own may have it parsed as what it is not: so that hides
+ * it from nobody who reads it as another format, nor from its owner.
+ */
+static struct identity
+file_identity(const struct found *f, uint64_t uid)
+{
+	return (struct identity){ f->dev, f->ino,
+	    f->owner == uid ? uid : OTHERS + f->format };
+}
+
+/* Whether a file was printed for its owner, or for others as this format. */
+static int
+is_duplicate(const struct found *f, uint64_t uid)
+{
+	return f->ino != 0 && (is_known(file_identity(f, uid)) ||
+	    is_known((struct identity){ f->dev, f->ino, f->owner }));
+}
+
+/* What distinguishes an entry in memory from all else of the same user's. */
+static struct identity
+entry_identity(uint64_t uid, uint64_t address, int64_t time, const char *s,
+    size_t n)
+{
+	const uint64_t prime = 0x100000001b3u;	/* FNV-1a */
+	/* First, so that no byte makes up for what two addresses differ in. */
+	uint64_t hash = (address * prime ^ (uint64_t)time) * prime;
+
+	while (n-- > 0)
+		hash = (hash ^ (unsigned char)*s++) * prime;
+	return (struct identity){ address, hash | 1, uid };
 }
 
 /* The memory of shells */
@@ -1416,6 +1538,10 @@ enum {
 	PATIENCE = 100,		/* tries to read a list that changes */
 };
 
+static const char too_fast[] = "changes too fast";
+static const char out_of_time[] =
+    "not read: the processes of its user took a minute";
+
 struct mapping {
 	uint64_t start, end;
 	int data;		/* static data of an object in memory */
@@ -1427,8 +1553,8 @@ struct shape {
 	int (*fits)(uint64_t p);
 	/* Sets entries to those at p, and end_of_list to what identifies it. */
 	size_t (*read_list)(uint64_t p);
-	/* Makes entry and text those at p; -1 where there is no entry. */
-	int (*read_entry)(uint64_t p);
+	/* Makes the file's entry that at p; -1 if there is no entry. */
+	int (*read_entry)(struct file *, uint64_t p);
 };
 
 /* A history that was found. */
@@ -1437,11 +1563,12 @@ struct list {
 	uint64_t start, end;
 };
 
-/* Of the process that is read. */
+/* Of the process that is read: a worker reads but one. */
+static struct file *memory_file;	/* its entries are those of this file */
+static int64_t deadline;	/* ms: its user has had his time then */
 static int memfd = -1, mapsfd = -1, pagemapfd = -1;
 static size_t wordsize;		/* of its pointers */
 static uint64_t bytes_read, may_read;
-static int told_limit;
 
 static struct mapping *mappings;	/* private and writable, sorted */
 static size_t nmappings, mappings_size;
@@ -1454,12 +1581,42 @@ static size_t nentries, entries_size;
 static uint64_t start_of_list, end_of_list;
 static uint64_t newest;		/* number of the last one typed, in zsh */
 
-static void
-tell_limit(const char *what)
+static int64_t
+now_ms(void)
 {
-	if (!told_limit)
-		warning("%s: more than %s", path_now, what);
-	told_limit = 1;
+	struct timespec t = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Reports a limit; more of them follow from the first. */
+static void
+report_limit(const char *why)
+{
+	static const char *first;
+
+	if (first == NULL)
+		first = why;
+	report_trouble(memory_file, first, 0);
+}
+
+/* Whether more of the process may be read; if not, that is reported. */
+static int
+may_go_on(void)
+{
+	static unsigned calls;
+
+	step();
+	if (bytes_read >= may_read) {
+		report_limit("more than 1 GiB to be read");
+		return 0;
+	}
+	if (++calls % 64 == 0 && now_ms() > deadline)
+		deadline = 0;
+	if (deadline == 0)
+		report_limit(out_of_time);
+	return deadline != 0;
 }
 
 /* Whether there are data of the process at an address. */
@@ -1520,10 +1677,8 @@ page_at(uint64_t address)
 		if (!is_mapped(start) || !is_used(start))
 			return NULL;
 		page_address[i] = 0;
-		if (bytes_read >= may_read) {
-			tell_limit("1 GiB to be read");
+		if (!may_go_on())
 			return NULL;
-		}
 		bytes_read += PAGE;
 		if (pread(memfd, pages[i], PAGE, (off_t)start) != PAGE)
 			return NULL;
@@ -1567,7 +1722,7 @@ peek(void *dst, uint64_t address, size_t n)
 	return 0;
 }
 
-/* The word of the process at an address, 0 where there is none. */
+/* The word of the process at an address, 0 if there is none. */
 static uint64_t
 word_at(uint64_t address)
 {
@@ -1585,32 +1740,29 @@ is_pointer(uint64_t p)
 	return p % wordsize == 0 && is_mapped(p);
 }
 
-/* Puts the string at an address into text; -1 where it has no end. */
+/* Puts the string at an address into the text; -1 if it has no end. */
 static int
-read_string(uint64_t address)
+read_string(struct file *f, uint64_t address)
 {
+	static const char why[] = "command longer than 1 MiB is cut";
 	const char *s;
 	size_t n, len;
 
-	text.n = 0;
+	f->text.n = 0;
 	do {
 		s = page_at(address);
 		if (s == NULL)
 			return -1;
 		n = PAGE - address % PAGE;
 		len = strnlen(s, n);
-		if (len > MAX_TYPED - text.n) {
-			len = MAX_TYPED - text.n;
-			if (!told_cut)
-				warning("%s: entry %lu: command longer than "
-				    "1 MiB is cut", path_now,
-				    (unsigned long)entry.line);
-			told_cut = 1;
+		if (len > MAX_TYPED - f->text.n) {
+			len = MAX_TYPED - f->text.n;
+			report_trouble(f, why, 1);
 		}
-		add(s, len);
+		add(f, s, len);
 		address += len;
 	} while (len == n);
-	bytes_read += text.n;
+	bytes_read += f->text.n;
 	return 0;
 }
 
@@ -1688,7 +1840,7 @@ read_array(uint64_t p)
 		if (!is_pointer(e))
 			return 0;
 		if (nentries == MAX_ENTRIES) {
-			tell_limit("a million entries");
+			report_limit("more than a million entries");
 			break;
 		}
 		add_entry(e);
@@ -1724,17 +1876,17 @@ is_dropped(uint64_t e)
 }
 
 static int
-read_readline(uint64_t p)
+read_readline(struct file *f, uint64_t p)
 {
 	char stamp[STAMP];
 	size_t n;
 
 	n = read_stamp(word_at(p + wordsize), stamp);
-	if (n == 0 || read_string(word_at(p)) == -1 ||
+	if (n == 0 || read_string(f, word_at(p)) == -1 ||
 	    !is_unchanged(p, 2 * wordsize) || is_dropped(p))
 		return -1;
-	set_time(stamp + 1, n);
-	entry.format = *stamp == '\0' ? "readline" : "bash";
+	f->entry.time = parse_time(stamp + 1, n);
+	send_start(f, *stamp == '\0' ? "readline" : "bash");
 	return 0;
 }
 
@@ -1821,27 +1973,24 @@ read_ring(uint64_t p)
 		if (zsh_field(next, NUMBER) <= zsh_field(p, NUMBER))
 			return next == end_of_list ? nentries : 0;
 	}
-	tell_limit("a million entries");
+	report_limit("more than a million entries");
 	return nentries;
 }
 
 static int
-read_zsh(uint64_t e)
+read_zsh(struct file *f, uint64_t e)
 {
 	uint64_t started = zsh_field(e, STARTED), ended = zsh_field(e, ENDED);
 
 	if (!is_typed(e) || zsh_field(e, NUMBER) > newest ||
-	    read_string(zsh_field(e, NAME)) == -1 ||
+	    read_string(f, zsh_field(e, NAME)) == -1 ||
 	    !is_unchanged(e, (NUMBER + 1) * wordsize))
 		return -1;
-	text.n = unmetafy(text.s, text.n);
-	entry.time_length = format(entry.time, sizeof entry.time, "%llu",
-	    (unsigned long long)started);
+	f->text.n = unmetafy(f->text.s, f->text.n);
+	f->entry.time = (int64_t)started;
 	if (ended >= started)
-		entry.duration_length = format(entry.duration,
-		    sizeof entry.duration, "%llu",
-		    (unsigned long long)(ended - started));
-	entry.format = "zsh";
+		set_duration(f, (int64_t)(ended - started));
+	send_start(f, "zsh");
 	return 0;
 }
 
@@ -1870,70 +2019,37 @@ settle_list(const struct shape *s, uint64_t p)
 			return n;
 		last = sum;
 	}
-	warning("%s: changes too fast", path_now);
+	report_trouble(memory_file, too_fast, 0);
 	return n;
-}
-
-/*
- * What tells something from all else of the same user's processes: a parser
- * that is broken may hide his rows, but not those of others.
- */
-static struct identity
-own_identity(uint64_t hash, const char *s, size_t n)
-{
-	const uint64_t prime = 0x100000001b3u;	/* FNV-1a */
-
-	/* First, so that no byte makes up for what two addresses differ in. */
-	hash *= prime;
-	while (n-- > 0)
-		hash = (hash ^ (unsigned char)*s++) * prime;
-	return (struct identity){ reading->uid, hash | 1 };
-}
-
-/*
- * Whether an entry is one that the shell had before it forked this one: at
- * the same address, of the same time.
- */
-static int
-is_copy(uint64_t e)
-{
-	struct identity id = own_identity(e, entry.time, entry.time_length);
-
-	id = own_identity(id.ino, text.s, text.n);
-	if (already_told(id))
-		return 1;
-	if (nidentities == BATCH)
-		send_identities();
-	identities[nidentities++] = id;
-	return 0;
 }
 
 /* Tries twice: zsh changes its entries when they are repeated. */
 static int
-read_entry(const struct shape *s, uint64_t e)
+read_entry(struct file *f, const struct shape *s, uint64_t e)
 {
-	if (s->read_entry(e) == 0)
+	if (s->read_entry(f, e) == 0)
 		return 0;
 	forget_pages();
-	return s->read_entry(e);
+	return s->read_entry(f, e);
 }
 
 static void
-print_list(const struct list *l)
+send_list(struct file *f, const struct list *l)
 {
 	size_t i, n;
 
 	n = settle_list(l->shape, l->start);
 	for (i = 0; i < n; i++) {
-		entry.line = i + 1;
-		if (read_entry(l->shape, entries[i]) == 0 &&
-		    !is_copy(entries[i]))
-			emit(text.s, text.n);
+		f->entry.line = f->line = i + 1;
+		f->detail = (struct detail){ .address = entries[i] };
+		f->has_detail = 1;
+		if (read_entry(f, l->shape, entries[i]) == 0)
+			emit(f, f->text.s, f->text.n);
 	}
 }
 
 /*
- * Adds a list to those found.  Where two end at the same place, one is the
+ * Adds a list to those found.  If two end at the same place, one is the
  * array as it was before the shell dropped its first entries.
  */
 static void
@@ -1950,7 +2066,7 @@ add_list(struct list *lists, const struct shape *s, uint64_t p)
 			return;
 		}
 	if (l == lists + MAX_LISTS)
-		tell_limit("16 histories");
+		report_limit("more than 16 histories");
 	else
 		*l = (struct list){ s, p, end_of_list };
 }
@@ -2019,7 +2135,7 @@ parse_mapping(const char *line, size_t n)
 }
 
 static void
-parse_memory(struct reader *r)
+parse_memory(struct file *f)
 {
 	struct list lists[MAX_LISTS + 1] = { { NULL, 0, 0 } };
 	struct reader lines = { .fd = mapsfd, .max = 2 * PATH_MAX };
@@ -2028,11 +2144,12 @@ parse_memory(struct reader *r)
 	size_t i;
 	char *line;
 
-	memfd = r->fd;
+	memory_file = f;
+	memfd = f->r.fd;
 	wordsize = sizeof(uint32_t);
 	while ((n = read_line(&lines, '\n', &line)) != -1)
 		parse_mapping(line, (size_t)n);
-	r->error = lines.error;
+	f->r.error = lines.error;
 	reader_free(&lines);
 	may_read = MAX_READ / 2;
 	for (i = 0; i < nmappings; i++)
@@ -2040,19 +2157,18 @@ parse_memory(struct reader *r)
 			search_mapping(lists, &mappings[i]);
 	may_read = MAX_READ;	/* so that no search hides what it found */
 	for (l = lists; l->shape != NULL; l++)
-		print_list(l);
-	send_identities();
+		send_list(f, l);
 }
 
 /* ksh93 and mksh hold the file of their history open. */
 static void
-parse_removed(struct reader *r)
+parse_removed(struct file *f)
 {
-	format_now = content_format(r);
-	if (format_now->parse != parse_ksh && format_now->parse != parse_mksh)
+	f->format = content_format(f);
+	if (f->format->parse != parse_ksh && f->format->parse != parse_mksh)
 		return;
-	entry.format = format_now->name;
-	format_now->parse(r);
+	send_start(f, f->format->name);
+	f->format->parse(f);
 }
 
 static const struct format memory = {
@@ -2065,28 +2181,31 @@ static const struct format memory = {
 
 /*
  * No way back: no capability, no privilege by execve, no core, nobody but
- * root may look into the process, and it ends with its parent.
+ * root may look into the process, and it ends with its parent, which a change
+ * of credentials makes the kernel forget.
  */
 static void
-drop_capabilities(void)
+drop_capabilities(pid_t parent)
 {
 	struct rlimit zero = { 0, 0 };
 
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	(void)prlimit(0, RLIMIT_CORE, &zero, NULL);
 	if (keep_capabilities(0) == -1)
-		fatal_errno("capset");
+		fatal("capset: %s", strerror(errno));
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(2);	/* it ended before that */
 }
 
-/* All that a parser may ask of the kernel besides: its files, its rows. */
-static const int allowed[] = {
-	SYS_pread64, SYS_write,
+/* All that a parser may ask of the kernel besides: its files, its records. */
+static const int parser_calls[] = {
+	SYS_pread64, SYS_write, SYS_clock_gettime,
 #ifdef SYS_lseek	/* over holes */
 	SYS_lseek,
 #endif
 #ifdef SYS__llseek
-	SYS__llseek,
+	SYS__llseek, SYS_clock_gettime64,
 #endif
 #ifdef __SANITIZE_ADDRESS__
 	SYS_writev,
@@ -2102,9 +2221,9 @@ close_if_open(int *fd)
 }
 
 /*
- * Before the first byte is parsed: only to read what is open, to write rows,
- * and to have as much memory as a few commands need.  A kernel without
- * seccomp does without.
+ * Before the first byte is parsed: only to read what is open, to send
+ * records, and to have as much memory as a few commands need.  A kernel
+ * without seccomp does without.
  */
 static void
 confine_parser(void)
@@ -2114,59 +2233,121 @@ confine_parser(void)
 
 	(void)prlimit(0, RLIMIT_AS, &enough, NULL);
 #endif
-	drop_capabilities();
 	close_if_open(&procfd);
-	if (!mflag)
-		close_if_open(&idpipe);
 	close_if_open(&rootfd);
 	close_if_open(&topfd);
-	if (confine(allowed, sizeof allowed / sizeof *allowed, NULL, 0) == -1 &&
-	    errno != ENOSYS && errno != EINVAL)
-		fatal_errno("seccomp");
+	if (confine(parser_calls, sizeof parser_calls / sizeof *parser_calls,
+	    NULL, 0) == -1 && errno != ENOSYS && errno != EINVAL)
+		fatal("seccomp: %s", strerror(errno));
 }
 
-static _Noreturn void
+/* Why the file is no history, by its first bytes; null if it may be one. */
+static const char *
+why_refused(struct file *f, int any)
+{
+	size_t i, n = read_ahead(&f->r, HEAD), odd = 0;
+	const char *s = f->r.buf + f->r.start;
+
+	for (i = 0; i < sizeof magics / sizeof *magics; i++)
+		if (n >= magics[i].n &&
+		    memcmp(s, magics[i].bytes, magics[i].n) == 0)
+			return magics[i].why;
+	if (!any || f->format->parse != parse_lines)
+		return NULL;
+	for (i = 0; i < n; i++)
+		if (s[i] == '\0')
+			return "is no history";
+		else if ((unsigned char)s[i] < ' ' &&
+		    strchr("\t\n\r\033\001", s[i]) == NULL)
+			odd++;
+	return odd > 2 + n / 32 ? "is no history" : NULL;
+}
+
+static void
+parse_source(struct file *f, uint64_t number)
+{
+	const struct source *s = &sources[number];
+	const char *why = NULL;
+
+	*f = (struct file){ .number = number, .format = s->format,
+	    .r = { .fd = s->fd, .max = MAX_COMMAND, .sparse = s->sparse,
+		.limit = s->limit, .buf = f->r.buf, .size = f->r.size },
+	    .text = { f->text.s, 0, f->text.size } };
+	if (f->format == NULL)
+		f->format = content_format(f);
+	if (fflag == NULL && !mflag)
+		why = why_refused(f, s->any);
+	if (why != NULL) {
+		report_trouble(f, why, 0);
+		return;
+	}
+	send_start(f, f->format->name);
+	f->format->parse(f);
+	if (f->r.error != 0)
+		report_trouble(f, strerror(f->r.error), 0);
+	send_record(DONE, NULL, 0, NULL, 0);
+}
+
+static void
 parse_sources(void)
 {
-	size_t i;
+	static struct file file;	/* its memory serves all of them */
+	uint64_t i;
 
-	send_identities();
-	(void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
+	if (nsources == 0)
+		return;
 	confine_parser();
 	for (i = 0; i < nsources; i++)
-		parse_source(&sources[i]);
-	_exit(finish());
+		parse_source(&file, i);
 }
 
 /*
- * More files than fit: a confined parser for those that are open, so that
- * we ourselves stay able to open the next.  The parent's patience holds for
- * both of us.
+ * Forks a process of the same user for what must be confined while we
+ * ourselves stay able to open files.  Returns 0 in it, else its number.
  */
+static pid_t
+fork_parser(void)
+{
+	pid_t self = getpid(), pid;
+
+	flush_records();
+	pid = _Fork();
+	if (pid == -1)
+		fatal("fork: %s", strerror(errno));
+	if (pid == 0)
+		drop_capabilities(self);
+	return pid;
+}
+
+/* Waits for it; if it did not end well, neither do we. */
+static void
+wait_for_parser(pid_t pid)
+{
+	pid_t ended;
+	int result;
+
+	while ((ended = waitpid(pid, &result, 0)) == -1 && errno == EINTR)
+		;
+	if (ended == pid && WIFSIGNALED(result))
+		(void)kill(getpid(), WTERMSIG(result));
+	if (ended != pid || result != 0)
+		_exit(2);
+}
+
+/* More files than fit: parses those that are open. */
 static void
 parse_batch(void)
 {
-	pid_t pid, ended;
-	int result;
+	pid_t pid = fork_parser();
 
-	send_identities();
-	flush_output();
-	pid = _Fork();
-	if (pid == -1)
-		fatal_errno("fork");
 	if (pid == 0) {
-		status = 0;
 		parse_sources();
+		flush_records();
+		_exit(0);
 	}
-	while ((ended = waitpid(pid, &result, 0)) == -1 && errno == EINTR)
-		;
-	if (ended != pid || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
-		_exit(2);
-	status |= WEXITSTATUS(result);
-	while (nsources > 0) {
+	wait_for_parser(pid);
+	while (nsources > 0)
 		close(sources[--nsources].fd);
-		free(sources[nsources].path);
-	}
 }
 
 /* Opening files */
@@ -2176,17 +2357,36 @@ file_type(mode_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFIFO:
-		return "a FIFO";
+		return "is a FIFO, not a regular file";
 	case S_IFDIR:
-		return "a directory";
+		return "is a directory, not a regular file";
 	case S_IFCHR:
-		return "a character device";
+		return "is a character device, not a regular file";
 	case S_IFBLK:
-		return "a block device";
+		return "is a block device, not a regular file";
 	case S_IFSOCK:
-		return "a socket";
+		return "is a socket, not a regular file";
 	}
-	return "the kernel's own";
+	return "is the kernel's own, not a regular file";
+}
+
+/*
+ * In a worker, first of all.  Only root can change its root; others resolve
+ * each path below rootfd.
+ */
+static void
+enter_root(void)
+{
+	struct statfs fs;
+	struct stat st;
+
+	procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (procfd != -1 && (fstatfs(procfd, &fs) == -1 ||
+	    fs.f_type != PROC_SUPER_MAGIC ||
+	    fstatat(procfd, "self/fd", &st, 0) == -1))
+		close_if_open(&procfd);
+	if (rootfd != -1 && fchdir(rootfd) == 0 && chroot(".") == 0)
+		close_if_open(&rootfd);
 }
 
 /*
@@ -2209,7 +2409,8 @@ open_path(const char *path, int flags)
 	flags |= O_CLOEXEC;
 	if (rootfd != -1)
 		return open_below(path, flags);
-	if (topfd != -1)
+	if (topfd != -1 && strncmp(path, reading->home, top) == 0 &&
+	    (path[top] == '/' || path[top] == '\0'))
 		return openat(topfd, path[top] == '\0' ? "." :
 		    path + top + 1, flags);
 	return open(path, flags);
@@ -2217,7 +2418,7 @@ open_path(const char *path, int flags)
 
 /*
  * Opens the file behind the O_PATH descriptor fd for reading.  A lease makes
- * that fail at once where it would block: all holders together have a second.
+ * that fail at once instead of blocking: all holders together have a second.
  */
 static int
 reopen(int fd, const char *path)
@@ -2227,7 +2428,7 @@ reopen(int fd, const char *path)
 	int new;
 	char name[32];
 
-	(void)format(name, sizeof name, "self/fd/%d", fd);
+	(void)snprintf(name, sizeof name, "self/fd/%d", fd);
 	for (;;) {
 		new = procfd != -1 ? openat(procfd, name, flags) :
 		    open_path(path, flags);
@@ -2243,9 +2444,9 @@ reopen(int fd, const char *path)
 }
 
 /*
- * Opens a regular file and looks at it before that: opening a FIFO tells its
- * writer of us, and some of procfs, which an operand may name, never end.
- * Returns -1 where it is not to be read.
+ * Opens a regular file and looks at it before that: opening a FIFO shows us to
+ * its writer, and some of procfs, which an operand may name, never end.
+ * Returns -1 if it is not to be read.
  */
 static int
 open_regular(const char *path, struct stat *st)
@@ -2278,96 +2479,64 @@ open_regular(const char *path, struct stat *st)
 }
 
 static void
-warn_unopened(const char *path, const struct stat *st)
+report_unopened(const char *path, const struct stat *st)
 {
 	/* A file server may answer anything, that, too. */
 	if (errno == EMEDIUMTYPE && !S_ISREG(st->st_mode))
-		warning("%s: is %s, not a regular file", path,
-		    file_type(st->st_mode));
+		report_file(path, file_type(st->st_mode));
 	else
-		tell_unopened(path);
+		report_errno(path);
 }
 
+/* Keeps a file to be parsed, and says so to the parent. */
 static void
-keep_source(int fd, const char *path, uint64_t uid, const struct stat *st)
+keep_source(int fd, const char *path, const struct stat *st,
+    const struct format *format, int any)
 {
-	struct source *s = &sources[nsources++];
+	const struct found f = { st->st_dev, st->st_ino, st->st_uid,
+	    format != NULL ? (uint64_t)(format - formats) : 0 };
 
-	s->fd = fd;
-	s->format = format_next;
-	s->sparse = st->st_blocks < st->st_size / 512;
-	s->uid = uid;
-	s->path = copy_string(path);
-	s->limit = (uint64_t)st->st_size + GROWTH;
+	sources[nsources++] = (struct source){ .fd = fd, .format = format,
+	    .sparse = st->st_blocks < st->st_size / 512, .any = any,
+	    .limit = (uint64_t)st->st_size + GROWTH };
+	send_record(FOUND, &f, sizeof f, path, strlen(path));
 }
 
-/*
- * Whether something can be read of an operand: where nothing can be of all,
- * our exit status is another.  Behind the first that can be, none is worth
- * that rows have to wait for a server.
- */
-static int
-can_read(int fd, const struct stat *st)
-{
-	char c;
+/* A file that is to be opened. */
+struct target {
+	const struct format *format;	/* null: the content decides */
+	int backup;		/* beside a place */
+};
 
-	if (nsources > 0 || !S_ISREG(st->st_mode))
-		return read(fd, NULL, 0) == 0;
-	return pread(fd, &c, 1, 0) != -1 || errno == ESPIPE;
-}
-
-/*
- * Whether a file was told by its owner, or from a home that is ours, too; if
- * not, it is now.  Who links another's file into a home of his own may have
- * it parsed as what it is not, or stop his reader: the owner tells it again.
- */
-static int
-is_told(const struct stat *st)
-{
-	struct identity id = file_identity(st->st_uid, st->st_dev, st->st_ino);
-
-	if (already_told(id))
-		return 1;
-	if (st->st_uid != reading->uid) {
-		id = own_identity(st->st_ino, reading->home,
-		    strlen(reading->home));
-		id.dev = file_identity(UINT32_MAX, st->st_dev, 0).dev;
-		if (already_told(id))
-			return 1;
-	}
-	identities[nidentities++] = id;
-	return 0;
-}
-
-/* Opens a file to be parsed; an operand must be there. */
+/* Opens a file of the user's to be parsed, unless it is printed already. */
 static void
-add_source(const char *path)
+add_file(const char *path, const struct target *t)
 {
+	struct found f;
 	struct stat st;
 	int fd;
 
 	if (nsources == BATCH)
 		parse_batch();
-	show_life(SIGN_OF_LIFE / 64);
+	step();
 	fd = open_regular(path, &st);
 	if (fd == -1 && errno == EMFILE && nsources > 0) {
 		parse_batch();
 		fd = open_regular(path, &st);
 	}
-	if (fd != -1 && reading == NULL && !can_read(fd, &st)) {
-		close_quietly(fd);
-		fd = -1;
-	}
 	if (fd == -1) {
-		if (reading == NULL || !is_missing())
-			warn_unopened(path, &st);
+		if (!is_missing() && !(t->backup && S_ISDIR(st.st_mode)))
+			report_unopened(path, &st);
 		return;
 	}
-	if (reading != NULL && is_told(&st)) {
+	f = (struct found){ st.st_dev, st.st_ino, st.st_uid,
+	    t->format != NULL ? (uint64_t)(t->format - formats) : 0 };
+	if (is_duplicate(&f, reading->uid)) {
 		close(fd);
 		return;
 	}
-	keep_source(fd, path, reading != NULL ? reading->uid : st.st_uid, &st);
+	add_known(file_identity(&f, reading->uid));
+	keep_source(fd, path, &st, t->format, t->backup && t->format == NULL);
 }
 
 static int
@@ -2378,21 +2547,20 @@ compare_names(const void *a, const void *b)
 
 /* The name has the form of the pattern, which has one '*' at most. */
 static int
-matches(const char *pattern, const char *name)
+matches(const char *pattern, const char *name, size_t n)
 {
 	const char *star = strchr(pattern, '*');
-	size_t head, tail, n = strlen(name);
+	size_t head, tail;
 
 	if (star == NULL)
-		return strcmp(pattern, name) == 0;
+		return strlen(pattern) == n && memcmp(pattern, name, n) == 0;
 	head = (size_t)(star - pattern);
 	tail = strlen(star + 1);
 	return n >= head + tail && memcmp(name, pattern, head) == 0 &&
-	    memcmp(name + n - tail, star + 1, tail) == 0 &&
-	    strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+	    memcmp(name + n - tail, star + 1, tail) == 0;
 }
 
-/* Opens a path, where no descriptor is left by parsing what is open. */
+/* Opens a path; if no descriptor is left, parses what is open first. */
 static int
 open_or_parse(const char *path, int flags)
 {
@@ -2405,7 +2573,7 @@ open_or_parse(const char *path, int flags)
 	return fd;
 }
 
-/* Opens a directory; null with a warning where it is there but cannot be. */
+/* Opens a directory; null with a warning if it is there but cannot be. */
 static DIR *
 open_directory(const char *path)
 {
@@ -2416,102 +2584,454 @@ open_directory(const char *path)
 	if (fd != -1)
 		dir = fdopendir(fd);
 	if (dir == NULL)
-		tell_unless_missing(path);
+		report_unless_missing(path);
 	return dir;
 }
 
+/* Which names of a directory are of interest, and what is done with them. */
+struct search {
+	const char *pattern;	/* null: the backups of places there */
+	const char *dir;	/* below the home */
+	void (*use)(const char *path, const struct target *);
+	struct target target;
+};
+
+/* A place of that directory whose backup this name is, or null. */
+static const struct place *
+find_original(const char *dir, const char *name)
+{
+	const struct place *p;
+	const char *base, *end;
+	size_t n = strlen(dir);
+
+	for (p = places; p->path != NULL; p++) {
+		base = strrchr(p->path, '/');
+		base = base == NULL ? p->path : base + 1;
+		if (p->kind > (aflag ? CLIENT : ALWAYS) || p->format == unread ||
+		    (size_t)(base - p->path) != n ||
+		    memcmp(p->path, dir, n) != 0)
+			continue;
+		for (end = name + 1; *end != '\0'; end++)
+			if ((*end == '.' || strcmp(end, "~") == 0) &&
+			    matches(base, name, (size_t)(end - name)))
+				return p;
+	}
+	return NULL;
+}
+
+static int
+is_sought(const struct search *s, const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return 0;
+	if (s->pattern != NULL)
+		return matches(s->pattern, name, strlen(name));
+	return find_original(s->dir, name) != NULL;
+}
+
 /*
- * Sets names to the next ones of a directory that match, sorted.  Of more
- * than NAMES only so many at once: users make as many files as they like.
- * Returns 0 at the end, which is an error where errno is set.
+ * Sets names to the next ones of a directory that are sought, sorted.  Of
+ * more than NAMES only so many at once: users make as many files as they
+ * like.  Returns 0 at the end, which is an error if errno is set.
  */
 static size_t
-next_names(DIR *dir, const char *pattern)
+next_names(DIR *dir, const struct search *s, char **names)
 {
 	struct dirent *d;
 	size_t n = 0;
 
 	for (errno = 0; n < NAMES && (d = readdir(dir)) != NULL; errno = 0) {
-		show_life(sizeof *d);
-		if (!matches(pattern, d->d_name))
-			continue;
-		names[n++] = copy_string(d->d_name);
+		step();
+		if (is_sought(s, d->d_name))
+			names[n++] = copy_string(d->d_name);
 	}
 	if (n > 0)
 		qsort(names, n, sizeof *names, compare_names);
 	return n;
 }
 
-/* Calls use for PATH/NAME of each name that matches the pattern. */
+/* Uses PATH/NAME for each name in the directory PATH that is sought. */
 static void
-for_each_match(char path[PATH_MAX], const char *pattern,
-    void (*use)(const char *))
+search_directory(char path[PATH_MAX], struct search *s)
 {
+	static char *names[NAMES];
+	const struct place *p;
 	size_t i, n, used = strlen(path);
 	DIR *dir;
 
 	dir = open_directory(path);
 	if (dir == NULL)
 		return;
-	while ((n = next_names(dir, pattern)) > 0)
+	while ((n = next_names(dir, s, names)) > 0)
 		for (i = 0; i < n; i++) {
-			errno = ENAMETOOLONG;
-			if (format(path + used, PATH_MAX - used, "/%s",
-			    names[i]) < PATH_MAX - used)
-				use(path);
+			if (s->pattern == NULL) {
+				p = find_original(s->dir, names[i]);
+				s->target = (struct target){
+				    choose_format(p->format), 1 };
+			}
+			if ((size_t)snprintf(path + used, PATH_MAX - used,
+			    "/%s", names[i]) < PATH_MAX - used)
+				s->use(path, &s->target);
 			else
-				tell_errno(path);
+				report_file(path, strerror(ENAMETOOLONG));
 			free(names[i]);
 		}
 	path[used] = '\0';
 	if (errno != 0)
-		tell_errno(path);
+		report_errno(path);
 	closedir(dir);
 }
 
 static void
-tell_unread(const char *path)
+report_unread(const char *path)
 {
 	int fd = open_or_parse(path, O_PATH);
 
 	if (fd != -1) {
 		close(fd);
-		warning("%s: is a history of a format that is not read", path);
-	} else if (reading == NULL || !is_missing())
-		tell_unopened(path);
+		report_file(path, "is a history of a format that is not read");
+	} else if (reading == NULL || !is_missing()) {
+		report_errno(path);
+	}
+}
+
+/* Makes path that of a file in the home; -1 with a warning if too long. */
+static int
+join_home(char path[PATH_MAX], const char *name)
+{
+	const char *home = strcmp(reading->home, "/") == 0 ? "" :
+	    reading->home;
+
+	if (snprintf(path, PATH_MAX, "%s/%s", home, name) < PATH_MAX)
+		return 0;
+	report_file(path, strerror(ENAMETOOLONG));
+	return -1;
+}
+
+/* Startup files */
+
+/*
+ * Where else the user's shells write, by HISTFILE= in what they read when
+ * they start.  That is as hostile as a history, and parsed confined; what
+ * it names is then opened like any place.
+ */
+static const struct startup {
+	const char *path, *format;
+} startups[] = {
+	{ ".profile",			NULL },
+	{ ".bash_profile",		"bash" },
+	{ ".bashrc",			"bash" },
+	{ ".zshenv",			"zsh" },
+	{ ".zprofile",			"zsh" },
+	{ ".zshrc",			"zsh" },
+	{ ".config/zsh/.zshenv",	"zsh" },
+	{ ".config/zsh/.zshrc",		"zsh" },
+	{ ".kshrc",			NULL },
+	{ ".mkshrc",			NULL },
+	{ ".yashrc",			"yash" },
+	{ ".config/yash/rc",		"yash" },
+};
+enum { NSTARTUPS = sizeof startups / sizeof *startups };
+
+/* The value of HISTFILE, as far as it has been worked out. */
+struct value {
+	char s[PATH_MAX];
+	size_t n;
+	const char *zdotdir;	/* below the home */
+};
+
+static int
+add_value(struct value *v, const char *s, size_t n)
+{
+	if (n >= sizeof v->s - v->n)
+		return -1;
+	memcpy(v->s + v->n, s, n);
+	v->n += n;
+	return 0;
+}
+
+/* Adds a variable, as it usually is set; -1 if that is not known. */
+static int
+add_variable(struct value *v, const char *name, size_t n)
+{
+	static const char *const usual[][2] = {
+		{ "HOME", "" },
+		{ "XDG_CACHE_HOME", "/.cache" },
+		{ "XDG_CONFIG_HOME", "/.config" },
+		{ "XDG_DATA_HOME", "/.local/share" },
+		{ "XDG_STATE_HOME", "/.local/state" },
+		{ "ZDOTDIR", NULL },
+	};
+	const char *home = reading->home, *below;
+	size_t i;
+
+	if (strcmp(home, "/") == 0)
+		home = "";
+	for (i = 0; i < sizeof usual / sizeof *usual; i++)
+		if (strlen(usual[i][0]) == n &&
+		    memcmp(usual[i][0], name, n) == 0) {
+			below = usual[i][1] != NULL ? usual[i][1] : v->zdotdir;
+			return add_value(v, home, strlen(home)) == -1 ? -1 :
+			    add_value(v, below, strlen(below));
+		}
+	return -1;
+}
+
+/*
+ * Takes $NAME, ${NAME} or ${NAME:-WORD} from the beginning of s: sets where
+ * NAME and WORD are and how long.  Returns the length of all, 0 for others.
+ */
+static size_t
+split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
+{
+	size_t braced = n > 1 && s[1] == '{', i = 1 + braced;
+	int depth = 1;
+
+	name[0] = i;
+	while (i < n && (s[i] == '_' || is_digit(s[i]) ||
+	    (unsigned)(s[i] | 0x20) - 'a' < 26))
+		i++;
+	name[1] = i - name[0];
+	word[1] = 0;
+	if (!braced || name[1] == 0)
+		return name[1] == 0 ? 0 : i;
+	i += i < n && s[i] == ':';
+	i += i < n && s[i] == '-' && (s[i - 1] == ':' || i == 2 + name[1]);
+	for (word[0] = i; i < n && depth > 0; i++)
+		depth += (s[i] == '{') - (s[i] == '}');
+	word[1] = i - 1 - word[0];
+	if (depth > 0 || (word[0] == 2 + name[1] && word[1] > 0))
+		return 0;
+	return i;
+}
+
+/*
+ * Adds the word that s begins with, as a shell expands it; -1 if that cannot
+ * be worked out.
+ */
+static int
+add_word(struct value *v, const char *s, size_t n)
+{
+	size_t i, len, name[2], word[2];
+	char quote = '\0';
+	int failed = 0;
+
+	for (i = 0; i < n && failed == 0; i++) {
+		if (quote != '\'' && s[i] == '$') {
+			len = split_variable(s + i, n - i, name, word);
+			if (len == 0)
+				return -1;
+			failed = word[1] > 0 && s[i + name[0]] == 'X' ?
+			    add_word(v, s + i + word[0], word[1]) :
+			    add_variable(v, s + i + name[0], name[1]);
+			if (failed != 0 && word[1] > 0)
+				failed = add_word(v, s + i + word[0], word[1]);
+			i += len - 1;
+		} else if (s[i] == quote) {
+			quote = '\0';
+		} else if (quote == '\0' && (s[i] == '\'' || s[i] == '"')) {
+			quote = s[i];
+		} else if (quote == '\0' && s[i] == '~' && i == 0 &&
+		    (n == 1 || strchr("/ \t;", s[1]) != NULL)) {
+			failed = add_variable(v, "HOME", 4);
+		} else if (quote == '\0' && memchr(" \t;&|)<>\r", s[i], 9)) {
+			break;
+		} else if (memchr(quote == '\0' ? "`(*?[{~" : "````````",
+		    s[i], 7) != NULL && quote != '\'') {
+			return -1;
+		} else {
+			i += s[i] == '\\' && quote != '\'' && i + 1 < n;
+			failed = add_value(v, s + i, 1);
+		}
+	}
+	return quote != '\0' ? -1 : failed;
+}
+
+/* What HISTFILE is set to on a line; null if it is not. */
+static const char *
+find_assignment(const char *s, size_t n)
+{
+	static const char name[] = "HISTFILE=";
+	const char *p = s, *end = s + n;
+
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	if (p == end || *p == '#')
+		return NULL;
+	while ((p = memmem(p, (size_t)(end - p), name, sizeof name - 1)) !=
+	    NULL) {
+		p += sizeof name - 1;
+		if (p - s == sizeof name - 1 ||
+		    strchr(" \t;&|({", p[-(ptrdiff_t)sizeof name]) != NULL)
+			return p;
+	}
+	return NULL;
+}
+
+/* Parses a startup file; writes the number of it, and each path, to fd. */
+static void
+parse_startup(int fd, const char *path, int number, int to)
+{
+	struct reader r = { .fd = fd, .max = 65536, .limit = GROWTH };
+	const struct startup *u = &startups[number];
+	struct value v;
+	char which[PATH_MAX + 40];
+	const char *value;
+	ptrdiff_t n;
+	uint64_t line;
+	char *s;
+
+	v.zdotdir = starts(u->path, strlen(u->path), ".config/zsh/") ?
+	    "/.config/zsh" : "";
+	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
+		value = find_assignment(s, (size_t)n);
+		if (value == NULL)
+			continue;
+		v.n = 1;
+		v.s[0] = (char)number;
+		if (add_word(&v, value, (size_t)(s + n - value)) == -1 ||
+		    (v.n > 1 && v.s[1] != '/')) {
+			(void)snprintf(which, sizeof which, "%s: line %llu",
+			    path, (unsigned long long)line);
+			report_file(which, "HISTFILE is set to what cannot be worked out");
+		} else if (v.n > 1 && add_value(&v, "", 1) == 0) {
+			(void)write(to, v.s, v.n);
+		}
+	}
+	reader_free(&r);
+}
+
+/* Opens what a startup file named, behind its number. */
+static void
+add_histfile(const char *s)
+{
+	const struct startup *u = &startups[(unsigned char)*s % NSTARTUPS];
+	const struct target t = { choose_format(u->format), 0 };
+
+	if (strcmp(s + 1, "/dev/null") != 0)	/* no history is kept */
+		add_file(s + 1, &t);
+}
+
+/* Reads what the parser of startup files writes: strings with their NUL. */
+static void
+read_histfiles(int fd)
+{
+	struct reader r = { .fd = fd, .max = PATH_MAX };
+	ptrdiff_t n;
+	char *s;
+
+	while ((n = read_line(&r, '\0', &s)) != -1)
+		if (n > 1 && r.ended && s[1] == '/')
+			add_histfile(s);
+	reader_free(&r);
+}
+
+/* Opens the startup files that are there; returns how many. */
+static size_t
+open_startups(int fds[NSTARTUPS], char paths[NSTARTUPS][PATH_MAX])
+{
+	struct stat st;
+	size_t i, n = 0;
+
+	for (i = 0; i < NSTARTUPS; i++) {
+		fds[i] = -1;
+		if (join_home(paths[i], startups[i].path) == -1)
+			continue;
+		fds[i] = open_regular(paths[i], &st);
+		if (fds[i] == -1 && !is_missing())
+			report_unopened(paths[i], &st);
+		n += fds[i] != -1;
+	}
+	return n;
+}
+
+static void
+add_histfiles(void)
+{
+	static char paths[NSTARTUPS][PATH_MAX];
+	int fds[NSTARTUPS], ends[2], i;
+	pid_t pid;
+
+	if (open_startups(fds, paths) == 0)
+		return;
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		fatal("pipe: %s", strerror(errno));
+	pid = fork_parser();
+	if (pid == 0) {
+		confine_parser();
+		for (i = 0; i < NSTARTUPS; i++)
+			if (fds[i] != -1)
+				parse_startup(fds[i], paths[i], i, ends[1]);
+		flush_records();
+		_exit(0);
+	}
+	close(ends[1]);
+	for (i = 0; i < NSTARTUPS; i++)
+		if (fds[i] != -1)
+			close(fds[i]);
+	read_histfiles(ends[0]);
+	close(ends[0]);
+	wait_for_parser(pid);
+}
+
+/* A user's files */
+
+static void
+add_unread(const char *path, const struct target *t)
+{
+	(void)t;
+	report_unread(path);
 }
 
 static void
 add_place(const struct place *p)
 {
+	struct search s = { .pattern = NULL };
 	char path[PATH_MAX];
 	char *slash;
 
-	format_next = fflag;
-	if (fflag == NULL && p->format != NULL)
-		format_next = find_format(p->format);
-	if (format(path, sizeof path, "%s/%s", strcmp(reading->home, "/") == 0 ?
-	    "" : reading->home, p->path) >= sizeof path) {
-		errno = ENAMETOOLONG;
-		tell_errno(path);
-	} else if (p->format == unread) {
-		tell_unread(path);
-	} else if (strchr(p->path, '*') == NULL) {
-		add_source(path);
-	} else {
-		slash = strrchr(path, '/');
-		*slash = '\0';
-		for_each_match(path, strrchr(p->path, '/') + 1, add_source);
+	if (join_home(path, p->path) == -1)
+		return;
+	s.use = p->format == unread ? add_unread : add_file;
+	s.target.format = p->format == unread ? NULL :
+	    choose_format(p->format);
+	if (strchr(p->path, '*') == NULL) {
+		s.use(path, &s.target);
+		return;
 	}
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	s.pattern = strrchr(p->path, '/') + 1;
+	search_directory(path, &s);
 }
 
-/* The child */
+/* Adds what editors and rotation leave beside the places of a directory. */
+static void
+add_backups(const struct place *p)
+{
+	struct search s = { .use = add_file };
+	const struct place *before;
+	const char *base = strrchr(p->path, '/');
+	size_t n = base == NULL ? 0 : (size_t)(base + 1 - p->path);
+	char path[PATH_MAX], dir[64];
+
+	for (before = places; before < p; before++)
+		if (memcmp(before->path, p->path, n) == 0 &&
+		    strchr(before->path + n, '/') == NULL)
+			return;	/* that was its directory, too */
+	(void)snprintf(dir, sizeof dir, "%.*s", (int)n, p->path);
+	s.dir = dir;
+	if (join_home(path, dir) == -1)
+		return;
+	path[strlen(path) - 1] = '\0';
+	search_directory(*path == '\0' ? strcpy(path, "/") : path, &s);
+}
 
 /*
  * Becomes the user for good; whoever is not root stays what he is.  We have
  * no threads, for which libc's own calls bring 3 KB along.
  */
-static void
+static int
 become(const struct user *u)
 {
 	gid_t gid = (gid_t)u->gid;
@@ -2521,13 +3041,15 @@ become(const struct user *u)
 	    syscall(SYS_setresgid32, gid, gid, gid) == -1 ||
 	    syscall(SYS_setresuid32, uid, uid, uid) == -1)) {
 		if (mflag)
-			_exit(REFUSED);
-		/* In a way that no parser has: it exits as it likes. */
-		identities[nidentities++] = (struct identity){ 0, 0 };
-		send_identities();
-		_exit(1);
+			count_number("process", u->pid, "change of user",
+			    strerror(errno));
+		else
+			count_warning("home", u->home, "change of user",
+			    strerror(errno));
+		return -1;
 	}
-	drop_capabilities();
+	drop_capabilities(parent_pid);
+	return 0;
 }
 
 /*
@@ -2535,47 +3057,88 @@ become(const struct user *u)
  * below it is what all could.  So the user need not pass the root, but only
  * what is in it.
  */
-static void
+static int
 become_below_root(const struct user *u)
 {
 	char path[PATH_MAX];
 	int fd;
 
 	top = 1 + strcspn(u->home + 1, "/");
-	(void)format(path, sizeof path, "%.*s", (int)top, u->home);
+	(void)snprintf(path, sizeof path, "%.*s", (int)top, u->home);
 	fd = open_path(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	become(u);
+	if (become(u) == -1)
+		return -1;
 	if (chdir("/") == -1)
 		topfd = fd;
 	else
 		close_if_open(&fd);
+	return 0;
 }
 
-static _Noreturn void
-read_user(const struct user *u)
+/* Whether -u asks for a user, or in the parent: notes that there is one. */
+static int
+is_wanted(const struct user *u)
 {
+	struct wanted *w;
+	int yes = nwanted == 0;
+
+	for (w = wanted; w < wanted + nwanted; w++)
+		if ((strlen(u->name) == w->len &&
+		    memcmp(u->name, w->name, w->len) == 0) ||
+		    (w->number && w->uid == u->uid))
+			yes = w->seen = 1;
+	return yes;
+}
+
+/* Sets whose a home is that no user claims; -1 if it is not to be read. */
+static int
+find_owner(struct user *u)
+{
+	struct stat st;
+	int fd = open_path(u->home, O_PATH | O_NOFOLLOW);
+
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		report_unless_missing(u->home);
+		return -1;
+	}
+	close(fd);
+	u->uid = st.st_uid;
+	u->gid = st.st_gid;
+	if (!S_ISDIR(st.st_mode) || !is_wanted(u))
+		return -1;
+	send_record(OWNER, &u->uid, sizeof u->uid, NULL, 0);
+	return 0;
+}
+
+static void
+read_user(size_t job)
+{
+	struct user u = users[job];
 	const struct place *p;
 	struct stat st;
 	int fd;
 
-	(void)setpgid(0, 0);
-	become_below_root(u);
-	reading = u;
-	set_escaped(&entry.user, u->name, strlen(u->name));
-	fd = open_path(u->home, O_PATH | O_DIRECTORY);
-	/* One that may not be searched is told once, not for each place. */
+	reading = &u;
+	if ((u.orphan && find_owner(&u) == -1) || become_below_root(&u) == -1)
+		return;
+	fd = open_path(u.home, O_PATH | O_DIRECTORY);
+	/* One that may not be searched is reported once, not each place. */
 	if (fd == -1 || fstatat(fd, ".", &st, 0) == -1) {
-		if (!is_missing())
-			tell_errno(u->home);
-		_exit(status);
+		report_unless_missing(u.home);
+		return;
 	}
 	close(fd);
 	for (p = places; p->path != NULL; p++)
-		if (aflag || !p->clients)
+		if (p->kind == ALWAYS || (aflag && p->kind == CLIENT))
 			add_place(p);
-	tell_denied();
+	add_histfiles();
+	for (p = places; p->path != NULL; p++)
+		if (p->kind == ALWAYS || (aflag && p->kind == CLIENT))
+			add_backups(p);
 	parse_sources();
 }
+
+/* Operands */
 
 /* The end of path that has as many slashes as the other. */
 static const char *
@@ -2591,34 +3154,24 @@ same_depth(const char *path, const char *other)
 	return tail;
 }
 
-/* The name of the format that the name of a file tells; null for none. */
-static const char *
-name_format(const char *path)
+/* The place whose name a file has; null if there is none. */
+static const struct place *
+name_place(const char *path)
 {
 	const struct place *p;
+	const char *tail;
 
-	for (p = places; p->path != NULL; p++)
-		if (p->format != NULL &&
-		    matches(p->path, same_depth(path, p->path)))
-			return p->format;
+	for (p = places; p->path != NULL; p++) {
+		tail = same_depth(path, p->path);
+		if (matches(p->path, tail, strlen(tail)))
+			return p;
+	}
 	return NULL;
-}
-
-static void
-add_operand(const char *path)
-{
-	const char *name = fflag == NULL ? name_format(path) : NULL;
-
-	format_next = name != NULL ? find_format(name) : fflag;
-	if (name == unread)
-		tell_unread(path);
-	else
-		add_source(path);
 }
 
 /*
  * The descriptor that an operand names, as shells do for <(command); -1 for
- * a file.  The child would find its own behind these names.
+ * a file.  A worker would find its own behind these names.
  */
 static int
 operand_fd(const char *path)
@@ -2637,45 +3190,72 @@ operand_fd(const char *path)
 	    (int)fd : -1;
 }
 
+/* Whether something can be read of an operand. */
+static int
+can_read(int fd, const struct stat *st)
+{
+	char c;
+
+	if (!S_ISREG(st->st_mode))
+		return read(fd, NULL, 0) == 0;
+	return pread(fd, &c, 1, 0) != -1 || errno == ESPIPE;
+}
+
 static void
-add_descriptor(int fd, const char *name)
+read_descriptor(int fd, const char *name)
 {
 	struct stat st;
 
-	errno = EBADF;	/* ours are closed on exec, the caller's are not */
+	errno = EBADF;	/* if it is one of ours */
 	if (fcntl(fd, F_GETFD) != 0 || fstat(fd, &st) == -1 ||
 	    !can_read(fd, &st)) {
-		tell_errno(name);
+		report_errno(name);
 		return;
 	}
-	if (nsources == BATCH)
-		parse_batch();
-	sources[nsources++] = (struct source){ fd, 0, st.st_uid,
-	    copy_string(name), fflag, UINT64_MAX };
+	keep_source(fd, name, &st, fflag, 1);
+	sources[0].limit = 0;
+	sources[0].sparse = 0;
+	parse_sources();
 }
 
-static _Noreturn void
-read_operands(char **files)
+static void
+read_operand(size_t job)
 {
-	int fd, any = 0;
+	const char *path = operands[job];
+	const struct place *p = fflag == NULL ? name_place(path) : NULL;
+	struct stat st;
+	char **o;
+	int fd, other;
 
-	set_escaped(&entry.user, "", 0);
-	for (; *files != NULL; any |= nsources > 0, files++) {
-		fd = operand_fd(*files);
-		if (fd != -1)
-			add_descriptor(fd, *files);
-		else
-			add_operand(*files);
+	fd = operand_fd(path);
+	for (o = operands; *o != NULL; o++) {
+		other = operand_fd(*o);
+		/* Ours are closed on exec, the caller's are not. */
+		if (other > STDERR_FILENO && other != fd &&
+		    fcntl(other, F_GETFD) == 0)
+			close(other);
 	}
-	/* Any identity tells the parent, in a way that no parser has. */
-	if (any)
-		identities[nidentities++] = (struct identity){ 0, 1 };
-	parse_sources();
+	if (fd != -1) {
+		read_descriptor(fd, path);
+		return;
+	}
+	if (p != NULL && p->format == unread) {
+		report_unread(path);
+		return;
+	}
+	fd = open_regular(path, &st);
+	if (fd != -1 && can_read(fd, &st)) {
+		keep_source(fd, path, &st, p != NULL ?
+		    choose_format(p->format) : fflag, p == NULL);
+		parse_sources();
+	} else {
+		report_unopened(path, &st);
+	}
 }
 
 /* Processes */
 
-/* The first number of a line of four ids; returns 1 where it is there. */
+/* The first number of a line of four ids; returns 1 if it is there. */
 static int
 read_id(const char *line, size_t n, uint64_t *id)
 {
@@ -2685,31 +3265,34 @@ read_id(const char *line, size_t n, uint64_t *id)
 	    UINT32_MAX, id) == 0;
 }
 
-/* Counts what could not be read of a process, unless it is gone. */
+/* Counts what could not be read of a process, unless it has ended. */
 static void
-count_refusal(const char *what, int errnum)
+count_refusal(uint64_t pid, const char *what, int errnum)
 {
 	if (errnum != 0 && errnum != ENOENT && errnum != ESRCH)
-		count_warning("process", what, strerror(errnum));
+		count_number("process", pid, what, strerror(errnum));
 }
 
 /*
- * Opens the directory of a process and sets its real ids; -1 where it is
- * gone or has no memory of its own, as kernel threads.
+ * Opens the directory of a process and sets its real ids; -1 if it has ended
+ * or has no memory of its own, as kernel threads.
  */
 static int
-read_owner(const char *path, int *proc, struct user *u)
+read_owner(struct user *u, int *proc)
 {
 	struct reader r = { .max = 4096 };
 	int ids = 0, has_memory = 0;
+	char path[40];
 	ptrdiff_t n;
 	char *line;
 
+	(void)snprintf(path, sizeof path, "/proc/%llu",
+	    (unsigned long long)u->pid);
 	*proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	r.fd = *proc == -1 ? -1 : openat(*proc, "status",
 	    O_RDONLY | O_CLOEXEC);
 	if (r.fd == -1) {
-		count_refusal("status", errno);
+		count_refusal(u->pid, "status", errno);
 		return -1;
 	}
 	while ((n = read_line(&r, '\n', &line)) != -1)
@@ -2719,13 +3302,13 @@ read_owner(const char *path, int *proc, struct user *u)
 			ids += read_id(line, (size_t)n, &u->gid);
 		else if (starts(line, (size_t)n, "VmSize:"))
 			has_memory = 1;
-	count_refusal("status", r.error);
+	count_refusal(u->pid, "status", r.error);
 	close(r.fd);
 	reader_free(&r);
 	return ids == 2 && has_memory ? 0 : -1;
 }
 
-/* Whether a descriptor is of a file that was removed, not told before. */
+/* Whether a descriptor is of a file that was removed. */
 static int
 is_removed(const char *path, struct stat *st)
 {
@@ -2736,952 +3319,733 @@ is_removed(const char *path, struct stat *st)
 
 	n = readlink(path, link, sizeof link);
 	if (n == -1)
-		tell_unless_missing(path);
+		report_unless_missing(path);
 	return n > len && memcmp(link + n - len, mark, (size_t)len) == 0 &&
-	    stat(path, st) == 0 && S_ISREG(st->st_mode) &&
-	    !already_told(own_identity(st->st_dev,
-	    (const char *)&st->st_ino, sizeof st->st_ino));
+	    stat(path, st) == 0 && S_ISREG(st->st_mode);
 }
+
+/* Removed files of the process, until they are opened as its user. */
+static struct removed {
+	int fd;
+	char *path;
+} removed[BATCH];
+static size_t nremoved;
 
 /* Finds a file that a process holds after it was removed. */
 static void
-find_removed(const char *path)
+find_removed(const char *path, const struct target *t)
 {
 	struct stat st;
-	int fd;
+	struct removed *m = &removed[nremoved];
 
-	show_life(SIGN_OF_LIFE / 64);
+	(void)t;
 	if (!is_removed(path, &st))
 		return;
-	if (nsources == BATCH - 1) {
-		warning("%s: %s", path, strerror(EMFILE));
+	if (nremoved == BATCH - 1) {
+		report_file(path, strerror(EMFILE));
 		return;
 	}
-	fd = open(path, O_PATH | O_CLOEXEC);
-	if (fd != -1)
-		keep_source(fd, path, reading->uid, &st);
-	else
-		tell_unless_missing(path);
+	m->fd = open(path, O_PATH | O_CLOEXEC);
+	if (m->fd == -1) {
+		report_unless_missing(path);
+		return;
+	}
+	m->path = copy_string(path);
+	nremoved++;
 }
 
-/* Opens them as their user: what he may not read is no history of his. */
+/*
+ * Opens them as their user: what he may not read is no history of his, unless
+ * it is his own file.
+ */
 static void
-open_removed(void)
+open_removed(uint64_t uid)
 {
-	struct source *s, *to = sources;
+	struct removed *m;
 	struct stat st;
 	int fd;
 
-	for (s = sources; s < sources + nsources; s++) {
-		fd = reopen(s->fd, s->path);
-		close_quietly(s->fd);
-		if (fd == -1 || fstat(fd, &st) == -1) {
-			if (errno != EACCES && errno != EPERM)
-				tell_unless_missing(s->path);
-			continue;
+	for (m = removed; m < removed + nremoved; m++) {
+		st.st_uid = (uid_t)-1;
+		(void)fstat(m->fd, &st);
+		fd = reopen(m->fd, m->path);
+		close_quietly(m->fd);
+		if (fd != -1 && fstat(fd, &st) == 0) {
+			st.st_uid = (uid_t)uid;
+			keep_source(fd, m->path, &st, &removed_file, 0);
+		} else if ((errno != EACCES && errno != EPERM) ||
+		    st.st_uid == uid) {
+			report_unless_missing(m->path);
 		}
-		identities[nidentities++] = own_identity(st.st_dev,
-		    (const char *)&st.st_ino, sizeof st.st_ino);
-		s->fd = fd;
-		*to++ = *s;
 	}
-	nsources = (size_t)(to - sources);
 }
 
-/* Opens what we cannot do without of a process, or ends. */
+/* Opens what we cannot do without of a process; -1 if it cannot be. */
 static int
-open_needed(int proc, const char *name, const char *home)
+open_needed(uint64_t pid, int proc, const char *name)
 {
 	int fd = openat(proc, name, O_RDONLY | O_CLOEXEC);
 
-	if (fd != -1)
-		return fd;
-	if (errno == EACCES || errno == EPERM)
-		_exit(REFUSED);
-	if (!is_missing())
-		warning("%s/%s: %s", home, name, strerror(errno));
-	_exit(status);
+	if (fd == -1)
+		count_refusal(pid, "memory", errno);
+	return fd;
+}
+
+/* ms that the processes of a user have taken; those forked later know. */
+static struct spent {
+	uint64_t uid;
+	int64_t ms;
+} *spent;
+static size_t nspent, spent_size;
+
+static struct spent *
+find_spent(uint64_t uid)
+{
+	struct spent *s;
+
+	for (s = spent; s < spent + nspent; s++)
+		if (s->uid == uid)
+			return s;
+	spent = grow(spent, &spent_size, nspent + 1, sizeof *spent);
+	spent[nspent] = (struct spent){ uid, 0 };
+	return &spent[nspent++];
 }
 
 /* Reads what a process holds; it is opened while we have the right to. */
-static _Noreturn void
-read_process(const struct user *u)
+static void
+read_opened(const struct user *u, int proc)
 {
+	struct search s = { .pattern = "*", .use = find_removed };
 	struct stat st = { .st_size = 0 };
-	struct user owner;
 	char path[PATH_MAX];
-	int proc, mem;
+	int mem;
 
-	(void)setpgid(0, 0);
-	reading = u;
-	if (read_owner(u->home, &proc, &owner) == -1 || owner.uid != u->uid)
-		_exit(finish());	/* it has ended */
-	mapsfd = open_needed(proc, "maps", u->home);
-	mem = open_needed(proc, "mem", u->home);
+	mapsfd = open_needed(u->pid, proc, "maps");
+	mem = mapsfd == -1 ? -1 : open_needed(u->pid, proc, "mem");
+	if (mem == -1)
+		return;
 	pagemapfd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
-	format_next = &removed_file;
-	(void)format(path, sizeof path, "%s/fd", u->home);
-	for_each_match(path, "*", find_removed);
-	tell_denied();
-	become(u);
-	open_removed();
-	format_next = &memory;
-	(void)format(path, sizeof path, "%s/mem", u->home);
-	keep_source(mem, path, u->uid, &st);
-	set_escaped(&entry.user, u->name, strlen(u->name));
+	(void)snprintf(path, sizeof path, "%s/fd", u->home);
+	search_directory(path, &s);
+	if (become(u) == -1)
+		return;
+	open_removed(u->uid);
+	(void)snprintf(path, sizeof path, "%s/mem", u->home);
+	keep_source(mem, path, &st, &memory, 0);
 	parse_sources();
 }
 
-/* The parent */
-
-/* A child that reads, and what the parent knows of it. */
-static struct {
-	pid_t pid;
-	int process;		/* it reads one of this user's */
-	uint64_t uid;
-	int left;		/* ms of patience; negative: for ever */
-	clock_t busy;		/* we with it; add time_worked() */
-	int rows, ids;		/* the pipes' reading ends, -1 when closed */
-	void (*take)(const char *, size_t);	/* its whole rows */
-	size_t width;		/* TABs in each of them */
-	struct buffer row;	/* what is not a whole row yet */
-	size_t from, line;	/* of row: what take has not, a line begins */
-	size_t used, tabs;	/* of row, checked so far; in that line */
-} child;
-
-/*
- * Length of the one character at s that a row may hold as it is, 0 for
- * anything else: the child may be in an attacker's hands.
- */
-static size_t
-row_character(const char *s, size_t n)
-{
-	char copy[16];
-	size_t len;
-
-	if ((unsigned char)*s < 0x80)
-		return *s >= 0x20 && *s != 0x7f;
-	len = utf8_length(s, n);
-	return len > 0 && escape(copy, s, len) == len ? len : 0;
-}
-
-/* At the end of a line: a message, or a row that is whole now. */
-static int
-end_line(size_t at)
-{
-	const char *s = child.row.s;
-	int message = s[child.line] == '\0';
-
-	if (child.tabs != (message ? 0 : child.width))
-		return -1;
-	if (message) {
-		child.take(s + child.from, child.line - child.from);
-		if (at - child.line > 1)
-			send_message(s + child.line + 1, at - child.line);
-		child.from = at + 1;
-	}
-	child.line = at + 1;
-	child.tabs = 0;
-	return 1;
-}
-
-/*
- * Looks at the character at; returns its length, 0 where the rest of it is
- * to come, -1 where no line can hold it.
- */
-static int
-look_at(size_t at)
-{
-	const char *s = child.row.s + at;
-	size_t left = child.row.n - at, len;
-
-	switch (*s) {
-	case '\t':
-		child.tabs++;
-		return 1;
-	case '\n':
-		return end_line(at);
-	case '\0':
-		return at == child.line ? 1 : -1;
-	}
-	len = row_character(s, left);
-	if (len == 0 && (left >= 4 || (unsigned char)*s < 0x80))
-		return -1;
-	return (int)len;
-}
-
-/* Looks at all that has come since; -1 where no line can hold it. */
-static int
-check_rows(void)
-{
-	const struct buffer *b = &child.row;
-	size_t i, at;
-	uint64_t marks;
-	int len;
-
-	for (i = child.used; i < b->n; i += 8) {
-		marks = b->n - i < 8 ? HIGHS >> 8 * (8 - (b->n - i)) :
-		    mark_unplain(load_word(b->s + i));
-		for (; marks != 0; marks &= marks - 1) {
-			at = i + first_marked(marks);
-			if (at < child.used)	/* inside a character */
-				continue;
-			len = look_at(at);
-			if (len < 1)
-				return len;
-			child.used = at + (size_t)len;
-		}
-	}
-	child.used = b->n;
-	return 0;
-}
-
-/*
- * Takes the lines that are whole and keeps what is left; -1 where the child
- * sent what no line can hold.  One that begins with a NUL is a message, an
- * empty message just a sign of life.
- */
-static int
-forward_rows(void)
-{
-	struct buffer *b = &child.row;
-	int wrong;
-
-	child.from = child.line = 0;
-	wrong = check_rows();
-	child.take(b->s + child.from, child.line - child.from);
-	b->n -= child.line;
-	child.used -= child.line;
-	memmove(b->s, b->s + child.line, b->n);
-	return wrong;
-}
-
-/* Takes what the child has to say; -1 where it says what it may not. */
-static int
-receive_rows(void)
-{
-	struct buffer *b = &child.row;
-	ssize_t n;
-
-	if (b->n + 1 >= b->size) {
-		if (b->n >= MAX_ROW)
-			return -1;
-		b->s = grow(b->s, &b->size,
-		    b->n < PIPE_BYTES / 4 ? PIPE_BYTES / 4 : 2 * b->n, 1);
-	}
-	n = read(child.rows, b->s + b->n, b->size - b->n);
-	if (n > 0) {
-		b->n += (size_t)n;
-		return forward_rows();
-	}
-	if (n == -1 && errno == EINTR)
-		return 0;
-	if (n == -1)
-		fatal_errno("pipe");
-	close_if_open(&child.rows);
-	return b->n > 0 ? -1 : 0;
-}
-
 static void
-receive_identities(void)
+read_process(size_t job)
 {
-	struct identity ids[256];
-	ssize_t n;
-	size_t i;
+	const struct user *u = &users[job];
+	const int64_t began = now_ms(),
+	    left = PROCESSES_TIME * 1000 - find_spent(u->uid)->ms;
+	struct user now = *u;
+	int64_t ms;
+	int proc;
 
-	errno = EIO;	/* if one is not whole */
-	n = read(child.ids, ids, sizeof ids);
-	if (n == -1 && errno == EINTR)
+	reading = u;
+	if (left <= 0) {
+		count_number("process", u->pid, "memory", out_of_time);
 		return;
-	if (n % (ssize_t)sizeof *ids != 0)	/* -1 too */
-		fatal_errno("pipe");
-	for (i = 0; i < (size_t)n / sizeof *ids; i++) {
-		if (ids[i].dev == 0 && ids[i].ino == 0) {
-			refused++;
-			continue;
-		}
-		/* Nobody else's, whatever the child says. */
-		if (child.process)
-			ids[i].dev = child.uid;
-		else if (ids[i].dev >> 32 != UINT32_MAX)
-			ids[i] = file_identity(child.uid, ids[i].dev,
-			    ids[i].ino);
-		(void)already_told(ids[i]);
 	}
-	if (n == 0)
-		close_if_open(&child.ids);
+	deadline = began + left;
+	if (read_owner(&now, &proc) == 0 && now.uid == u->uid)
+		read_opened(u, proc);
+	ms = now_ms() - began;
+	send_record(SPENT, &ms, sizeof ms, NULL, 0);
 }
 
-static const char silent[] = "silent for 10 seconds";
+/* Taking records: all that follows but lists, the parent does. */
 
-/*
- * The patience that is left with a user, who may have any number of
- * processes: once one was silent, the others must be quick.
- */
-static int *
-patience_with(uint64_t uid)
-{
-	static struct patience {
-		uint64_t uid;
-		int left;
-	} *all;
-	static size_t n, room;
-	size_t i;
+/* The files of the job whose records are taken. */
+static struct {
+	const struct user *user;	/* null: an operand */
+	uint64_t uid;
+	int has_owner;
+	/* A batch of files, of which one is parsed, once any is. */
+	struct opened {
+		struct found found;
+		char *path;
+	} files[BATCH];
+	size_t nfiles, current;
+	int parsing;
+	int first;		/* batch: sent before anything was parsed */
+	int skip;		/* the file that is parsed is a duplicate */
+} taken;
 
-	for (i = 0; i < n && all[i].uid != uid; i++)
-		;
-	if (i == n) {
-		all = grow(all, &room, n, sizeof *all);
-		all[n++] = (struct patience){ uid, SILENCE };
-	}
-	return &all[i].left;
-}
+static size_t nread;		/* files */
 
-/* We wait for a SLICE at most: what is more is a stop of ours. */
+/* Replaces b by the n bytes at s, escaped. */
 static void
-lose_patience(clock_t before)
+set_escaped(struct buffer *b, const char *s, size_t n)
 {
-	clock_t waited = times(NULL) - before;
+	b->s = grow(b->s, &b->size, 4 * n, 1);
+	b->n = escape(b->s, s, n);
+}
 
-	if (waited > SLICE / TICK)
-		waited = SLICE / TICK;
-	child.busy += waited;
-	if (child.left > 0) {
-		child.left -= (int)waited * TICK;
-		if (child.left < 0)
-			child.left = 0;
+static void
+set_uid(uint64_t uid)
+{
+	char text[24];
+
+	taken.uid = uid;
+	set_escaped(&row.uid, text, (size_t)snprintf(text, sizeof text, "%llu",
+	    (unsigned long long)uid));
+}
+
+static void
+forget_files(void)
+{
+	while (taken.nfiles > 0)
+		free(taken.files[--taken.nfiles].path);
+	taken.parsing = 0;
+	taken.skip = 1;
+}
+
+static void
+begin_job(size_t job)
+{
+	taken.user = *operands == NULL ? &users[job] : NULL;
+	taken.has_owner = 0;
+	taken.first = 1;
+	forget_files();
+	set_escaped(&row.user, "", 0);
+	if (taken.user != NULL) {
+		set_escaped(&row.user, taken.user->name,
+		    strlen(taken.user->name));
+		set_uid(taken.user->uid);
 	}
 }
 
-/* Our own time; who reads our rows may take any. */
-static clock_t
-time_worked(void)
+/* The owner of a home that no user claims: its worker first says that. */
+static void
+take_owner(const char *s, size_t n)
 {
-	struct tms t;
+	struct user u = { .name = none };
 
-	(void)times(&t);
-	return t.tms_utime + t.tms_stime;
+	if (taken.user == NULL || !taken.user->orphan || taken.has_owner ||
+	    take_head(&s, &n, &u.uid, sizeof u.uid) == -1)
+		return;
+	taken.has_owner = 1;
+	set_uid(u.uid);
+	(void)is_wanted(&u);
 }
 
-/* Reads from the child until it closes; null, or what is wrong with it. */
-static const char *
-listen_to_child(void)
+/* A file was opened; if others are parsed already, it begins a new batch. */
+static void
+take_found(const char *s, size_t n)
 {
-	struct pollfd fds[2];
-	clock_t before;
-	int n;
+	struct opened *o;
 
-	while (child.rows != -1 || child.ids != -1) {
-		fds[0] = (struct pollfd){ child.rows, POLLIN, 0 };
-		fds[1] = (struct pollfd){ child.ids, POLLIN, 0 };
-		before = times(NULL);
-		n = poll(fds, 2, child.left > 0 && child.left < SLICE ?
-		    child.left : SLICE);
-		lose_patience(before);
-		/* The memory of a process may never end. */
-		if (n > 0 && !child.process && child.left >= 0)
-			child.left = SILENCE;
-		if (child.left == 0)
-			return silent;
-		if (child.left > 0 &&
-		    child.busy + time_worked() > LIFETIME / TICK)
-			return "not done in 10 minutes";
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1)
-			fatal_errno("poll");
-		if (fds[1].revents != 0)
-			receive_identities();
-		if (fds[0].revents != 0 && receive_rows() == -1)
-			return "died";
+	if (taken.parsing) {
+		forget_files();
+		taken.first = 0;
 	}
-	return NULL;
+	o = &taken.files[taken.nfiles];
+	if (taken.nfiles == BATCH ||
+	    take_head(&s, &n, &o->found, sizeof o->found) == -1)
+		return;
+	o->path = strndup(s, n);
+	if (o->path == NULL)
+		fatal("%s", strerror(ENOMEM));
+	taken.nfiles++;
 }
 
-/* Waits for the child's end, but not for ever; null, or what was wrong. */
-static const char *
-reap_child(void)
+/* A file is parsed, with this format. */
+static void
+take_start(const char *s, size_t n)
 {
-	const int ms = child.left < 0 ? SILENCE : child.left;
-	const struct timespec patience = { ms / 1000, ms % 1000 * 1000000 };
-	const clock_t before = times(NULL);
-	sigset_t set;
-	int result;
-	pid_t pid;
+	const struct opened *o;
+	uint64_t number;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	while ((pid = waitpid(child.pid, &result, WNOHANG)) == 0)
-		if (sigtimedwait(&set, NULL, &patience) == -1 &&
-		    errno == EAGAIN) {
-			child.left = 0;
-			return silent;
-		}
-	lose_patience(before);
-	child.pid = -1;
-	if (pid != -1 && child.process && WIFEXITED(result) &&
-	    WEXITSTATUS(result) == REFUSED) {
-		refused++;
-		return NULL;
-	}
-	if (pid == -1 || !WIFEXITED(result) || WEXITSTATUS(result) > 1)
-		return "died";
-	status |= WEXITSTATUS(result);
-	return NULL;
+	if (take_head(&s, &n, &number, sizeof number) == -1 ||
+	    number >= taken.nfiles)
+		return;
+	set_escaped(&row.format, s, n);
+	if (taken.parsing && taken.current == number)
+		return;
+	taken.parsing = 1;
+	taken.current = number;
+	nread++;
+	o = &taken.files[number];
+	if (taken.user == NULL)
+		set_uid(o->found.owner);
+	taken.skip = taken.user != NULL && is_duplicate(&o->found, taken.uid);
+	set_escaped(&row.file, o->path, strlen(o->path));
 }
 
 /*
- * In the child: its rows are all that it can write to.  Standard input and
- * error may be the terminal, which a parser that is broken must not reach.
+ * A file is parsed to its end, so it need not be printed again.  A parser
+ * that is broken may say so of any file: of those of others we believe it
+ * only what was sent before it began.
  */
 static void
-settle_child(int rows, int ids, int input)
+take_done(void)
 {
-	int fd;
+	const struct found *f = &taken.files[taken.current].found;
 
-	status = 0;
-	send_message = relay_message;
-	for (fd = input ? STDOUT_FILENO : 0; fd <= STDERR_FILENO; fd++)
-		if (dup2(rows, fd) == -1)
-			fatal_errno("dup2");
-	close(rows);
-	close(child.rows);
-	close(child.ids);
-	idpipe = ids;
-}
-
-/*
- * Forks a child whose rows take is to have; returns 1 in it.  Only with
- * input does it keep standard input.  We have no threads, for which fork(3)
- * brings 2 KB of locks along.
- */
-static int
-fork_child(void (*take)(const char *, size_t), size_t width, int input)
-{
-	int rows[2], ids[2];
-
-	flush_output();
-	if (pipe2(rows, O_CLOEXEC) == -1 || pipe2(ids, O_CLOEXEC) == -1)
-		fatal_errno("pipe");
-	child.rows = rows[0];
-	child.ids = ids[0];
-	child.take = take;
-	child.width = width;
-	child.used = child.tabs = child.row.n = 0;
-	child.busy = -time_worked();
-	child.pid = _Fork();
-	if (child.pid == -1)
-		fatal_errno("fork");
-	if (child.pid == 0) {
-		settle_child(rows[1], ids[1], input);
-		return 1;
-	}
-	close(rows[1]);
-	close(ids[1]);
-	return 0;
-}
-
-/*
- * Takes what the child sends, to its end or that of our patience; what reads
- * standard input or a pipe may be silent for ever.
- */
-static void
-finish_child(const char *who, const char *kind, int wait)
-{
-	const char *wrong;
-	int patience = SILENCE, kept, *left = &kept;
-
-	if (child.process) {
-		left = patience_with(child.uid);
-		patience = *left = *left < SILENCE - MORE ? *left + MORE :
-		    SILENCE;
-	}
-	child.left = wait ? -1 : patience;
-	wrong = listen_to_child();
-	if (wrong == NULL)
-		wrong = reap_child();
-	*left = child.left;
-	if (wrong == silent && patience < SILENCE)
-		count_warning("process", "memory", "silent");
-	else if (wrong != NULL)
-		warning("%s: %s reader %s: rows are lost", who, kind, wrong);
-	if (wrong != NULL && child.pid != -1) {
-		(void)kill(-child.pid, SIGKILL);
-		(void)kill(child.pid, SIGKILL);
-	}
-	close_if_open(&child.rows);
-	close_if_open(&child.ids);
+	if (taken.parsing && !taken.skip && taken.user != NULL &&
+	    f->ino != 0 && (taken.first || f->owner == taken.uid))
+		add_known(file_identity(f, taken.uid));
 }
 
 static void
-print_user_history(const struct user *u)
+take_trouble(const char *s, size_t n)
 {
-	child.process = mflag;
-	child.uid = u->uid;
-	if (fork_child(put_raw, row_tabs, 0)) {
-		if (mflag)
-			read_process(u);
-		read_user(u);
-	}
-	finish_child(*u->name != '\0' && !mflag ? u->name : u->home,
-	    "history", 0);
+	struct trouble t;
+	char which[PATH_MAX + 40], why[128];
+	const char *path;
+
+	if (take_head(&s, &n, &t, sizeof t) == -1 || t.file >= taken.nfiles ||
+	    (taken.parsing && taken.current == t.file && taken.skip))
+		return;
+	path = taken.files[t.file].path;
+	(void)snprintf(why, sizeof why, "%.*s", (int)(n < 127 ? n : 127), s);
+	(void)snprintf(which, sizeof which, t.line > 0 ? "%s: line %llu" :
+	    "%s", path, (unsigned long long)t.line);
+	if (taken.user == NULL)
+		warning("%s: %s", which, why);
+	else
+		count_warning("file", which, "", why);
 }
 
 static void
-print_operands(char **files)
+take_entry(const char *s, size_t n)
 {
-	int fd, input = 0, wait = 0;
-	char **f;
+	struct identity id;
 
-	for (f = files; *f != NULL; f++) {
-		fd = operand_fd(*f);
-		input |= fd == STDIN_FILENO;
-		wait |= fd != -1;
+	if (taken.skip || take_head(&s, &n, &row.entry,
+	    sizeof row.entry) == -1)
+		return;
+	row.command = s;
+	row.length = n;
+	/* A subshell begins with what its parent had. */
+	if (mflag && row.has_detail && row.detail.address != 0) {
+		id = entry_identity(taken.uid, row.detail.address,
+		    row.entry.time, s, n);
+		if (is_known(id))
+			return;
+		add_known(id);
 	}
-	if (fork_child(put_raw, row_tabs, input))
-		read_operands(files);
-	finish_child("operands", "history", wait);
-	if (nknown == 0)
-		status = 2;	/* not one could be opened */
+	print_row();
+	row.has_detail = 0;
+}
+
+static void
+take_history(size_t job, int kind, const char *s, size_t n)
+{
+	int64_t ms;
+
+	(void)job;
+	switch (kind) {
+	case ENTRY:
+		take_entry(s, n);
+		break;
+	case DETAIL:
+		row.has_detail = take_head(&s, &n, &row.detail,
+		    sizeof row.detail) == 0;
+		break;
+	case OWNER:
+		take_owner(s, n);
+		break;
+	case FOUND:
+		take_found(s, n);
+		break;
+	case START:
+		take_start(s, n);
+		break;
+	case TROUBLE:
+		take_trouble(s, n);
+		break;
+	case DONE:
+		take_done();
+		break;
+	case SPENT:
+		if (mflag && take_head(&s, &n, &ms, sizeof ms) == 0 && ms > 0)
+			find_spent(taken.uid)->ms += ms;
+		break;
+	}
+}
+
+static void
+lose_job(size_t job, const char *why)
+{
+	const struct user *u = &users[job];
+
+	if (taken.user == NULL) {
+		warning("%s: rows are lost: %s", operands[job], why);
+	} else if (mflag) {
+		count_number("process", u->pid, "rows are lost", why);
+		find_spent(u->uid)->ms += LOST_TIME * 1000;
+	} else if (*u->name != '\0') {
+		count_warning("user", u->name, "rows are lost", why);
+	} else {
+		count_warning("home", u->home, "rows are lost", why);
+	}
 }
 
 /* Users */
 
-/* Whether -u asks for this user; notes that there is one. */
-static int
-match_wanted(const struct user *u)
-{
-	struct wanted *w;
-	int yes = nwanted == 0;
-
-	for (w = wanted; w < wanted + nwanted; w++)
-		if (strcmp(w->name, u->name) == 0 ||
-		    (w->number && w->uid == u->uid))
-			yes = w->seen = 1;
-	return yes;
-}
-
-/* Cuts the slashes that say nothing, so that homes can be compared. */
+/* Cuts what says nothing, "/" at the end, "//" and "/./". */
 static void
 clean_path(char *s)
 {
 	char *to = s;
 
-	for (; *s != '\0'; s++)
+	for (; *s != '\0'; s++) {
+		while (s[0] == '/' && s[1] == '.' &&
+		    (s[2] == '/' || s[2] == '\0'))
+			s += 2;
+		if (*s == '\0')
+			break;
 		if (*s != '/' || (s[1] != '/' && s[1] != '\0'))
 			*to++ = *s;
+	}
 	*to = '\0';
 }
 
-/*
- * Splits name:password:uid:gid:gecos:home:shell in place; -1 where it is
- * anything else.  getpwent(3) would make uid 0 of "+" or of 4294967296.
- */
-static int
-parse_passwd(struct user *u, char *line, size_t n)
-{
-	char *field[7], *end = line + n;
-	size_t i;
-
-	for (i = 0; i < 7; i++) {
-		field[i] = line;
-		line = memchr(line, ':', (size_t)(end - line));
-		if (line == NULL) {
-			line = end + 1;
-			if (i < 6)
-				return -1;
-		} else
-			*line++ = '\0';
-	}
-	if (*field[0] == '\0' || *field[5] != '/' ||
-	    memchr(field[0], '\0', (size_t)(field[1] - field[0] - 1)) ||
-	    memchr(field[5], '\0', (size_t)(field[6] - field[5] - 1)) ||
-	    parse_number(field[2], (size_t)(field[3] - field[2] - 1), 10,
-	    UINT32_MAX - 1, &u->uid) == -1 ||
-	    parse_number(field[3], (size_t)(field[4] - field[3] - 1), 10,
-	    UINT32_MAX - 1, &u->gid) == -1)
-		return -1;
-	u->name = field[0];
-	u->home = field[5];
-	return 0;
-}
-
-/* In a child: a row for the parent. */
+/* In a worker: sends a user. */
 static void
-send_user(const struct user *u, const char *home)
+send_user(const struct user *u)
 {
-	put_number(u->uid);
-	put_char('\t');
-	put_number(u->gid);
-	put_char('\t');
-	put_field(u->name, strlen(u->name));
-	put_char('\t');
-	put_field(home, strlen(home));
-	put_char('\n');
+	const uint64_t ids[3] = { u->uid, u->gid, u->pid };
+	char text[65536 + PATH_MAX];
+	int n;
+
+	n = snprintf(text, sizeof text, "%s%c%s", u->name, '\0', u->home);
+	if (n > 0 && (size_t)n < sizeof text)
+		send_record(USER, ids, sizeof ids, text, (size_t)n);
 }
 
-/* In a child: the users of the passwd list, which it parses confined. */
-static _Noreturn void
+/* In a worker: the users of the passwd list, which it parses confined. */
+static void
 list_passwd(void)
 {
-	struct reader r = { .fd = passwdfd, .max = 65536,
-	    .progress = show_life };
-	struct user u;
+	struct reader r = { .fd = passwdfd, .max = 65536 };
+	struct passwd_entry e;
 	struct stat st;
+	uint64_t number;
 	ptrdiff_t n;
 	char *line;
 
 	if (r.fd == -1)
 		r.fd = open_regular("/etc/passwd", &st);
 	if (r.fd == -1) {
-		warn_unopened("/etc/passwd", &st);
-		_exit(status);
+		report_unopened("/etc/passwd", &st);
+		return;
 	}
+	drop_capabilities(parent_pid);
 	confine_parser();
-	while ((n = read_line(&r, '\n', &line)) != -1) {
+	for (number = 1; (n = read_line(&r, '\n', &line)) != -1; number++) {
 		if (n == 0 || *line == '+' || *line == '-' || *line == '#')
 			continue;
-		if (r.cut || parse_passwd(&u, line, (size_t)n) == -1) {
-			count_warning("line", "passwd", "malformed");
+		if (r.cut || parse_passwd(line, (size_t)n, &e) == -1 ||
+		    *e.name == '\0' || *e.home != '/') {
+			count_number("line", number, "passwd", "malformed");
 			continue;
 		}
-		clean_path(u.home);
-		if (*u.home == '\0')
-			u.home = strcpy(u.home, "/");
-		send_user(&u, u.home);
+		clean_path(e.home);
+		send_user(&(struct user){ .uid = e.uid, .gid = e.gid,
+		    .name = e.name, .home = *e.home != '\0' ? e.home :
+		    slash });
 	}
-	errno = r.error;
-	if (errno != 0)
-		tell_errno("passwd");
-	_exit(finish());
-}
-
-/* Undoes escape, in place. */
-static void
-unescape(char *s)
-{
-	uint64_t byte;
-	size_t n;
-	char *to;
-
-	for (to = s; *s != '\0'; s++, to++) {
-		*to = *s;
-		if (*s != '\\' || s[1] == '\0')
-			continue;
-		s++;
-		n = strnlen(s + 1, 2);
-		if (*s == 'x' && parse_number(s + 1, n, 16, 255, &byte) == 0) {
-			*to = (char)byte;
-			s += n;
-		} else
-			*to = *s == 't' ? '\t' : *s == 'n' ? '\n' :
-			    *s == 'r' ? '\r' : *s;
-	}
-	*to = '\0';
-}
-
-/* Takes the next user apart, in place; returns 0 behind the last. */
-static int
-next_user(size_t *at, struct user *u)
-{
-	char *field[4];
-	size_t i;
-
-	do {
-		if (*at == users.n)
-			return 0;
-		for (i = 0; i < 4; i++) {
-			field[i] = users.s + *at;
-			*at += strcspn(field[i], "\t\n");
-			users.s[(*at)++] = '\0';
-			unescape(field[i]);
-		}
-		u->name = field[2];
-		u->home = field[3];
-	} while (parse_number(field[0], strlen(field[0]), 10, UINT32_MAX - 1,
-	    &u->uid) == -1 || parse_number(field[1], strlen(field[1]), 10,
-	    UINT32_MAX - 1, &u->gid) == -1);
-	return 1;
+	if (r.error != 0)
+		warning("passwd: %s", strerror(r.error));
 }
 
 static void
-keep_users(const char *s, size_t n)
+send_orphan(const char *path, const struct target *t)
 {
-	users.s = grow(users.s, &users.size, users.n + n, 1);
-	memcpy(users.s + users.n, s, n);
-	users.n += n;
+	(void)t;
+	send_record(ORPHAN, NULL, 0, path, strlen(path));
 }
 
-static char none[] = "";	/* the name of who has no passwd entry */
-static char **claimed;		/* homes of the passwd entries, sorted */
-static size_t nclaimed;
-
-/* Sends what no passwd entry claims, but looks at nothing in /home. */
+/* In a worker: what is in /home, of which it looks at nothing, and /root. */
 static void
-send_orphan(const char *home)
+list_homes(void)
 {
-	const struct user u = { .name = none };
-
-	show_life(SIGN_OF_LIFE / 64);
-	if (nclaimed == 0 || bsearch(&home, claimed, nclaimed,
-	    sizeof *claimed, compare_names) == NULL)
-		send_user(&u, home);
-}
-
-/* In a child: a home with its owner, where it is a directory. */
-static _Noreturn void
-send_home(const char *home)
-{
-	struct user u = { .name = none };
-	struct stat st;
+	struct search s = { .pattern = "*", .use = send_orphan };
+	char path[PATH_MAX] = "/home";
 	int fd;
 
-	fd = open_path(home, O_PATH | O_NOFOLLOW);
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		tell_unless_missing(home);
-	} else if (S_ISDIR(st.st_mode)) {
-		u.uid = st.st_uid;
-		u.gid = st.st_gid;
-		send_user(&u, home);
-	}
-	_exit(finish());
-}
-
-/*
- * Replaces the homes that are listed behind from by those that a child of
- * its own could look at: each may be on a server that is dead.
- */
-static void
-look_at_homes(size_t from)
-{
-	const size_t end = users.n;
-	size_t at = from;
-	struct user u;
-	char *home;
-
-	while (at < end && next_user(&at, &u)) {
-		home = copy_string(u.home);	/* users move as they grow */
-		if (fork_child(keep_users, 3, 0))
-			send_home(home);
-		finish_child(home, "history", 0);
-		free(home);
-	}
-	users.n -= end - from;
-	memmove(users.s + from, users.s + end, users.n - from);
-}
-
-/* In a child: homes without a user. */
-static _Noreturn void
-list_orphans(void)
-{
-	char path[PATH_MAX] = "/home";
-	size_t room = 0, at = 0;
-	struct user u;
-
-	while (next_user(&at, &u)) {
-		claimed = grow(claimed, &room, nclaimed, sizeof *claimed);
-		claimed[nclaimed++] = u.home;
-	}
-	if (nclaimed > 0)
-		qsort(claimed, nclaimed, sizeof *claimed, compare_names);
-	for_each_match(path, "*", send_orphan);
-	send_orphan("/root");
-	_exit(finish());
-}
-
-/* Sends a process as if it were a user whose home is /proc/PID. */
-static void
-send_process(const char *pid, const struct user *owners, size_t n)
-{
-	const struct user *o;
-	struct user u = { .name = none };
-	char path[64];
-	int proc;
-
-	show_life(SIGN_OF_LIFE / 64);
-	(void)format(path, sizeof path, "/proc/%s", pid);
-	if (read_owner(path, &proc, &u) == 0) {
-		/* Of several names for a uid, one that -u asks for. */
-		for (o = owners; o < owners + n; o++)
-			if (o->uid == u.uid &&
-			    (u.name == none || match_wanted(o)))
-				u.name = o->name;
-		send_user(&u, path);
-	}
-	close_if_open(&proc);
-}
-
-static int
-in_group(uint64_t gid)
-{
-	gid_t groups[1024];
-	int n = getgroups(sizeof groups / sizeof *groups, groups);
-
-	while (n > 0)
-		if (groups[--n] == gid)
-			return 1;
-	return getegid() == gid;
+	search_directory(path, &s);
+	fd = open_path("/root", O_PATH | O_NOFOLLOW);
+	if (fd != -1)
+		send_orphan("/root", NULL);
+	else
+		report_unless_missing("/root");
 }
 
 /*
  * Looks at a line of mountinfo: what is mounted over a process hides it, and
- * so does hidepid, but not from a group, which is named before it.
+ * so does hidepid.
  */
 static void
 look_at_mount(const char *line, size_t n)
 {
-	uint64_t gid = 0;
-	size_t blanks;
+	const char *s = line;
+	size_t blanks, left = n;
 
-	for (blanks = 0; n > 0 && blanks < 4; line++, n--)
-		blanks += *line == ' ';
-	if (starts(line, n, "/proc/") && digits(line + 6, n - 6) > 0)
-		count_warning("process", "memory", "mounted over");
-	if (!starts(line, n, "/proc ") || geteuid() == 0)
-		return;
-	for (; n > 0; line++, n--)
-		if (starts(line, n, "gid="))
-			(void)parse_number(line + 4, digits(line + 4, n - 4),
-			    10, UINT32_MAX, &gid);
-		else if (starts(line, n, "hidepid=") && (!in_group(gid) ||
-		    starts(line, n, "hidepid=p")))	/* "ptraceable" */
-			warning("/proc: hidepid: processes may be missing");
+	for (blanks = 0; left > 0 && blanks < 4; s++, left--)
+		blanks += *s == ' ';
+	if (starts(s, left, "/proc/") && digits(s + 6, left - 6) > 0)
+		count_number("process", (uint64_t)parse_time(s + 6, left - 6),
+		    "memory", "mounted over");
+	if (hides_processes(line, n))
+		warning("/proc: hidepid: processes may be missing");
 }
 
 static void
 look_at_mounts(void)
 {
+	static const char path[] = "/proc/self/mountinfo";
 	struct reader r = { .max = 4 * PATH_MAX };
 	ptrdiff_t n;
 	char *line;
 
-	r.fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	r.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (r.fd == -1)
-		tell_errno("/proc/self/mountinfo");
+		report_file(path, strerror(errno));
 	while (r.fd != -1 && (n = read_line(&r, '\n', &line)) != -1)
 		look_at_mount(line, (size_t)n);
 	close_if_open(&r.fd);
 	reader_free(&r);
 }
 
-/* In a child: the processes, in the order of their numbers. */
-static _Noreturn void
+/* In a worker: the processes, in the order of their numbers. */
+static void
 list_processes(void)
 {
-	struct user *owners = NULL;
-	size_t room = 0, at = 0, n;
+	struct user u;
 	struct dirent *d;
 	DIR *dir;
+	char home[40];
+	int proc;
 
-	for (n = 0; owners = grow(owners, &room, n, sizeof *owners),
-	    next_user(&at, &owners[n]); n++)
-		;
+	if (procfd == -1) {
+		warning("/proc: no procfs that shows us");
+		return;
+	}
 	look_at_mounts();
 	dir = open_directory("/proc");
 	if (dir == NULL)
-		fatal("/proc: %s", strerror(ENOENT));
-	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0)
-		if (is_digit(*d->d_name))
-			send_process(d->d_name, owners, n);
+		return;
+	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
+		u = (struct user){ .name = none, .home = home };
+		if (parse_number(d->d_name, strlen(d->d_name), 10, UINT32_MAX,
+		    &u.pid) == -1)
+			continue;
+		step();
+		(void)snprintf(home, sizeof home, "/proc/%llu",
+		    (unsigned long long)u.pid);
+		if (read_owner(&u, &proc) == 0)
+			send_user(&u);
+		close_if_open(&proc);
+	}
 	if (errno != 0)
-		tell_errno("/proc");
-	_exit(finish());
+		report_errno("/proc");
+}
+
+/* The lists; a worker makes each. */
+enum { PASSWD, OTHER, NLISTS };
+
+static void
+list(size_t job)
+{
+	if (job == PASSWD && (!mflag || need_names))
+		list_passwd();
+	if (job == OTHER && mflag)
+		list_processes();
+	else if (job == OTHER)
+		list_homes();
+}
+
+/* With -m, passwd entries are for names only. */
+static struct user *owners;
+static size_t nowners, owners_size;
+
+static char **homes;		/* of the passwd entries, sorted */
+static size_t nhomes, homes_size;
+
+static void
+keep_user(const struct user *u)
+{
+	users = grow(users, &users_size, nusers + 1, sizeof *users);
+	users[nusers++] = *u;
+}
+
+/* Of several names for a uid, a process gets one that -u asks for. */
+static char *
+find_name(uint64_t uid)
+{
+	char *name = none;
+	size_t i;
+
+	for (i = 0; i < nowners; i++)
+		if (owners[i].uid == uid &&
+		    (name == none || is_wanted(&owners[i])))
+			name = owners[i].name;
+	return name;
+}
+
+static void
+take_user(size_t job, struct user *u)
+{
+	if (job == PASSWD && mflag) {
+		owners = grow(owners, &owners_size, nowners + 1,
+		    sizeof *owners);
+		owners[nowners++] = *u;
+		(void)is_wanted(u);
+		return;
+	}
+	if (job == PASSWD) {
+		homes = grow(homes, &homes_size, nhomes + 1, sizeof *homes);
+		homes[nhomes++] = u->home;
+	} else {
+		u->name = find_name(u->uid);
+	}
+	if (is_wanted(u))
+		keep_user(u);
+	any_users = 1;
+}
+
+static void
+take_list(size_t job, int kind, const char *s, size_t n)
+{
+	struct user u = { .name = none };
+	uint64_t ids[3];
+	char *text;
+
+	if (kind == USER && take_head(&s, &n, ids, sizeof ids) == -1)
+		return;
+	text = calloc(1, n + 2);
+	if (text == NULL)
+		fatal("%s", strerror(ENOMEM));
+	memcpy(text, s, n);
+	u.home = text;
+	if (kind == ORPHAN && job == OTHER && !mflag) {
+		u.orphan = 1;
+		keep_user(&u);
+	} else if (kind == USER) {
+		u.uid = ids[0];
+		u.gid = ids[1];
+		u.pid = ids[2];
+		u.name = text;
+		u.home = text + strlen(text) + 1;
+		take_user(job, &u);
+	}
+}
+
+static void
+lose_list(size_t job, const char *why)
+{
+	warning("%s: %s", job == PASSWD ? "passwd" : mflag ? "/proc" :
+	    "/home", why);
+}
+
+/* Drops the homes that are claimed by a passwd entry. */
+static void
+drop_claimed(void)
+{
+	struct user *u, *to = users;
+
+	if (nhomes > 0)
+		qsort(homes, nhomes, sizeof *homes, compare_names);
+	for (u = users; u < users + nusers; u++)
+		if (!u->orphan || nhomes == 0 || bsearch(&u->home, homes,
+		    nhomes, sizeof *homes, compare_names) == NULL)
+			*to++ = *u;
+	nusers = (size_t)(to - users);
 }
 
 static void
 list_users(void)
 {
-	int input = passwdfd == STDIN_FILENO;
-	size_t named;
+	const struct scan lists = { .njobs = NLISTS, .alone = 1,
+	    .patient = passwdfd == STDIN_FILENO, .ahead = AHEAD,
+	    .prepare = enter_root, .work = list, .take = take_list, .lose = lose_list };
 
-	if (!mflag || need_names) {
-		if (fork_child(keep_users, 3, input))
-			list_passwd();
-		finish_child("passwd", "list", input);
-	}
-	if (!input)
-		close_if_open(&passwdfd);
-	named = users.n;
-	if (mflag)
-		owners_end = named;
-	if (fork_child(keep_users, 3, 0)) {
-		if (mflag)
-			list_processes();
-		list_orphans();
-	}
-	finish_child(mflag ? "/proc" : "/home", "list", 0);
+	run_scan(&lists);
+	if (passwdfd > STDERR_FILENO)
+		close(passwdfd);
+	drop_claimed();
+	if (nusers > 0 || any_users)
+		return;
 	if (!mflag)
-		look_at_homes(named);
-	if (users.n == 0)
-		fatal("no passwd list and no homes");
+		warning("no passwd list and no homes");
+	(void)finish();
+	_exit(2);
+}
+
+/* The second scan: of users, processes or operands. */
+static void
+print_histories(size_t njobs, void (*work)(size_t))
+{
+	struct scan histories = { .njobs = njobs, .alone = 1,
+	    .ahead = AHEAD, .lifetime = LIFETIME, .prepare = enter_root,
+	    .work = work, .begin = begin_job, .take = take_history,
+	    .lose = lose_job };
+	char **o;
+
+	/* What reads standard input or a pipe may wait for ever. */
+	for (o = operands; *o != NULL; o++)
+		if (operand_fd(*o) != -1)
+			histories.patient = histories.most = 1;
+	run_scan(&histories);
 }
 
 static void
 print_users(void)
 {
 	struct wanted *w;
-	struct user u;
-	size_t at = 0;
 
-	/* With -m the passwd list is for names, and processes are read. */
-	while (next_user(&at, &u))
-		if (match_wanted(&u) && at > owners_end)
-			print_user_history(&u);
-	for (; refused > 0; refused--)
-		if (mflag)
-			count_warning("process", "memory", strerror(EACCES));
-		else
-			count_warning("home", "change of user",
-			    strerror(EPERM));
+	print_histories(nusers, mflag ? read_process : read_user);
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
-			warning("%s: no such user", w->name);
+			warning("%.*s: no such user", (int)w->len, w->name);
+}
+
+static void
+print_operands(void)
+{
+	size_t n;
+
+	for (n = 0; operands[n] != NULL; n++)
+		;
+	print_histories(n, read_operand);
+	if (nread == 0)
+		status = 2;	/* not one could be read */
 }
 
 /* Options */
 
-/* Takes the list of -u apart. */
+/* Takes a list of -u apart. */
 static void
-choose_users(char *list)
+choose_users(const char *list)
 {
-	size_t room = 0, len;
+	static size_t room;
+	const char *name;
 	struct wanted *w;
+	size_t len;
 
-	for (;; list += len + 1) {
-		len = strcspn(list, ",");
+	while (next_item(&list, &name, &len)) {
 		if (len == 0)
-			fatal("-u: empty name");
-		wanted = grow(wanted, &room, nwanted, sizeof *w);
+			usage_error("-u: empty name");
+		wanted = grow(wanted, &room, nwanted + 1, sizeof *w);
 		w = &wanted[nwanted++];
-		*w = (struct wanted){ list, 0, 0, 0 };
-		w->number = parse_number(list, len, 10, UINT32_MAX - 1,
+		*w = (struct wanted){ .name = name, .len = len };
+		w->number = parse_number(name, len, 10, UINT32_MAX - 1,
 		    &w->uid) == 0;
-		if (list[len] == '\0')
-			return;
-		list[len] = '\0';
 	}
 }
 
-static void
-choose_format(const char *name)
+static const char *
+format_name(size_t i)
 {
-	const struct format *f;
-	char list[256] = "";
-	size_t used = 0;
-
-	fflag = find_format(name);
-	if (fflag != NULL)
-		return;
-	for (f = formats; f->name != NULL && used < sizeof list; f++)
-		used += format(list + used, sizeof list - used, " %s",
-		    f->name);
-	fatal("-f: unknown format '%s'; the formats are:%s", name, list);
+	return formats[i].name;
 }
-
-static const char usage[] =
-    "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root]\n"
-    "              [-u user,...] [file ...]\n"
-    "       shhist -h | -V\n";
 
 /* Opens what an option names; "-" is standard input. */
 static int
@@ -3690,11 +4054,11 @@ open_named(const char *path, int flags)
 	int fd = STDIN_FILENO;
 
 	if (*path == '\0')
-		fatal("%s: empty name", flags == O_RDONLY ? "-p" : "-r");
+		usage_error("-p: empty name");
 	if (strcmp(path, "-") != 0 || flags != O_RDONLY)
 		fd = open(path, flags | O_CLOEXEC);
 	if (fd == -1 || (flags == O_RDONLY && read(fd, NULL, 0) == -1))
-		fatal_errno(path);
+		fatal("%s: %s", path, strerror(errno));
 	return fd;
 }
 
@@ -3710,126 +4074,160 @@ lower(unsigned next, unsigned last, int fd)
  * write to it.  Linux before 5.9 cannot.
  */
 static void
-close_inherited(char **files)
+close_inherited(void)
 {
-	const int ours[] = { rootfd, procfd, passwdfd };
 	unsigned next, last = STDERR_FILENO;
-	size_t i;
-	char **f;
+	char **o;
 
 	do {
-		next = UINT_MAX;
-		for (i = 0; i < sizeof ours / sizeof *ours; i++)
-			next = lower(next, last, ours[i]);
-		for (f = files; *f != NULL; f++)
-			next = lower(next, last, operand_fd(*f));
+		next = lower(UINT_MAX, last, rootfd);
+		next = lower(next, last, passwdfd);
+		for (o = operands; *o != NULL; o++)
+			next = lower(next, last, operand_fd(*o));
 		if (next - last > 1)
 			(void)syscall(SYS_close_range, last + 1, next - 1, 0);
 		last = next;
 	} while (next != UINT_MAX);
 }
 
-/* What all children take over from us. */
+/* What workers ask of the kernel until they confine themselves. */
+static const int worker_calls[] = {
+	SYS_openat, SYS_openat2, SYS_fstatfs, SYS_getdents64, SYS_readlinkat,
+	SYS_pread64, SYS_setgroups32, SYS_setresgid32, SYS_setresuid32,
+	SYS_prlimit64, SYS_chdir, SYS_fchdir, SYS_chroot, SYS_fstat,
+	SYS_geteuid, SYS_getegid, SYS_getgroups,
+#ifdef SYS_open
+	SYS_open, SYS_readlink, SYS_stat, SYS_lstat,
+#endif
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_fstatat64
+	SYS_fstatat64, SYS_fstatfs64, SYS_fstat64, SYS_stat64,
+#endif
+#ifdef SYS_statx
+	SYS_statx,
+#endif
+#ifdef SYS_geteuid32
+	SYS_geteuid32, SYS_getegid32, SYS_getgroups32,
+#endif
+#ifdef SYS_lseek
+	SYS_lseek,
+#endif
+#ifdef SYS__llseek
+	SYS__llseek,
+#endif
+#ifdef __SANITIZE_ADDRESS__
+	SYS_writev,
+#endif
+};
+
+/* What all workers take over from us, and no more. */
 static void
-prepare(char **files)
+confine_ourselves(void)
 {
-	struct statfs fs;
-	struct stat st;
-	sigset_t set;
 	int cap;
 
-	procfd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (fstatfs(procfd, &fs) == -1 || fs.f_type != PROC_SUPER_MAGIC ||
-	    fstatat(procfd, "self/fd", &st, 0) == -1)
-		close_if_open(&procfd);
-	if (mflag && procfd == -1)
-		fatal("/proc: no procfs that shows us");
-	close_inherited(files);
-	/* Only root can; others resolve each path below rootfd. */
-	if (rootfd != -1 && fchdir(rootfd) == 0 && chroot(".") == 0)
-		close_if_open(&rootfd);
+	parent_pid = getpid();
+	copied = root != NULL && geteuid() == 0;
+	close_inherited();
 	for (cap = 0; cap < 64; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1)
 			break;
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	if (confine_parent(worker_calls, sizeof worker_calls /
+	    sizeof *worker_calls, NULL, 0) == -1 && errno != ENOSYS &&
+	    errno != EINVAL)
+		fatal("seccomp: %s", strerror(errno));
 }
 
 static void
-check_options(int files)
+check_options(void)
 {
-	if (mflag && (rootfd != -1 || fflag != NULL || files))
-		fatal("-m goes with no -f, -r or file");
-	if (files && (aflag || passwdfd != -1 || nwanted > 0))
-		fatal("a file goes with no -a, -p or -u");
+	if (mflag && (root != NULL || fflag != NULL || *operands != NULL))
+		usage_error("-m goes with no -f, -r or file");
+	if (*operands != NULL && (aflag || passwdfd != -1 || nwanted > 0))
+		usage_error("a file goes with no -a, -p or -u");
+	if (root != NULL)
+		rootfd = open_named(root, O_PATH | O_DIRECTORY);
 }
 
+static const char help[] =
+"usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root]\n"
+"              [-u user,...] [file ...]\n"
+"       shhist -h | -V\n"
+"\n"
+"Prints a row for every command in every user's shell histories, or in the\n"
+"files (- is standard input).  Fields are separated by TABs and escaped.\n"
+"\n"
+"  -a  read the histories of interactive clients, too (mysql, python, ...);\n"
+"      with -m, of every program with GNU readline\n"
+"  -f  the format of all files; else names and contents decide\n"
+"  -H  print no header row\n"
+"  -m  print what running shells hold in memory instead\n"
+"  -o  print these columns, separated by commas; +LIST adds to the default\n"
+"  -p  take the users from this file instead of /etc/passwd; - is standard\n"
+"      input\n"
+"  -q  print no warnings\n"
+"  -r  look at the system below this directory\n"
+"  -u  only these users, by name or number\n"
+"  -h  print this, -V the version\n"
+"\n"
+"columns   uid time command history_file (default)\n"
+"          user format line duration\n"
+"formats   bash zsh fish tcsh ksh mksh plain nushell powershell yash mysql\n"
+"          psql python node irb prompt_toolkit less vim\n"
+"escapes   \\\\ \\t \\n \\r, and \\xHH for other control characters and for\n"
+"          bytes that are not UTF-8\n"
+"status    0: all is there; 1: something could not be read, which standard\n"
+"          error says; 2: wrong usage, or nothing could be read or written\n";
+
 static void
-show_histories(char **files)
+read_options(int argc, char **argv)
 {
-	prepare(files);
-	if (*files == NULL)
-		list_users();
-	if (!Hflag)
-		print_header();
-	if (*files == NULL)
-		print_users();
-	else
-		print_operands(files);
+	int c;
+
+	while ((c = next_option(argc, argv, "af:mp:u:", help,
+	    "shhist " VERSION "\n")) != -1)
+		switch (c) {
+		case 'a':
+			aflag = 1;
+			break;
+		case 'f':
+			fflag = find_format(optarg);
+			if (fflag == NULL)
+				unknown_item("-f: format", optarg,
+				    strlen(optarg), format_name);
+			break;
+		case 'm':
+			mflag = 1;
+			break;
+		case 'p':
+			passwdfd = open_named(optarg, O_RDONLY);
+			break;
+		case 'u':
+			choose_users(optarg);
+			break;
+		}
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *oflag = NULL;
-	int c;
-
 	start("shhist");
-	while ((c = getopt(argc, argv, "aHmqf:o:p:r:u:hV")) != -1)
-		switch (c) {
-		case 'a':
-			aflag = 1;
-			break;
-		case 'H':
-			Hflag = 1;
-			break;
-		case 'm':
-			mflag = 1;
-			break;
-		case 'q':
-			quiet = 1;
-			break;
-		case 'f':
-			choose_format(optarg);
-			break;
-		case 'o':
-			oflag = optarg;
-			break;
-		case 'p':
-			passwdfd = open_named(optarg, O_RDONLY);
-			break;
-		case 'r':
-			rootfd = open_named(optarg, O_PATH | O_DIRECTORY);
-			break;
-		case 'u':
-			choose_users(optarg);
-			break;
-		case 'h':
-			put_string(usage);
-			return finish();
-		case 'V':
-			put_string("shhist " VERSION "\n");
-			return finish();
-		default:
-			usage_error(usage);
-		}
+	read_options(argc, argv);
 	/* Before Linux 5.18 there may be no name: behind it is no operand. */
-	argv += optind < argc ? optind : argc;
-	check_options(*argv != NULL);
-	need_names = choose_columns(columns, NDEFAULT, oflag) != 0 ||
-	    nwanted > 0;
-	row_tabs = count_columns() - 1;
-	show_histories(argv);
+	operands = argv + (optind < argc ? optind : argc);
+	check_options();
+	need_names = choose_columns(columns, NDEFAULT) != 0 || nwanted > 0;
+	confine_ourselves();
+	if (*operands == NULL)
+		list_users();
+	if (!no_header)
+		print_header();
+	flush_output();
+	if (*operands == NULL)
+		print_users();
+	else
+		print_operands();
 	return finish();
 }

@@ -205,7 +205,7 @@ signal.pause()' 3>&-)
 	[ "$fd" != none ] || skip 'the file system has no leases'
 	run --separate-stderr "$shhist" -Hm -u "$uid"
 	same "$status$stderr" \
-		"1shhist: /proc/$!/fd/$fd: Resource temporarily unavailable"
+		"1shhist: file /proc/$!/fd/$fd: Resource temporarily unavailable"
 }
 
 @test "what cannot be opened of a process is told with its reason" {
@@ -217,7 +217,7 @@ signal.pause()' 3>&-)
 	read -r -u "$out"
 	run --separate-stderr strace -f -qq -o trace -P "/proc/$!/fd/9" \
 		-e inject=?open,openat:error=EACCES "$shhist" -Hm -u "$uid"
-	same "$status$stderr" "1shhist: /proc/$!/fd/9: Permission denied"
+	same "$status$stderr" "1shhist: file /proc/$!/fd/9: Permission denied"
 	# Another file beside it fails in another way.
 	need_root
 	python3 -c 'import socket
@@ -226,7 +226,7 @@ socket.socket(socket.AF_UNIX).bind("none")'
 		shift && exec strace -f -qq -o trace -P maps \
 		-e inject=openat:error=EACCES "$@"' - "/proc/$!/pagemap" \
 		"$shhist" -Hm -u "$uid"
-	same "$status$stderr" "$(printf '1shhist: 1 process: memory: %s\n' \
+	same "$status$stderr" "$(printf "1shhist: process $!: memory: %s\n" \
 		'mounted over' 'Permission denied' | sed '2s/^1//')"
 }
 
@@ -240,7 +240,8 @@ socket.socket(socket.AF_UNIX).bind("none")'
 	same "$stderr" 'shhist: 4000000: no such user'
 	for option in '-r /' '-f bash' /dev/null; do
 		run -2 "$shhist" -m $option
-		same "$output" 'shhist: -m goes with no -f, -r or file'
+		same "$output" \
+			'shhist: -m goes with no -f, -r or file (see shhist -h)'
 	done
 }
 
@@ -369,12 +370,14 @@ END
 	need_root
 	need bash
 	hold typed bash --norc
+	first=$pid
 	hold typed bash --norc
 	cp "$shhist" shhist
 	run -1 --separate-stderr setpriv --reuid 99999 --regid 99999 \
 		--clear-groups ./shhist -Hm -u "$uid"
 	same "$output" ''
-	same "$stderr" 'shhist: 2 processes: memory: Permission denied'
+	same "$stderr" "shhist: 2 processes (first: $((first < pid ? first :
+		pid))): memory: Permission denied"
 	run -0 --separate-stderr "${as[@]}" ./shhist -Hm -u "$uid" -o uid
 	same "$output" "$(sed "s/.*/$uid/" typed typed)"
 	same "$stderr" ''
@@ -384,19 +387,17 @@ END
 	need_root
 	need bash
 	# Stops as it begins to wait for the first process.
-	sed -e 's/\<SILENCE = [^,]*,/SILENCE = 1000,/' \
-		-e 's/\<SLICE = [^,]*,/SLICE = 100,/' \
-		-e '/\<n = poll(/i static int waits;' \
-		-e '/\<n = poll(/i if (child.process && !waits++)' \
-		-e '/\<n = poll(/i raise(SIGSTOP);' \
-		"$BATS_TEST_DIRNAME/../shhist.c" >stops.c
+	sed -e 's/\<FIRST_PATIENCE = [^,]*,/FIRST_PATIENCE = 1,/' \
+		-e '/\<if (poll(fds/i static int waits; \
+		if (scan->begin \&\& !waits++) kill(getpid(), SIGSTOP);' \
+		"$BATS_TEST_DIRNAME/../common.c" >stops.c
 	cc -std=gnu11 -O1 -DVERSION='"stops"' -o stops \
-		-I "$BATS_TEST_DIRNAME/.." stops.c \
-		"$BATS_TEST_DIRNAME/../common.c"
+		-I "$BATS_TEST_DIRNAME/.." "$BATS_TEST_DIRNAME/../shhist.c" \
+		stops.c
 	hold typed bash --norc
 	./stops -Hm -u "$uid" -o command >all 2>errors 3>&- &
 	until grep -q '^State:.T' "/proc/$!/status" || ! kill -0 $!; do :; done
-	timeout 1.5 tail -f /dev/null || :
+	timeout 3 tail -f /dev/null || :
 	kill -CONT $!
 	status=0
 	wait $! || status=$?
@@ -417,7 +418,7 @@ covered() {
 	for over in '-t tmpfs none' '--bind /proc/self'; do
 		run -1 --separate-stderr covered "mount $over /proc/$!" \
 			"$shhist" -Hm -u "$uid"
-		[[ $stderr == *'1 process: memory: mounted over'* ]]
+		[[ $stderr == *"process $!: memory: mounted over"* ]]
 	done
 	for over in '-t tmpfs none' '--bind /proc/self'; do
 		run -2 covered "mount $over /proc" "$shhist" -m
@@ -512,11 +513,12 @@ lie() {
 	same "$status$stderr" 0
 	same "$output" 'echo honest'
 	lie many
-	same "$status$stderr" '1shhist: /proc/N/mem: more than a million entries'
+	same "$status$stderr" \
+	    '1shhist: file /proc/N/mem: more than a million entries'
 	same "$output" "$(printf '%s\n' 'echo honest' 'echo many')"
 	lie long
 	same "$status$stderr" \
-	    '1shhist: /proc/N/mem: entry 1: command longer than 1 MiB is cut'
+	    '1shhist: file /proc/N/mem: line 1: command longer than 1 MiB is cut'
 	[ "${#output}" -eq $((12 + (1 << 20))) ]
 	lie changing
 	[ "$(sort -u <<<"$output" | grep -cvE '^echo (honest|changing)$')" -eq 0 ]
@@ -527,12 +529,13 @@ lie() {
 	[ -n "${MEMORY_RUNS-}" ] || skip 'needs MEMORY_RUNS, prints 1 GiB'
 	cp "$BATS_TEST_DIRNAME/bin/liar" .
 	lie slow
-	same "$status$stderr" '1shhist: /proc/N/mem: more than 1 GiB to be read'
+	same "$status$stderr" \
+	    '1shhist: file /proc/N/mem: more than 1 GiB to be read'
 	[[ $output == 'echo honest'* ]]
 	exec {out}< <(exec "${as[@]}" ./liar much 3>&-)
 	holders+=($!)
 	read -r -u "$out"
 	"$shhist" -Hm -u "$uid" -o command 2>errors | wc -lc >size
-	grep -qx 'shhist: /proc/[0-9]*/mem: more than 1 GiB to be read' errors
+	grep -qx 'shhist: file /proc/[0-9]*/mem: more than 1 GiB to be read' errors
 	[ "$(awk '{ print $2 }' size)" -lt $(((1 << 30) + (2 << 20))) ]
 }

@@ -311,7 +311,6 @@ told() {
 	told plain 'ls\n\253\315\n'
 	told plain '\201\100ls\n'
 	told plain '# a comment\n\nls\n'
-	told plain '\0\0\0\0'
 	told plain "$(printf '%05000d' 0)\n#1700000000\nls\n"
 	told plain "$(seq 2000 | paste -sd '#' | sed 's/#/\\n/g')\n: 1700000000:2;x\n"
 }
