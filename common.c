@@ -561,6 +561,7 @@ find_kind(const char *unit, const char *what, const char *why)
 	if (nkinds == MAX_KINDS)
 		return &kinds[MAX_KINDS - 1];
 	k = &kinds[nkinds++];
+	k->count = 0;
 	k->unit = strdup(unit);
 	k->what = strdup(what);
 	k->why = strdup(why);

@@ -1172,6 +1172,7 @@ static void
 parse_prompt(struct file *f)
 {
 	int64_t when = 0;
+	int inside = 0;
 	ptrdiff_t got;
 	size_t n;
 	char *line;
@@ -1179,15 +1180,17 @@ parse_prompt(struct file *f)
 	while ((got = next_line(f, '\n', &line)) != -1) {
 		n = (size_t)got;
 		if (n > 0 && *line == '+') {
-			if (f->text.n == 0)
-				f->entry.line = f->line;
-			else
+			if (inside)
 				add(f, "\n", 1);
+			else
+				f->entry.line = f->line;
+			inside = 1;
 			add(f, line + 1, n - 1);
 			continue;
 		}
 		f->entry.time = when;
 		emit(f, f->text.s, f->text.n);
+		inside = 0;
 		if (starts(line, n, "# "))
 			when = parse_date(line + 2, n - 2);
 		else if (n > 0)
@@ -2236,6 +2239,7 @@ confine_parser(void)
 	close_if_open(&procfd);
 	close_if_open(&rootfd);
 	close_if_open(&topfd);
+	flush_records();
 	if (confine(parser_calls, sizeof parser_calls / sizeof *parser_calls,
 	    NULL, 0) == -1 && errno != ENOSYS && errno != EINVAL)
 		fatal("seccomp: %s", strerror(errno));
@@ -2488,13 +2492,22 @@ report_unopened(const char *path, const struct stat *st)
 		report_errno(path);
 }
 
+static struct found
+describe(const struct stat *st, const struct format *format)
+{
+	uint64_t i;
+
+	for (i = 0; formats[i].name != NULL && &formats[i] != format; i++)
+		;
+	return (struct found){ st->st_dev, st->st_ino, st->st_uid, i };
+}
+
 /* Keeps a file to be parsed, and says so to the parent. */
 static void
 keep_source(int fd, const char *path, const struct stat *st,
     const struct format *format, int any)
 {
-	const struct found f = { st->st_dev, st->st_ino, st->st_uid,
-	    format != NULL ? (uint64_t)(format - formats) : 0 };
+	const struct found f = describe(st, format);
 
 	sources[nsources++] = (struct source){ .fd = fd, .format = format,
 	    .sparse = st->st_blocks < st->st_size / 512, .any = any,
@@ -2502,15 +2515,15 @@ keep_source(int fd, const char *path, const struct stat *st,
 	send_record(FOUND, &f, sizeof f, path, strlen(path));
 }
 
-/* A file that is to be opened. */
-struct target {
+/* How a file is to be read. */
+struct reading {
 	const struct format *format;	/* null: the content decides */
 	int backup;		/* beside a place */
 };
 
 /* Opens a file of the user's to be parsed, unless it is printed already. */
 static void
-add_file(const char *path, const struct target *t)
+add_file(const char *path, const struct reading *t)
 {
 	struct found f;
 	struct stat st;
@@ -2529,8 +2542,7 @@ add_file(const char *path, const struct target *t)
 			report_unopened(path, &st);
 		return;
 	}
-	f = (struct found){ st.st_dev, st.st_ino, st.st_uid,
-	    t->format != NULL ? (uint64_t)(t->format - formats) : 0 };
+	f = describe(&st, t->format);
 	if (is_duplicate(&f, reading->uid)) {
 		close(fd);
 		return;
@@ -2592,8 +2604,8 @@ open_directory(const char *path)
 struct search {
 	const char *pattern;	/* null: the backups of places there */
 	const char *dir;	/* below the home */
-	void (*use)(const char *path, const struct target *);
-	struct target target;
+	void (*use)(const char *path, const struct reading *);
+	struct reading target;
 };
 
 /* A place of that directory whose backup this name is, or null. */
@@ -2666,7 +2678,7 @@ search_directory(char path[PATH_MAX], struct search *s)
 		for (i = 0; i < n; i++) {
 			if (s->pattern == NULL) {
 				p = find_original(s->dir, names[i]);
-				s->target = (struct target){
+				s->target = (struct reading){
 				    choose_format(p->format), 1 };
 			}
 			if ((size_t)snprintf(path + used, PATH_MAX - used,
@@ -2906,7 +2918,7 @@ static void
 add_histfile(const char *s)
 {
 	const struct startup *u = &startups[(unsigned char)*s % NSTARTUPS];
-	const struct target t = { choose_format(u->format), 0 };
+	const struct reading t = { choose_format(u->format), 0 };
 
 	if (strcmp(s + 1, "/dev/null") != 0)	/* no history is kept */
 		add_file(s + 1, &t);
@@ -2977,7 +2989,7 @@ add_histfiles(void)
 /* A user's files */
 
 static void
-add_unread(const char *path, const struct target *t)
+add_unread(const char *path, const struct reading *t)
 {
 	(void)t;
 	report_unread(path);
@@ -3333,7 +3345,7 @@ static size_t nremoved;
 
 /* Finds a file that a process holds after it was removed. */
 static void
-find_removed(const char *path, const struct target *t)
+find_removed(const char *path, const struct reading *t)
 {
 	struct stat st;
 	struct removed *m = &removed[nremoved];
@@ -3475,7 +3487,7 @@ static struct {
 	int skip;		/* the file that is parsed is a duplicate */
 } taken;
 
-static size_t nread;		/* files */
+static size_t nfound, nrefused;	/* files */
 
 /* Replaces b by the n bytes at s, escaped. */
 static void
@@ -3537,20 +3549,24 @@ take_owner(const char *s, size_t n)
 static void
 take_found(const char *s, size_t n)
 {
+	struct found f;
 	struct opened *o;
 
+	if (take_head(&s, &n, &f, sizeof f) == -1)
+		return;
 	if (taken.parsing) {
 		forget_files();
 		taken.first = 0;
 	}
-	o = &taken.files[taken.nfiles];
-	if (taken.nfiles == BATCH ||
-	    take_head(&s, &n, &o->found, sizeof o->found) == -1)
+	if (taken.nfiles == BATCH)
 		return;
+	o = &taken.files[taken.nfiles];
+	o->found = f;
 	o->path = strndup(s, n);
 	if (o->path == NULL)
 		fatal("%s", strerror(ENOMEM));
 	taken.nfiles++;
+	nfound++;
 }
 
 /* A file is parsed, with this format. */
@@ -3568,7 +3584,6 @@ take_start(const char *s, size_t n)
 		return;
 	taken.parsing = 1;
 	taken.current = number;
-	nread++;
 	o = &taken.files[number];
 	if (taken.user == NULL)
 		set_uid(o->found.owner);
@@ -3597,9 +3612,13 @@ take_trouble(const char *s, size_t n)
 	struct trouble t;
 	char which[PATH_MAX + 40], why[128];
 	const char *path;
+	int started;
 
-	if (take_head(&s, &n, &t, sizeof t) == -1 || t.file >= taken.nfiles ||
-	    (taken.parsing && taken.current == t.file && taken.skip))
+	if (take_head(&s, &n, &t, sizeof t) == -1 || t.file >= taken.nfiles)
+		return;
+	started = taken.parsing && taken.current == t.file;
+	nrefused += !started;
+	if (started && taken.skip)
 		return;
 	path = taken.files[t.file].path;
 	(void)snprintf(why, sizeof why, "%.*s", (int)(n < 127 ? n : 127), s);
@@ -3688,21 +3707,15 @@ lose_job(size_t job, const char *why)
 
 /* Users */
 
-/* Cuts what says nothing, "/" at the end, "//" and "/./". */
+/* Cuts the slashes that say nothing, so that homes can be compared. */
 static void
 clean_path(char *s)
 {
 	char *to = s;
 
-	for (; *s != '\0'; s++) {
-		while (s[0] == '/' && s[1] == '.' &&
-		    (s[2] == '/' || s[2] == '\0'))
-			s += 2;
-		if (*s == '\0')
-			break;
+	for (; *s != '\0'; s++)
 		if (*s != '/' || (s[1] != '/' && s[1] != '\0'))
 			*to++ = *s;
-	}
 	*to = '\0';
 }
 
@@ -3756,7 +3769,7 @@ list_passwd(void)
 }
 
 static void
-send_orphan(const char *path, const struct target *t)
+send_orphan(const char *path, const struct reading *t)
 {
 	(void)t;
 	send_record(ORPHAN, NULL, 0, path, strlen(path));
@@ -4015,7 +4028,7 @@ print_operands(void)
 	for (n = 0; operands[n] != NULL; n++)
 		;
 	print_histories(n, read_operand);
-	if (nread == 0)
+	if (nfound == nrefused)
 		status = 2;	/* not one could be read */
 }
 
@@ -4095,7 +4108,7 @@ static const int worker_calls[] = {
 	SYS_openat, SYS_openat2, SYS_fstatfs, SYS_getdents64, SYS_readlinkat,
 	SYS_pread64, SYS_setgroups32, SYS_setresgid32, SYS_setresuid32,
 	SYS_prlimit64, SYS_chdir, SYS_fchdir, SYS_chroot, SYS_fstat,
-	SYS_geteuid, SYS_getegid, SYS_getgroups,
+	SYS_geteuid, SYS_getegid, SYS_getgroups, SYS_sysinfo /* glibc, qsort */,
 #ifdef SYS_open
 	SYS_open, SYS_readlink, SYS_stat, SYS_lstat,
 #endif

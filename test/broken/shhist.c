@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * shhist with parsers that are in an attacker's hands: where they print an
- * entry whose command names one of the attacks below, they do that instead.
- * Whoever comes back from a system call prints the row after all.
+ * shhist with parsers that are in an attacker's hands: if they send an entry
+ * whose command names one of the attacks below, they do that instead.  Whoever
+ * comes back from a system call sends the entry after all.
  */
 
 #define _GNU_SOURCE
@@ -16,12 +16,13 @@
 #include <sys/syscall.h>
 
 #define main shhist_main
-#define print_row print_or_attack
+#define send_record send_or_attack
 #include "../../shhist.c"
-#undef print_row
+#undef send_record
 #undef main
 
-void print_row(void);	/* common.c's own */
+/* common.c's own */
+void send_record(int, const void *, size_t, const void *, size_t);
 
 /* System calls that a parser has no use for. */
 static const struct {
@@ -56,26 +57,38 @@ static const struct {
 #endif
 };
 
-/* Bytes that are no row, or that a terminal would obey. */
+/* Bytes that are no record. */
 static const struct {
 	const char *name;
 	int fd;
 	const char *bytes;
 	size_t n;
 } lies[] = {
-	{ "half", 1, "0\t0\thalf", 8 },
-	{ "narrow", 1, "0\t0\tnarrow\n", 11 },
-	{ "wide", 1, "0\t0\twide\t\t\n", 11 },
-	{ "escape", 1, "0\t0\tescape \033]0;x\a\t\n", 19 },
-	{ "delete", 1, "0\t0\tdelete \177\t\n", 14 },
-	{ "c1", 1, "0\t0\tc1 \xc2\x85\t\n", 11 },
-	{ "bidi", 1, "0\t0\tbidi \xe2\x80\xae\t\n", 14 },
-	{ "utf8", 1, "0\t0\tutf8 \xff\t\n", 12 },
-	{ "nul", 1, "0\t0\tnul \0\t\n", 11 },
-	{ "message", 1, "\0message \033c\n", 12 },
-	{ "tabbed", 1, "\0tabbed \t\n", 10 },
+	{ "half", 1, "\x10\0\0\0\7\0\0\0half", 12 },
+	{ "long", 1, "\xff\xff\xff\xff\7\0\0\0long", 12 },
 	{ "stdin", 0, "stdin \033c\n", 9 },
 	{ "stderr", 2, "stderr \033c\n", 10 },
+};
+
+/* Records that are believed of nobody. */
+static const struct {
+	const char *name;
+	int kind;
+	const char *bytes;
+	size_t n;
+} records[] = {
+	{ "user", USER, "", 0 },
+	{ "owner", OWNER, "\0\0\0\0\0\0\0\0", 8 },
+	{ "short-found", FOUND, "found", 5 },
+	{ "short-start", START, "", 1 },
+	{ "far-start", START, "\7\0\0\0\0\0\0\0bash", 12 },
+	{ "negative-start", START, "\xff\xff\xff\xff\xff\xff\xff\xff", 8 },
+	{ "short-trouble", TROUBLE, "no", 2 },
+	{ "far-trouble", TROUBLE, "\7\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0no",
+	    18 },
+	{ "short-detail", DETAIL, "", 1 },
+	{ "short-entry", ENTRY, "entry", 5 },
+	{ "unknown", 4711, "unknown", 7 },
 };
 
 static void
@@ -116,52 +129,72 @@ tell_lie(const char *name)
 
 	for (i = 0; i < sizeof lies / sizeof *lies; i++)
 		if (strcmp(name, lies[i].name) == 0) {
-			flush_output();
+			flush_records();
 			_exit(write(lies[i].fd, lies[i].bytes, lies[i].n) ==
 			    -1);
 		}
 }
 
-void
-print_or_attack(void)
+static void
+attack(const char *text, size_t n)
 {
 	char name[32];
+	size_t i;
 	int fd;
 
-	(void)format(name, sizeof name, "%.*s", entry.length < sizeof name ?
-	    (int)entry.length : 0, entry.command);
+	(void)snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : 0,
+	    text);
 	attack_call(name);
 	attack_memory(name);
 	tell_lie(name);
+	for (i = 0; i < sizeof records / sizeof *records; i++)
+		if (strcmp(name, records[i].name) == 0)
+			send_record(records[i].kind, records[i].bytes,
+			    records[i].n, NULL, 0);
 	if (strcmp(name, "crash") == 0)
 		__builtin_trap();
 	if (strcmp(name, "exit") == 0)
 		_exit(2);
-	if (strcmp(name, "refuse") == 0)
-		_exit(REFUSED);
 	while (strcmp(name, "spin") == 0)
 		;
 	while (strcmp(name, "endless") == 0)
-		put_char('x');
+		if (write(1, "\xff\xff\xff\x3f\7\0\0\0", 8) == -1)
+			_exit(2);
 	if (strcmp(name, "inherited") == 0)
 		for (fd = 3; fd < 256; fd++)
 			(void)write(fd, "\033c", 2);
-	print_row();
 }
 
-/* Its argument "attacks" lists those that must cost their user's rows. */
+void
+send_or_attack(int kind, const void *head, size_t nhead, const void *text,
+    size_t ntext)
+{
+	if (kind == ENTRY)
+		attack(text, ntext);
+	send_record(kind, head, nhead, text, ntext);
+}
+
+/*
+ * Its argument "attacks" lists those that must cost their user's rows,
+ * "records" those that must cost nothing.
+ */
 int
 main(int argc, char **argv)
 {
 	size_t i;
 
+	for (i = 0; argc == 2 && strcmp(argv[1], "records") == 0 &&
+	    i < sizeof records / sizeof *records; i++)
+		puts(records[i].name);
+	if (i > 0)
+		return 0;
 	if (argc != 2 || strcmp(argv[1], "attacks") != 0)
 		return shhist_main(argc, argv);
 	for (i = 0; i < sizeof calls / sizeof *calls; i++)
 		puts(calls[i].name);
 	for (i = 0; i < sizeof lies / sizeof *lies; i++)
 		puts(lies[i].name);
-	puts("crash\nexit\nrefuse\nmmap-exec\nmprotect-exec\nhoard");
+	puts("crash\nexit\nmmap-exec\nmprotect-exec\nhoard");
 #ifdef __x86_64__
 	puts("i386-getpid");
 #endif

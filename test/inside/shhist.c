@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * shhist's own source, but a main that tells it of many files whose numbers
- * differ in few bits.  Fails where they crowd in its table, or one is lost.
+ * shhist's own source, but a main that shows it many files whose numbers
+ * differ in few bits.  Fails if they crowd in its table, or one is lost.
  */
 
 #define main shhist_main
@@ -25,19 +25,19 @@ longest_run(void)
 	return longest;
 }
 
-/* The i-th file, whose number or device is shifted by so many bits. */
+/* The i-th file, of whose numbers one is shifted by so many bits. */
 static struct identity
-numbered(uint64_t i, int shift, int by_device)
+numbered(uint64_t i, int shift, int which)
 {
-	struct identity id = { i << shift, 1 };
+	struct identity id = { 1, 1, 1 };
 
-	if (!by_device)
-		id = (struct identity){ 1, i << shift };
+	*(which == 0 ? &id.ino : which == 1 ? &id.dev : &id.holder) =
+	    i << shift;
 	return id;
 }
 
 static int
-crowd(int shift, int by_device)
+crowd(int shift, int which)
 {
 	uint64_t i;
 	int bad = 0;
@@ -45,10 +45,12 @@ crowd(int shift, int by_device)
 	free(known);
 	known = NULL;
 	known_size = nknown = 0;
+	for (i = 1; i <= MANY; i++) {
+		bad |= is_known(numbered(i, shift, which)) != 0;
+		add_known(numbered(i, shift, which));
+	}
 	for (i = 1; i <= MANY; i++)
-		bad |= already_told(numbered(i, shift, by_device)) != 0;
-	for (i = 1; i <= MANY; i++)
-		bad |= already_told(numbered(i, shift, by_device)) != 1;
+		bad |= is_known(numbered(i, shift, which)) != 1;
 	return bad || longest_run() > LONGEST_RUN;
 }
 
@@ -59,8 +61,8 @@ main(void)
 
 	for (shift = 0; shift <= 48; shift += 8) {
 		bad |= crowd(shift, 0);
-		if (shift <= 32)
-			bad |= crowd(shift, 1);
+		bad |= crowd(shift, 1);
+		bad |= crowd(shift, 2);
 	}
 	return bad;
 }
