@@ -219,21 +219,6 @@ flush_output(void)
 	write_out(output, n);
 }
 
-/* memcpy(3) for few bytes, where that of musl takes long to begin. */
-static void
-copy(char *dst, const char *s, size_t n)
-{
-	size_t i;
-
-	for (i = 0; n - i >= 8; i += 8)
-		memcpy(dst + i, s + i, 8);
-	if (n >= 8)
-		memcpy(dst + n - 8, s + n - 8, 8);
-	else
-		for (; i < n; i++)
-			dst[i] = s[i];
-}
-
 void
 put_raw(const char *s, size_t n)
 {
@@ -243,7 +228,7 @@ put_raw(const char *s, size_t n)
 		write_out(s, n);
 		return;
 	}
-	copy(output + output_used, s, n);
+	copy_bytes(output + output_used, s, n);
 	output_used += n;
 }
 
@@ -427,7 +412,7 @@ buffer_bytes(const void *s, size_t n)
 		send_bytes(s, n);
 		return;
 	}
-	copy(to_send + send_used, s, n);
+	copy_bytes(to_send + send_used, s, n);
 	send_used += n;
 }
 
@@ -1867,7 +1852,7 @@ take_head(const char **s, size_t *n, void *head, size_t size)
 {
 	if (*n < size)
 		return -1;
-	memcpy(head, *s, size);
+	copy_bytes(head, *s, size);
 	*s += size;
 	*n -= size;
 	return 0;

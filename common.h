@@ -163,6 +163,23 @@ load_word(const char *s)
 	return le64toh(w);
 }
 
+/* copy_bytes: memcpy(3) for few bytes, for which that of musl is slow. */
+static inline void
+copy_bytes(void *to, const void *from, size_t n)
+{
+	const char *s = from;
+	char *dst = to;
+	size_t i;
+
+	for (i = 0; n - i >= 8; i += 8)
+		memcpy(dst + i, s + i, 8);
+	if (n >= 8)
+		memcpy(dst + n - 8, s + n - 8, 8);
+	else
+		for (; i < n; i++)
+			dst[i] = s[i];
+}
+
 /* first_marked: the number of the first byte that is marked. */
 static inline size_t
 first_marked(uint64_t marks)
