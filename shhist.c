@@ -74,7 +74,6 @@ enum {
 	MAX_KNOWN = (1 << 20) - 1,	/* files that are known as printed */
 	HEAD = 4096,		/* bytes that decide what a file is */
 	EPOCH = 9,		/* digits of a time there; "#1" is a comment */
-	LONG_AGO = 100000000,	/* the least that has so many */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
 	NDEFAULT = 4,
@@ -86,10 +85,14 @@ struct buffer {
 	size_t n, size;
 };
 
-/* What is sent of an entry, besides its command. */
+/*
+ * What is sent of an entry, besides its command.  The time is in the digits
+ * that it is printed as: nearly all are copied from a file as they are.
+ */
 struct entry {
-	int64_t time;
 	uint64_t line;
+	unsigned char time_length;
+	char time[23];
 };
 
 /* What few entries have; it is sent before them. */
@@ -254,7 +257,7 @@ print_uid(void)
 static void
 print_time(void)
 {
-	put_signed(row.entry.time);
+	put_field(row.entry.time, row.entry.time_length);
 }
 
 static void
@@ -407,7 +410,8 @@ emit(struct file *f, const char *command, size_t n)
 		send_record(DETAIL, &f->detail, sizeof f->detail, NULL, 0);
 	if (n > 0)
 		send_record(ENTRY, &f->entry, sizeof f->entry, command, n);
-	f->entry.time = 0;
+	f->entry.time_length = 1;
+	f->entry.time[0] = '0';
 	f->text.n = 0;
 	f->has_detail = 0;
 }
@@ -448,7 +452,7 @@ digits(const char *s, size_t n)
 
 /* The number that s begins with; 0 if it is none or has over 64 bits. */
 static int64_t
-parse_time(const char *s, size_t n)
+parse_seconds(const char *s, size_t n)
 {
 	size_t sign = n > 0 && *s == '-';
 	uint64_t value;
@@ -458,6 +462,30 @@ parse_time(const char *s, size_t n)
 	if (parse_number(s, n, 10, (uint64_t)INT64_MAX + sign, &value) == -1)
 		return 0;
 	return (int64_t)(sign ? -value : value);
+}
+
+static void
+set_seconds(struct file *f, int64_t seconds)
+{
+	f->entry.time_length = (unsigned char)snprintf(f->entry.time,
+	    sizeof f->entry.time, "%lld", (long long)seconds);
+}
+
+/*
+ * Sets the time to the number that s begins with.  Few digits are copied
+ * without being computed.
+ */
+static void
+set_time(struct file *f, const char *s, size_t n)
+{
+	size_t len = digits(s, n);
+
+	if (len == 0 || len > 18 || *s == '0') {
+		set_seconds(f, parse_seconds(s, n));
+		return;
+	}
+	copy_bytes(f->entry.time, s, len);
+	f->entry.time_length = (unsigned char)len;
 }
 
 static ptrdiff_t
@@ -491,12 +519,13 @@ next_text(struct file *f, char **line)
 	ptrdiff_t n, nuls = 0;
 
 	n = next_line(f, '\n', line);
+	f->damaged = n > 0 && **line == '\0';
+	if (!f->damaged)
+		return n;
 	while (nuls < n && (*line)[nuls] == '\0')
 		nuls++;
-	f->damaged = nuls > 0;
-	if (f->damaged)
-		report_trouble(f, lost_block, 1);
-	if (nuls <= 0 || nuls == n)
+	report_trouble(f, lost_block, 1);
+	if (nuls == n)
 		return n;	/* one of nothing else stays as it is */
 	*line += nuls;
 	return n - nuls;
@@ -536,8 +565,7 @@ add(struct file *f, const char *s, size_t n)
 	}
 	if (b->n + n >= b->size)
 		b->s = grow(b->s, &b->size, b->n + n, 1);
-	if (n > 0)
-		memcpy(b->s + b->n, s, n);
+	copy_bytes(b->s + b->n, s, n);
 	b->n += n;
 }
 
@@ -673,8 +701,8 @@ parse_lines(struct file *f)
 	while ((got = next_line(f, '\n', &line)) != -1) {
 		n = (size_t)got;
 		if (format->stamp != NULL && is_stamp(line, n, format->stamp)) {
-			f->entry.time = parse_time(line +
-			    strlen(format->stamp), n - strlen(format->stamp));
+			set_time(f, line + strlen(format->stamp),
+			    n - strlen(format->stamp));
 			continue;
 		}
 		f->entry.line = f->line;
@@ -712,7 +740,7 @@ parse_bash(struct file *f)
 		if (is_stamp(line, n, f->format->stamp)) {
 			if (f->text.n > 0)
 				emit(f, f->text.s, f->text.n);
-			f->entry.time = parse_time(line + 1, n - 1);
+			set_time(f, line + 1, n - 1);
 			stamped |= f->line == 1;
 		} else if (n > 0 && !stamped) {
 			f->entry.line = f->line;
@@ -745,7 +773,7 @@ parse_tcsh(struct file *f)
 		if (is_stamp(line, (size_t)got, f->format->stamp)) {
 			if (f->text.n > 0)
 				emit(f, f->text.s, f->text.n);
-			f->entry.time = parse_time(line + 2, (size_t)got - 2);
+			set_time(f, line + 2, (size_t)got - 2);
 			continue;
 		}
 		if (more && !f->damaged) {
@@ -824,10 +852,10 @@ zsh_prefix(struct file *f, const char *s, size_t n)
 	i += number_length(s + i, n - i);
 	if (i >= n || s[i] != ';')
 		return 0;
-	began = parse_time(s + start, n - start);
-	f->entry.time = began;
+	began = parse_seconds(s + start, n - start);
+	set_time(f, s + start, n - start);
 	if (i > behind) {
-		seconds = parse_time(s + behind, n - behind);
+		seconds = parse_seconds(s + behind, n - behind);
 		set_duration(f, began > 0 && seconds >= began ?
 		    seconds - began : seconds);
 	}
@@ -902,8 +930,7 @@ parse_fish(struct file *f)
 		if (n > 0 && *line == ' ' && inside && !f->damaged) {
 			skip = skip_key(line, n, "when:");
 			if (skip > 0)
-				f->entry.time = parse_time(line + skip,
-				    n - skip);
+				set_time(f, line + skip, n - skip);
 			continue;
 		}
 		emit(f, f->text.s, f->text.n);
@@ -1069,7 +1096,7 @@ parse_yash(struct file *f)
 		    blank - colon - 1, 16, INT64_MAX, &when) == -1)
 			when = 0;
 		f->entry.line = f->line;
-		f->entry.time = (int64_t)when;
+		set_seconds(f, (int64_t)when);
 		emit(f, line + blank + 1, blank < n ? n - blank - 1 : 0);
 	}
 }
@@ -1188,7 +1215,7 @@ parse_prompt(struct file *f)
 			add(f, line + 1, n - 1);
 			continue;
 		}
-		f->entry.time = when;
+		set_seconds(f, when);
 		emit(f, f->text.s, f->text.n);
 		inside = 0;
 		if (starts(line, n, "# "))
@@ -1196,7 +1223,7 @@ parse_prompt(struct file *f)
 		else if (n > 0)
 			report_trouble(f, passed_over, 1);
 	}
-	f->entry.time = when;
+	set_seconds(f, when);
 	emit(f, f->text.s, f->text.n);
 }
 
@@ -1226,7 +1253,7 @@ parse_vim(struct file *f)
 			add(f, line + 1, unescape(line + 1, n - 1,
 			    vim_escapes));
 		} else if (f->text.n > 0 && starts(line, n, "|2,0,")) {
-			f->entry.time = parse_time(line + 5, n - 5);
+			set_time(f, line + 5, n - 5);
 			emit(f, f->text.s, f->text.n);
 		} else if (n > 0 && memchr(others, *line,
 		    sizeof others - 1) == NULL) {
@@ -1365,7 +1392,7 @@ line_format(const char *s, size_t n, int first)
 		    is_stamp(s, n, f->stamp))
 			return f;
 	}
-	if (zsh_prefix(&zsh, s, n) > 0 && zsh.entry.time >= LONG_AGO)
+	if (zsh_prefix(&zsh, s, n) > 0 && zsh.entry.time_length >= EPOCH)
 		return find_format("zsh");
 	return NULL;
 }
@@ -1495,15 +1522,18 @@ is_duplicate(const struct found *f, uint64_t uid)
 
 /* What distinguishes an entry in memory from all else of the same user's. */
 static struct identity
-entry_identity(uint64_t uid, uint64_t address, int64_t time, const char *s,
-    size_t n)
+entry_identity(uint64_t uid, uint64_t address, const struct entry *e,
+    const char *s, size_t n)
 {
 	const uint64_t prime = 0x100000001b3u;	/* FNV-1a */
 	/* First, so that no byte makes up for what two addresses differ in. */
-	uint64_t hash = (address * prime ^ (uint64_t)time) * prime;
+	uint64_t hash = address * prime;
+	size_t i;
 
-	while (n-- > 0)
-		hash = (hash ^ (unsigned char)*s++) * prime;
+	for (i = 0; i < e->time_length; i++)
+		hash = (hash ^ (unsigned char)e->time[i]) * prime;
+	for (i = 0; i < n; i++)
+		hash = (hash ^ (unsigned char)s[i]) * prime;
 	return (struct identity){ address, hash | 1, uid };
 }
 
@@ -1888,7 +1918,7 @@ read_readline(struct file *f, uint64_t p)
 	if (n == 0 || read_string(f, word_at(p)) == -1 ||
 	    !is_unchanged(p, 2 * wordsize) || is_dropped(p))
 		return -1;
-	f->entry.time = parse_time(stamp + 1, n);
+	set_time(f, stamp + 1, n);
 	send_start(f, *stamp == '\0' ? "readline" : "bash");
 	return 0;
 }
@@ -1990,7 +2020,7 @@ read_zsh(struct file *f, uint64_t e)
 	    !is_unchanged(e, (NUMBER + 1) * wordsize))
 		return -1;
 	f->text.n = unmetafy(f->text.s, f->text.n);
-	f->entry.time = (int64_t)started;
+	set_seconds(f, (int64_t)started);
 	if (ended >= started)
 		set_duration(f, (int64_t)(ended - started));
 	send_start(f, "zsh");
@@ -2277,6 +2307,7 @@ parse_source(struct file *f, uint64_t number)
 	    .r = { .fd = s->fd, .max = MAX_COMMAND, .sparse = s->sparse,
 		.limit = s->limit, .buf = f->r.buf, .size = f->r.size },
 	    .text = { f->text.s, 0, f->text.size } };
+	emit(f, "", 0);
 	if (f->format == NULL)
 		f->format = content_format(f);
 	if (fflag == NULL && !mflag)
@@ -3636,14 +3667,15 @@ take_entry(const char *s, size_t n)
 	struct identity id;
 
 	if (taken.skip || take_head(&s, &n, &row.entry,
-	    sizeof row.entry) == -1)
+	    sizeof row.entry) == -1 ||
+	    row.entry.time_length > sizeof row.entry.time)
 		return;
 	row.command = s;
 	row.length = n;
 	/* A subshell begins with what its parent had. */
 	if (mflag && row.has_detail && row.detail.address != 0) {
 		id = entry_identity(taken.uid, row.detail.address,
-		    row.entry.time, s, n);
+		    &row.entry, s, n);
 		if (is_known(id))
 			return;
 		add_known(id);
@@ -3804,7 +3836,7 @@ look_at_mount(const char *line, size_t n)
 	for (blanks = 0; left > 0 && blanks < 4; s++, left--)
 		blanks += *s == ' ';
 	if (starts(s, left, "/proc/") && digits(s + 6, left - 6) > 0)
-		count_number("process", (uint64_t)parse_time(s + 6, left - 6),
+		count_number("process", (uint64_t)parse_seconds(s + 6, left - 6),
 		    "memory", "mounted over");
 	if (hides_processes(line, n))
 		warning("/proc: hidepid: processes may be missing");
