@@ -2911,7 +2911,7 @@ find_assignment(const char *s, size_t n)
 	return NULL;
 }
 
-/* Parses a startup file; writes the number of it, and each path, to fd. */
+/* Parses a startup file; writes its number, from 1, and each path. */
 static void
 parse_startup(int fd, const char *path, int number, int to)
 {
@@ -2931,7 +2931,7 @@ parse_startup(int fd, const char *path, int number, int to)
 		if (value == NULL)
 			continue;
 		v.n = 1;
-		v.s[0] = (char)number;
+		v.s[0] = (char)(number + 1);
 		if (add_word(&v, value, (size_t)(s + n - value)) == -1 ||
 		    (v.n > 1 && v.s[1] != '/')) {
 			(void)snprintf(which, sizeof which, "%s: line %llu",
@@ -2948,7 +2948,7 @@ parse_startup(int fd, const char *path, int number, int to)
 static void
 add_histfile(const char *s)
 {
-	const struct startup *u = &startups[(unsigned char)*s % NSTARTUPS];
+	const struct startup *u = &startups[(*s - 1) % NSTARTUPS];
 	const struct reading t = { choose_format(u->format), 0 };
 
 	if (strcmp(s + 1, "/dev/null") != 0)	/* no history is kept */
@@ -2964,7 +2964,7 @@ read_histfiles(int fd)
 	char *s;
 
 	while ((n = read_line(&r, '\0', &s)) != -1)
-		if (n > 1 && r.ended && s[1] == '/')
+		if (n > 1 && r.ended && *s > 0 && s[1] == '/')
 			add_histfile(s);
 	reader_free(&r);
 }
