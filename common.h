@@ -269,6 +269,9 @@ struct passwd_entry {
  */
 int parse_passwd(char *line, size_t n, struct passwd_entry *);
 
+/* find_text: the first place of text in the n bytes at s, or null. */
+const char *find_text(const char *s, size_t n, const char *text);
+
 /*
  * hides_processes: whether a line of mountinfo, n bytes, is that of a /proc
  * that hides the processes of other users from us: hidepid, if we are neither

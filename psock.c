@@ -4519,7 +4519,8 @@ search_maps(int dir)
 	struct reader r;
 	uint64_t inode;
 	ptrdiff_t len;
-	char *line, *s;
+	const char *s;
+	char *line;
 
 	if (open_lines(&r, dir, "maps") == -1) {
 		count_refusal(found.pid, "maps");
@@ -4527,7 +4528,7 @@ search_maps(int dir)
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1) {
 		step();
-		s = memmem(line, (size_t)len, prefix, sizeof prefix - 1);
+		s = find_text(line, (size_t)len, prefix);
 		if (s != NULL && parse_link(s, line + len - s, prefix,
 		    &inode) == 0)
 			send_holder(inode, NONE);
