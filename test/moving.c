@@ -5,7 +5,8 @@
  * moving between FILE N: N descriptors are by turns a socket and FILE.
  * moving over N: a TCP listener and an unbound UDP socket, each of one
  * descriptor, which is another one of N at every moment.
- * Prints a line "PID INODE..." of its sockets and goes on until it is killed.
+ * Prints a line "PID INODE..." of its sockets ("over" another one, "ready")
+ * and goes on until it is killed.
  */
 
 #define _GNU_SOURCE
@@ -75,7 +76,8 @@ move_on(int n)
 {
 	int tcp = listener(), udp = socket(AF_INET, SOCK_DGRAM, 0), i;
 
-	printf("%d %llu %llu\n", (int)getpid(), inode(tcp), inode(udp));
+	printf("%d %llu %llu\nready\n", (int)getpid(), inode(tcp),
+	    inode(udp));
 	/* What is to be read before them takes some time, too. */
 	for (i = 10; i < FIRST; i++)
 		dup2(0, i);
