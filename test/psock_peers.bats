@@ -1,0 +1,325 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Who is at the other end: peer and peer_pid, within a network and across two;
+# and the columns that name what a socket is bound to and whose it is.
+
+# shellcheck disable=SC2016 # expanded on the other host
+# shellcheck disable=SC2154 # set by bats and the helpers
+
+bats_require_minimum_version 1.5.0
+
+load live_helper
+
+# The sockets of ends.py, in $told, and the rows of psock beside them, once.
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	[ "$(id -u)" -eq 0 ] && command -v python3 ip >/dev/null || return 0
+	timeout -s KILL 120 unshare --net --pid --mount --fork --kill-child \
+		--mount-proc bash -uc '
+		coproc E { exec python3 "$1" "$PWD"; }
+		while read -r line <&"${E[0]}" && [ "$line" != ready ]; do
+			echo "$line"
+		done >told
+		echo "$?" >ready
+		[ -z "$(command -v strace)" ] || {
+			trace="strace -f -qq -e trace=socket -o"
+			$trace plain "$2" -H >/dev/null 2>&1
+			$trace most "$2" -H -o "+proto,user,v6only,interface" \
+				>/dev/null 2>&1
+			$trace peer "$2" -H -o peer >/dev/null 2>&1
+			$trace peer_pid "$2" -H -o peer_pid >/dev/null 2>&1
+		}
+		"$2" -H -o socket,peer,peer_pid >rows 2>errors
+		echo "$?" >status' - "$BATS_TEST_DIRNAME/ends.py" \
+		"${PSOCK:-$BATS_TEST_DIRNAME/../psock}" 3>&- >log 2>&1 || :
+}
+
+setup() {
+	bin=$BATS_TEST_DIRNAME/bin
+	pid=
+	mount=
+	open=
+	under=()
+	T=$BATS_TEST_TMPDIR
+}
+
+# host: the host of ends.py.
+host() {
+	need_root
+	command -v python3 ip >/dev/null || skip 'no python3, or no ip'
+	cd "$BATS_FILE_TMPDIR"
+	[ "$(cat ready)" = 0 ] || skip "no such networks here: $(cat log)"
+}
+
+# of NAME: peer and peer_pid of that socket.
+of() {
+	awk -F '\t' -v i="$(awk -v n="$1" '$1 == n { print $3 }' told)" \
+		'$1 == i { print $2 "\t" $3 }' rows
+}
+
+# has_peer NAME PEER: that is the other end.
+has_peer() {
+	echo "$1: $(of "$1"), $2: $(grep "^$2 " told)"
+	is "$(of "$1")" "$(awk -v n="$2" '$1 == n { print $3 "\t" $2 }' told)"
+}
+
+# no_peer NAME: nobody is, or nobody knows.
+no_peer() {
+	echo "$1: $(of "$1")"
+	is "$(of "$1")" '	'
+}
+
+# joined PAIR: each end is the other's peer; its listener has none.
+joined() {
+	local line
+	line=$(grep "^$1-client - " told) && skip "$line"
+	has_peer "$1-client" "$1-server"
+	has_peer "$1-server" "$1-client"
+	! grep -q "^$1-listener " told || no_peer "$1-listener"
+}
+
+@test "the peers of a host are all that is asked for" {
+	host
+	is "$(cat errors)" ''
+	is "$(cat status)" 0
+}
+
+@test "peers through loopback" {
+	host
+	joined tcp-loopback
+	joined tcp6-loopback
+	joined udp-loopback
+}
+
+@test "an IPv4 client of a listener at ::" {
+	host
+	joined tcp-mapped
+}
+
+@test "peers in two networks, there and back, IPv4 and IPv6" {
+	host
+	joined tcp-there
+	joined tcp-back
+	joined tcp6-there
+	joined tcp6-back
+	joined udp-there
+	joined udp6-there
+}
+
+@test "peers of sctp" {
+	host
+	joined sctp-there
+}
+
+@test "an address that two networks have: none rather than a wrong peer" {
+	host
+	no_peer two-there-client
+	no_peer two-there-server
+	no_peer two-other
+}
+
+@test "the same addresses in two networks: each its own" {
+	host
+	joined own-b
+	joined own-c
+}
+
+@test "unix sockets, wherever they are" {
+	host
+	joined unix-pair
+	joined unix-dgram
+	joined unix-stream
+	joined unix-seqpacket
+	joined unix-abstract
+	has_peer unix-sender-client unix-sender-server
+	no_peer unix-sender-server
+}
+
+# asks NAME: how often psock opened a socket of sock_diag there.
+asks() {
+	command -v strace >/dev/null || skip 'no strace'
+	[ -s "$BATS_FILE_TMPDIR/$1" ] || [ "$2" = 0 ] || return
+	is "$(($(grep -c 'NETLINK_SOCK_DIAG\|NETLINK_INET_DIAG' \
+		"$BATS_FILE_TMPDIR/$1") > 0))" "$2"
+}
+
+@test "nothing but these columns asks sock_diag" {
+	host
+	asks plain 0
+	asks most 0
+	asks peer 1
+	asks peer_pid 1
+	# And no other socket is opened.
+	! grep -v 'NETLINK_SOCK_DIAG\|NETLINK_INET_DIAG\|exited\|SIG' \
+		plain most peer peer_pid
+}
+
+@test "a peer that nobody holds" {
+	need_root
+	command -v python3 >/dev/null || skip 'no python3'
+	# One end of a pair is on its way to another process.
+	run --separate-stderr unshare -n python3 -c '
+import os, socket, subprocess, sys
+a, b = socket.socketpair()
+c, d = socket.socketpair()
+socket.send_fds(a, [b"x"], [d.fileno()])
+inodes = [os.fstat(s.fileno()).st_ino for s in (c, d)]
+d.close()
+print(*inodes, flush=True)
+subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
+	local held sent
+	read -r held sent <<<"$output"
+	grep -qx "$held	$sent	-1" <<<"$output"
+}
+
+@test "a user without privilege, in the own namespace" {
+	need_root
+	unprivileged
+	psock=$open/psock
+	bin=$open
+	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	under=("${wrap[@]}")
+	sockets pair socketpair
+	live -p "$pid" -o socket,peer,peer_pid
+	is "$(grep "^$(told socketpair 1)	" <<<"$output")" \
+		"$(told socketpair 1)	$(told socketpair 2)	$pid"
+	is "$(grep "^$(told pair 2)	" <<<"$output")" \
+		"$(told pair 2)	$(told pair 3)	$pid"
+}
+
+@test "peers with -r: by addresses, never by asking" {
+	netns 42 4026531840
+	{
+		inet 0100007F:0050 0100007F:9000 01 101
+		inet 0100007F:9000 0100007F:0050 01 102
+		inet 0100007F:0050 00000000:0000 0A 103
+	} | table 42 tcp
+	unix_line 104 /run/x | table 42 unix
+	hold 42 3 101
+	hold 43 4 102
+	netns 43 4026531840
+	rows -t tcp,unix -o pid,socket,peer,peer_pid
+	is "$(sort <<<"$output")" "$(printf '%s\n' '-1	103		' \
+		'-1	104		' '42	101	102	43' '43	102	101	42')"
+}
+
+# The other columns.
+
+# shown KIND VALUE...: the rows of that socket have one of these values.
+shown() {
+	local kind=$1 value
+	shift
+	! grep -q "^$kind - " <<<"$told" || return 0
+	for value; do
+		[ "$(row "$kind" | cut -f 4)" != "$value" ] || return 0
+	done
+	echo "$kind: $(row "$kind")"
+	return 1
+}
+
+@test "proto: a name for every socket" {
+	need_root
+	sockets tcp tcp6 udp udp6 udplite raw unix=@proto dgram packet \
+		netlink unbound udp-unbound vsock xdp mptcp ping
+	live -p "$pid" -o pid,fd,socket,proto
+	shown tcp tcp
+	shown tcp6 tcp6
+	shown udp udp
+	shown udp6 udp6
+	shown udplite udplite
+	shown raw raw
+	shown unix unix
+	shown dgram unix
+	shown packet packet
+	shown netlink netlink
+	shown unbound tcp
+	shown udp-unbound udp
+	shown vsock vsock
+	shown xdp xdp
+	shown mptcp mptcp
+	shown ping icmp
+}
+
+@test "user: the name of the uid, or its number" {
+	hold 42 3 5
+	printf 'Uid:\t1000\t0\t0\t0\n' >"$root/proc/42/status"
+	hold 43 3 6
+	printf 'Uid:\t4242\t0\t0\t0\n' >"$root/proc/43/status"
+	mkdir "$root/etc"
+	printf 'root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:/bin/sh\n' \
+		>"$root/etc/passwd"
+	rows -o socket,user
+	expect 0 <<'END'
+5 ann
+6 4242
+END
+	rm "$root/etc/passwd"
+	rows -o socket,user
+	is "$output" $'5\t1000\n6\t4242'
+}
+
+# bound_to CODE: a process in a network of its own, with an interface va that
+# has fe80::9, which runs CODE in Python, has printed the inodes of the sockets
+# in the list s, and runs psock with -o socket and the other arguments.
+bound_to() {
+	local code=$1
+	need_root
+	command -v python3 ip >/dev/null || skip 'no python3, or no ip'
+	shift
+	run --separate-stderr unshare -n bash -euc '
+		ip link set lo up
+		ip link add va type veth peer name vb 2>/dev/null || {
+			echo no veth
+			exit
+		}
+		ip link set va up
+		ip link set vb up
+		ip addr add fe80::9/64 dev va nodad
+		exec python3 -c "
+import os, socket, subprocess, sys
+from socket import *
+exec(sys.argv[1])
+print(*[os.fstat(x.fileno()).st_ino for x in s], flush=True)
+sys.exit(subprocess.run(sys.argv[2:]).returncode)" "$@"' - \
+		"$code" "$psock" -H "$@"
+	[ "$output" != 'no veth' ] || skip "$output"
+	read -ra inodes <<<"$output"
+}
+
+@test "v6only: whether a listener at :: takes IPv4" {
+	bound_to '
+s = [socket(AF_INET6), socket(AF_INET6), socket(AF_INET)]
+for i, x in enumerate(s):
+    if i < 2:
+        x.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, i)
+    x.bind(("0.0.0.0" if i == 2 else "::", 7000 + i))
+    x.listen()
+' -o socket,v6only
+	grep -qx "${inodes[0]}	0" <<<"$output"
+	grep -qx "${inodes[1]}	1" <<<"$output"
+	grep -qx "${inodes[2]}	" <<<"$output"
+}
+
+@test "interface: what a socket is bound to, and the scope of an address" {
+	bound_to '
+s = [socket(AF_INET), socket(AF_INET, SOCK_DGRAM), socket(AF_INET),
+     socket(AF_INET6, SOCK_DGRAM), socket(AF_INET6), socket(AF_INET)]
+for x in s[:3]:
+    x.setsockopt(SOL_SOCKET, SO_BINDTODEVICE, b"va")
+s[0].bind(("0.0.0.0", 7000))
+s[0].listen()
+s[1].bind(("0.0.0.0", 7001))
+scope = if_nametoindex("va")
+s[3].bind(("fe80::9", 7002, 0, scope))
+s[4].bind(("fe80::9", 7003, 0, scope))
+s[4].listen()
+s[5].bind(("127.0.0.1", 7004))
+s[5].listen()
+' -o socket,interface
+	local i
+	for i in 0 1 2 3 4; do
+		grep -qx "${inodes[i]}	va" <<<"$output"
+	done
+	grep -qx "${inodes[5]}	" <<<"$output"
+}
