@@ -386,3 +386,16 @@ scene() {
 		all_rows
 	done
 }
+
+@test "beside processes that are out of sight: it says so, and counts nothing" {
+	need_root
+	[ "$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ] ||
+		skip 'not in the first namespace of processes'
+	sockets tcp unbound
+	# A container with processes of its own in the network of the host.
+	wrap=(unshare -p -f --mount-proc)
+	live
+	is "$status" 1
+	[ -n "$errors" ]
+	[[ $errors != *'counted by the kernel'* ]]
+}

@@ -48,7 +48,7 @@ setup() {
 host() {
 	need_root
 	command -v python3 ip >/dev/null || skip 'no python3, or no ip'
-	cd "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return
 	[ "$(cat ready)" = 0 ] || skip "no such networks here: $(cat log)"
 }
 
@@ -79,12 +79,14 @@ joined() {
 	! grep -q "^$1-listener " told || no_peer "$1-listener"
 }
 
+# bats test_tags=live
 @test "the peers of a host are all that is asked for" {
 	host
 	is "$(cat errors)" ''
 	is "$(cat status)" 0
 }
 
+# bats test_tags=live
 @test "peers through loopback" {
 	host
 	joined tcp-loopback
@@ -92,11 +94,13 @@ joined() {
 	joined udp-loopback
 }
 
+# bats test_tags=live
 @test "an IPv4 client of a listener at ::" {
 	host
 	joined tcp-mapped
 }
 
+# bats test_tags=live
 @test "peers in two networks, there and back, IPv4 and IPv6" {
 	host
 	joined tcp-there
@@ -107,11 +111,13 @@ joined() {
 	joined udp6-there
 }
 
+# bats test_tags=live
 @test "peers of sctp" {
 	host
 	joined sctp-there
 }
 
+# bats test_tags=live
 @test "an address that two networks have: none rather than a wrong peer" {
 	host
 	no_peer two-there-client
@@ -119,12 +125,14 @@ joined() {
 	no_peer two-other
 }
 
+# bats test_tags=live
 @test "the same addresses in two networks: each its own" {
 	host
 	joined own-b
 	joined own-c
 }
 
+# bats test_tags=live
 @test "unix sockets, wherever they are" {
 	host
 	joined unix-pair
@@ -144,6 +152,7 @@ asks() {
 		"$BATS_FILE_TMPDIR/$1") > 0))" "$2"
 }
 
+# bats test_tags=live
 @test "nothing but these columns asks sock_diag" {
 	host
 	asks plain 0
@@ -155,6 +164,7 @@ asks() {
 		plain most peer peer_pid
 }
 
+# bats test_tags=live
 @test "a peer that nobody holds" {
 	need_root
 	command -v python3 >/dev/null || skip 'no python3'
@@ -173,6 +183,7 @@ subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
 	grep -qx "$held	$sent	-1" <<<"$output"
 }
 
+# bats test_tags=live
 @test "a user without privilege, in the own namespace" {
 	need_root
 	unprivileged
@@ -218,6 +229,7 @@ shown() {
 	return 1
 }
 
+# bats test_tags=live
 @test "proto: a name for every socket" {
 	need_root
 	sockets tcp tcp6 udp udp6 udplite raw unix=@proto dgram packet \
@@ -287,6 +299,7 @@ sys.exit(subprocess.run(sys.argv[2:]).returncode)" "$@"' - \
 	read -ra inodes <<<"$output"
 }
 
+# bats test_tags=live
 @test "v6only: whether a listener at :: takes IPv4" {
 	bound_to '
 s = [socket(AF_INET6), socket(AF_INET6), socket(AF_INET)]
@@ -301,6 +314,7 @@ for i, x in enumerate(s):
 	grep -qx "${inodes[2]}	" <<<"$output"
 }
 
+# bats test_tags=live
 @test "interface: what a socket is bound to, and the scope of an address" {
 	bound_to '
 s = [socket(AF_INET), socket(AF_INET, SOCK_DGRAM), socket(AF_INET),

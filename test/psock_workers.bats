@@ -4,6 +4,8 @@
 # A worker that is killed takes no more with it than the job that it was at,
 # and that is reported.  KILL_RUNS asks for more runs.
 
+# bats file_tags=live
+
 load live_helper
 
 @test "a worker that is killed, at any moment" {
