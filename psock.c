@@ -208,6 +208,8 @@ struct holder {
 	/* Of the first holder of a socket alone. */
 	uint8_t listed;		/* there is an entry */
 	uint8_t asked;		/* in the next scan */
+	uint8_t unanswered;	/* it was gone when it was asked */
+	uint8_t late;		/* found in a second look: it may move */
 	uint8_t counted;	/* by count_seen */
 };
 
@@ -311,7 +313,7 @@ struct host {
 	uint64_t pid_ns;	/* 0: not known */
 	uint64_t own_netns;	/* 0: not known */
 	uint64_t own_table;	/* what else tells it apart */
-	uint64_t pid_max;
+	int64_t initial_netns;	/* our own is the host's */
 };
 
 /* Growable arrays of numbers, ascending. */
@@ -968,29 +970,11 @@ read_boot_time(void)
 	return btime;
 }
 
-/* The largest number of a process, and one more. */
-static uint64_t
-read_pid_max(void)
-{
-	struct field f[1];
-	struct reader r;
-	uint64_t value = 1 << 22;	/* PID_MAX_LIMIT */
-	char *line;
-	ptrdiff_t len;
-
-	if (open_lines(&r, proc, "sys/kernel/pid_max") == -1)
-		return value;
-	len = read_line(&r, '\n', &line);
-	if (len != -1 && split_some(line, (size_t)len, f, 1) == 1)
-		(void)field_number(&f[0], 10, 1 << 22, &value);
-	(void)close_lines(&r, "pid_max");
-	return value;
-}
-
 static void
 read_host(void)
 {
 	struct host h = { .boot_time = NONE };
+	struct stat st;
 	int self;
 
 	if ((needs & NEED_STAT) != 0)
@@ -1002,8 +986,9 @@ read_host(void)
 		self = open_below(proc, "self", O_DIRECTORY);
 		h.own_table = self == -1 ? 0 : read_table_inode(self);
 		close(self);
-		if (xflag)
-			h.pid_max = read_pid_max();
+		/* Other namespaces do not have this limit. */
+		h.initial_netns = fstatat(proc,
+		    "sys/net/core/netdev_max_backlog", &st, 0) == 0;
 	}
 	send_record(FOUND_HOST, &h, sizeof h, NULL, 0);
 }
@@ -1040,8 +1025,8 @@ prepare_worker(void)
 {
 	int dir;
 
-	if (own_proc != NONE) {
-		proc = own_proc;
+	if (own_proc != NONE) {	/* with a place of its own in the list */
+		proc = open_below(own_proc, ".", O_DIRECTORY);
 	} else {
 		dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
 		    O_DIRECTORY | O_CLOEXEC);
@@ -1169,7 +1154,11 @@ list_once(void)
  * Asks for numbers of processes whether there is one: of those that are not
  * in the list, a range for each job.
  */
-enum { NUMBERS_AT_ONCE = 1 << 15 };
+enum {
+	/* PID_MAX_LIMIT: pid_max may have been larger than it is now. */
+	MAX_PID = 1 << 22,
+	NUMBERS_AT_ONCE = 1 << 15,
+};
 
 static int
 exists(int pid)
@@ -1226,7 +1215,7 @@ static void
 find_unlisted_processes(void)
 {
 	const struct scan scan = { .here = 1,
-	    .njobs = host.pid_max / NUMBERS_AT_ONCE + 1,
+	    .njobs = MAX_PID / NUMBERS_AT_ONCE,
 	    .prepare = prepare_worker, .work = ask_numbers,
 	    .take = take_unlisted_process, .lose = lose_numbers };
 	size_t i, n = 0;
@@ -4277,7 +4266,8 @@ keep_answer(struct answer *a)
 	if (some_tables && (table == UNLISTED ||
 	    (table_mask & 1u << table) == 0))
 		return;
-	a->e.netns = netns_of_answer(a);
+	a->e.netns = h->late && a->how == REFUSED ? tasks[h->task].netns :
+	    netns_of_answer(a);
 	if (is_worth_reading(a, a->how == ASKED ? a->e.netns :
 	    tasks[h->task].netns, table))
 		return;
@@ -4372,10 +4362,12 @@ scan_sockets(void)
 		h = &holders[asks[i].holder];
 		if (find_answer(h->inode) != NULL)
 			a = *find_answer(h->inode);
-		else if (asks[i].lost || !asks_kernel)
+		else if (asks[i].lost || !asks_kernel || h->late)
 			a = unasked_answer(h);
-		else
-			continue;	/* it is gone */
+		else {
+			h->unanswered = 1;
+			continue;
+		}
 		keep_answer(&a);
 	}
 	for (ns = 0; ns < nnamespaces; ns++)
@@ -4470,9 +4462,10 @@ static void
 send_holder(uint64_t inode, int fd)
 {
 	const struct found_fd f = { inode, fd, 0 };
+	const struct holder *h = first_holder(inode);
 	size_t i;
 
-	if (first_holder(inode) != NULL)
+	if (h != NULL && !h->unanswered)
 		return;
 	for (i = 0; i < found.nfds; i++)
 		if (found.fds[i].inode == inode)
@@ -4481,34 +4474,65 @@ send_holder(uint64_t inode, int fd)
 	send_record(FOUND_HOLDER, &f, sizeof f, NULL, 0);
 }
 
-/*
- * Looks at all descriptors below dir.  Returns how many were gone before they
- * were looked at, for one that moves may have been missed; -1 if they may not
- * be read.
- */
+/* Looks at one descriptor; returns -1 if it is gone. */
 static int
-search_fds(int dir, size_t *spare)
+search_fd(int fd_dir, int fd)
 {
-	static struct numbers list;
 	char name[12];
 	uint64_t inode;
-	size_t i;
-	int gone = 0, fd_dir = open_below(dir, "fd", O_DIRECTORY);
 
-	if (fd_dir == -1)
+	step();
+	if (read_inode_link(fd_dir, number_name(name, fd), "socket:[",
+	    &inode) == 0)
+		send_holder(inode, fd);
+	else if (is_gone(errno))
 		return -1;
-	if (read_numbers(fd_dir, &list) == -1)
-		list.count = 0;
-	for (i = 0; i < list.count && *spare > 0; i++, --*spare) {
-		step();
-		if (read_inode_link(fd_dir, number_name(name, list.n[i]),
-		    "socket:[", &inode) == 0)
-			send_holder(inode, list.n[i]);
-		else
-			gone += is_gone(errno);
+	return 0;
+}
+
+/*
+ * Looks at all descriptors that are listed.  Returns 1 if one was gone before
+ * it was looked at, or not listed (since Linux 6.2 the size of the directory
+ * is their number), for one that moves may have been missed.
+ */
+static int
+search_list(int fd_dir, int *highest)
+{
+	static struct numbers list;
+	struct stat st;
+	size_t i;
+	int missed;
+
+	if (fstat(fd_dir, &st) == -1 || read_numbers(fd_dir, &list) == -1)
+		return 0;
+	missed = (uint64_t)st.st_size > list.count;
+	for (i = 0; i < list.count; i++)
+		missed |= search_fd(fd_dir, list.n[i]) == -1;
+	if (list.count > 0 && list.n[list.count - 1] > *highest)
+		*highest = list.n[list.count - 1];
+	return missed;
+}
+
+/*
+ * Looks at all descriptors of a process.  If some move, all numbers up to the
+ * highest are tried, again and again.  Returns 1 if they moved to the end.
+ */
+static int
+search_fds(int fd_dir)
+{
+	enum { MAX_SEARCHES = 20 };
+	static int spare = 1 << 20;	/* tries, for all processes */
+	int n, fd, highest = 0;
+
+	for (n = 0; search_list(fd_dir, &highest); n++) {
+		if (n == MAX_SEARCHES || highest >= spare)
+			return 1;
+		spare -= highest;
+		for (fd = 0; fd <= highest; fd++)
+			(void)search_fd(fd_dir, fd);
+		(void)lseek(fd_dir, 0, SEEK_SET);
 	}
-	close(fd_dir);
-	return gone;
+	return 0;
 }
 
 /* A mapping holds its socket: a ring of a packet or AF_XDP socket, or TCP. */
@@ -4523,7 +4547,8 @@ search_maps(int dir)
 	char *line;
 
 	if (open_lines(&r, dir, "maps") == -1) {
-		count_refusal(found.pid, "maps");
+		if (errno != EACCES)	/* so were its descriptors */
+			count_refusal(found.pid, "maps");
 		return;
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1) {
@@ -4536,37 +4561,33 @@ search_maps(int dir)
 	(void)close_lines(&r, "maps");
 }
 
-/*
- * Looks once more at a process, for sockets that nobody seems to hold.  Its
- * descriptors are read until none moves.
- */
+/* Looks once more at a process, for sockets that nobody seems to hold. */
 static void
 search_process(size_t job)
 {
-	enum { MAX_SEARCHES = 20 };
-	static size_t spare = 1 << 20;	/* looks at descriptors, for all */
 	const struct task t = { processes.n[job], processes.n[job], NOWHERE,
 	    NULL };
-	int dir, gone, n = 0;
+	int dir, fd_dir;
 
 	found.pid = t.pid;
 	found.nfds = found.leader_end = 0;
 	dir = open_task(&t);
 	if (dir == -1)
 		return;
-	while ((gone = search_fds(dir, &spare)) > 0 && ++n < MAX_SEARCHES)
-		;
-	if (n == MAX_SEARCHES || spare == 0)
-		send_record(FOUND_MOVE, NULL, 0, NULL, 0);
-	if (gone != -1)
+	fd_dir = open_below(dir, "fd", O_DIRECTORY);
+	if (fd_dir != -1) {
+		if (search_fds(fd_dir))
+			send_record(FOUND_MOVE, NULL, 0, NULL, 0);
+		close(fd_dir);
 		search_maps(dir);
+	}
 	close(dir);
 }
 
 /* Processes whose descriptors moved all the time. */
 static struct numbers moving;
 
-static size_t found_mark;
+static size_t found_mark, nfound;
 
 static void
 begin_search(size_t job)
@@ -4581,6 +4602,7 @@ take_search(size_t job, int kind, const char *s, size_t n)
 {
 	const int pid = processes.n[job];
 	struct found_fd f;
+	struct holder *h;
 	size_t i;
 
 	if (kind == FOUND_MOVE)
@@ -4591,9 +4613,16 @@ take_search(size_t job, int kind, const char *s, size_t n)
 		;
 	if (i == ntasks || nholders >= UINT32_MAX - 1)
 		return;
-	holders = grow(holders, &holders_room, nholders, sizeof *holders);
-	holders[nholders++] = (struct holder){ .inode = f.inode,
-	    .task = (uint32_t)i, .fd = f.fd };
+	h = first_holder(f.inode);
+	if (h == NULL) {
+		holders = grow(holders, &holders_room, nholders,
+		    sizeof *holders);
+		h = &holders[nholders++];
+	}
+	*h = (struct holder){ .inode = f.inode, .task = (uint32_t)i,
+	    .fd = f.fd, .next = h < holders + mark.holders ? h->next : 0,
+	    .late = 1 };
+	nfound++;
 }
 
 static void
@@ -4616,12 +4645,11 @@ search_holders(void)
 	    .ahead = SIZE_MAX, .prepare = prepare_worker,
 	    .work = search_process, .begin = begin_search,
 	    .take = take_search, .lose = lose_search };
-	const size_t before = nholders;
 	const struct entry *e;
 
-	moving.count = 0;
+	moving.count = nfound = 0;
 	run_scan(&scan);
-	if (nholders == before)
+	if (nfound == 0)
 		return 0;
 	index_holders();
 	for (e = entries; e < entries + nentries; e++)
@@ -4708,15 +4736,14 @@ can_count(void)
 }
 
 /*
- * A pid namespace below the host's, in which sockets of others are seen but
- * not their processes.
+ * Whether this is a pid namespace below the host's, but the host's network:
+ * sockets of others are seen, and their processes are not.
  */
 static int
 is_inner(void)
 {
-	return status == 0 && asks_kernel && want_ownerless &&
-	    host.pid_ns != 0 && host.pid_ns != INITIAL_PID_NS &&
-	    (has_hidden() || (can_count() && count_miscounted() > 0));
+	return asks_kernel && want_ownerless && host.initial_netns &&
+	    host.pid_ns != 0 && host.pid_ns != INITIAL_PID_NS;
 }
 
 /* Whether a namespace was miscounted before, over the same sockets. */
@@ -4762,10 +4789,11 @@ confirm_counts(void)
 	for (ns = namespaces; confirmed > 0 && can_count() &&
 	    ns < namespaces + nnamespaces; ns++)
 		if (is_miscounted(ns) && was_miscounted(ns, before, n))
-			note("netns %llu: %lld sockets are counted by the "
+			note("netns %llu: %lld socket%s counted by the "
 			    "kernel and seen nowhere",
 			    (unsigned long long)ns->inode,
-			    (long long)(ns->usage.used - ns->seen));
+			    (long long)(ns->usage.used - ns->seen),
+			    ns->usage.used - ns->seen == 1 ? " is" : "s are");
 	if (confirmed > 0)
 		status = 1;
 	free(before);

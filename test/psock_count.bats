@@ -260,7 +260,7 @@ shows() {
 			for inode in "$tcp" "$udp"; do
 				grep -q "^$who	$inode\$" rows ||
 					{ [ "$s" -eq 1 ] &&
-					grep -q "$who.*moved" what; } ||
+					grep -qE "$who.*moved|counted" what; } ||
 					echo "$inode, status $s: $(cat what)"
 			done
 		done | sort | uniq -c'
