@@ -2953,7 +2953,8 @@ static struct sent_row *
 find_sent(const struct sent_row *new)
 {
 	const int alone = new->inode != 0 && !nettables[new->table].many;
-	size_t i = hash(new->inode != 0 ? new->inode : new->facts, sent.mask);
+	size_t i = hash(alone ? new->inode : new->inode ^ new->facts,
+	    sent.mask);
 	struct sent_row *s = &sent.rows[i];
 
 	while (s->used && (s->inode != new->inode || (!alone &&

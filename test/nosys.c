@@ -2,8 +2,8 @@
 
 /*
  * nosys: nosys CALL,... COMMAND...: runs the command under a kernel that
- * does not have the system calls named; "ended": on which pidfd_open(2) comes
- * too late.
+ * does not have the system calls named; "fork": has no room for a process;
+ * "ended": on which pidfd_open(2) comes too late.
  */
 
 #define _GNU_SOURCE
@@ -31,6 +31,10 @@ static const struct {
 	{ "setns", SYS_setns, ENOSYS },
 	{ "prctl", SYS_prctl, ENOSYS },
 	{ "capset", SYS_capset, ENOSYS },
+	{ "fork", SYS_clone, EAGAIN },
+#ifdef SYS_fork
+	{ "fork", SYS_fork, EAGAIN },
+#endif
 	{ "ended", SYS_pidfd_open, ENOENT },
 };
 
@@ -44,6 +48,7 @@ main(int argc, char *argv[])
 	struct sock_fprog prog = { 1, code };
 	size_t i;
 	char *name;
+	int known;
 
 	if (argc < 3) {
 		fprintf(stderr, "usage: nosys call,... command ...\n");
@@ -51,17 +56,21 @@ main(int argc, char *argv[])
 	}
 	for (name = strtok(argv[1], ","); name != NULL;
 	    name = strtok(NULL, ",")) {
-		for (i = 0; i < sizeof calls / sizeof *calls; i++)
-			if (strcmp(calls[i].name, name) == 0)
-				break;
-		if (i == sizeof calls / sizeof *calls) {
+		known = 0;
+		for (i = 0; i < sizeof calls / sizeof *calls; i++) {
+			if (strcmp(calls[i].name, name) != 0)
+				continue;
+			known = 1;
+			code[prog.len++] = (struct sock_filter)BPF_JUMP(
+			    BPF_JMP | BPF_JEQ | BPF_K, calls[i].number, 0, 1);
+			code[prog.len++] = (struct sock_filter)BPF_STMT(
+			    BPF_RET | BPF_K,
+			    SECCOMP_RET_ERRNO | calls[i].error);
+		}
+		if (!known) {
 			fprintf(stderr, "nosys: %s: unknown\n", name);
 			return 2;
 		}
-		code[prog.len++] = (struct sock_filter)BPF_JUMP(BPF_JMP |
-		    BPF_JEQ | BPF_K, calls[i].number, 0, 1);
-		code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET |
-		    BPF_K, SECCOMP_RET_ERRNO | calls[i].error);
 	}
 	code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
 	    SECCOMP_RET_ALLOW);
