@@ -1704,10 +1704,12 @@ take_records(void)
 static void
 do_jobs_here(struct worker *w)
 {
+	static int warned;
 	size_t job, i;
 
-	warning("no worker: %s: a job that hangs is waited for",
-	    strerror(errno));
+	if (!warned++)
+		warning("no worker: %s: a job that hangs is waited for",
+		    strerror(errno));
 	*w = (struct worker){ .busy = 1, .fd = -1 };
 	ourselves = w;
 	for (i = 0; (job = claim_job()) != NO_JOB; i++) {
