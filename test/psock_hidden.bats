@@ -114,7 +114,7 @@ exactly() {
 	given in-locked-ring
 	live -p "$pid"
 	is "$status" 1
-	is "$errors" 'psock: 1 io_uring: fdinfo: locked'
+	is "$errors" "psock: process $pid: io_uring: busy, shows no files"
 }
 
 @test "a namespace that only a socket keeps" {
@@ -245,15 +245,15 @@ os._exit(0)' 3>&-; }
 
 @test "more files are registered with rings than are read" {
 	local root=$BATS_TEST_TMPDIR/root
-	mkdir -p "$root"/proc/42/{fd,net,task/42/fdinfo}
+	mkdir -p "$root"/proc/42/{fd,fdinfo,net}
 	ln -s 'anon_inode:[io_uring]' "$root/proc/42/fd/3"
 	{
 		echo 'UserFiles: 1'
 		yes '    0: socket:[77]' | head -n 1050000
-	} >"$root/proc/42/task/42/fdinfo/3"
+	} >"$root/proc/42/fdinfo/3"
 	run --separate-stderr "$psock" -r "$root" -H -o pid,fd,socket
 	is "$output" '42	-1	77'
-	[[ $stderr = *': 1 io_uring: fdinfo: too many files'* ]]
+	[[ $stderr = *': process 42: io_uring: too many files'* ]]
 	is "$status" 1
 }
 

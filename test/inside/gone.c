@@ -9,14 +9,14 @@
 #include "../../psock.c"
 #undef main
 
-#include <stdio.h>
+#include <sys/wait.h>
 
 static int
-judge(int dir)
+judge(int pid, int dir)
 {
 	status = 0;
 	errno = EACCES;
-	count_unread(dir, "exe");
+	count_unread(pid, dir, "exe");
 	return status;
 }
 
@@ -27,17 +27,18 @@ main(void)
 	int dir, there;
 	pid_t pid;
 
+	asks_kernel = 1;
 	pid = fork();
 	if (pid == 0)
 		pause();
-	format(name, sizeof name, "/proc/%d", pid);
+	(void)snprintf(name, sizeof name, "/proc/%d", pid);
 	dir = open(name, O_RDONLY | O_DIRECTORY);
 	if (dir == -1)
 		return 2;
-	there = judge(dir);
+	there = judge(pid, dir);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	printf("there %d, gone %d\n", there, judge(dir));
+	printf("there %d, gone %d\n", there, judge(pid, dir));
 	(void)psock_main;
 	return 0;
 }
