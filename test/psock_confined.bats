@@ -7,17 +7,19 @@
 
 # shellcheck disable=SC2154 # output is set by bats
 
-# What it takes to start, in musl's way, in glibc's, and before the sandbox:
-# a procfs of its own, a worker and a helper.
+# What it takes to start, in musl's way and in glibc's, before the sandbox.
 start='execve arch_prctl set_tid_address set_robust_list rseq prlimit64
 	getrandom brk mmap munmap mprotect madvise access readlink
 	newfstatat fstat pread64 rt_sigaction fcntl capget capset prctl
-	fstatfs fsopen fsconfig fsmount fchdir geteuid
-	pipe dup2 poll fork clone rt_sigprocmask gettid wait4'
-# What it does: looks, and writes its rows.
-work='read write close open openat readlinkat getdents64 statx mremap sysinfo
-	setns kcmp pidfd_open pidfd_getfd getxattr getsockopt getsockname
-	getpeername ioctl exit_group'
+	geteuid poll sched_getaffinity uname'
+# What the parent does besides: it forks and watches workers, and mounts a
+# procfs for them.
+start+=' fsopen fsconfig fsmount pipe pipe2 dup2 dup3 fork clone rt_sigprocmask
+	gettid getppid getpid kill wait4 clock_gettime restart_syscall'
+# What they do: look, and write rows.
+work='read write close open openat readlinkat getdents64 statx fstatfs fchdir
+	mremap sysinfo setns kcmp pidfd_open pidfd_getfd getxattr getsockopt
+	getsockname getpeername ioctl exit_group'
 
 setup() {
 	# The libraries of sanitizers have calls of their own.
@@ -51,7 +53,7 @@ strange() {
 			:
 		done
 		mount --bind . "/proc/$S_PID"
-		# On a busy host it has a helper.
+		# Enough for several workers.
 		for i in {1..120}; do sleep inf & done
 		"$@" 2>errors
 	' - "$BATS_TEST_TMPDIR" "$bin" "$@" 3>&-

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * psock's own source, but a main that lets a child try each call below where
- * psock reads what others wrote.  Prints which should have been stopped by
- * SIGSYS and was not, or the other way round.
+ * psock's own source, but a main that tries each call below in a worker of its
+ * own, and in a child that is confined as the parent is.  Prints which should
+ * have been stopped by SIGSYS and was not, or the other way round.
  */
 
 static int psock_main(int, char *[]);
@@ -11,8 +11,6 @@ static int psock_main(int, char *[]);
 #include "../../psock.c"
 #undef main
 
-#include <signal.h>
-#include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -20,92 +18,145 @@ static int psock_main(int, char *[]);
 #define SYS_mmap SYS_mmap2
 #endif
 
-static int other = -1;	/* somebody's socket, open for writing */
+enum { OTHER = 9 };	/* somebody's socket, open for writing */
 
-/* What a broken parser would like to do: each is stopped. */
+/* Who is stopped. */
+enum { NOBODY, WORKER, BOTH };
+
+/*
+ * What a broken parser would like to do.  The parent, which parses nothing,
+ * forks workers, watches and kills them, and mounts a procfs for them.
+ */
 static const struct attempt {
 	const char *name;
+	int stopped;
 	long call, a, b, c;
-} forbidden[] = {
-	{ "write to a copied socket", SYS_write, 9, (long)"x", 1 },
-	{ "open for writing", SYS_openat, AT_FDCWD, (long)"/dev/null",
+} attempts[] = {
+	{ "write to a copied socket", WORKER, SYS_write, OTHER, (long)"x", 1 },
+	{ "write to standard error of the terminal", WORKER, SYS_write, 10,
+	    (long)"", 0 },
+	{ "open for writing", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
 	    O_WRONLY },
-	{ "open for both", SYS_openat, AT_FDCWD, (long)"/dev/null", O_RDWR },
-	{ "create", SYS_openat, AT_FDCWD, (long)"/dev/null",
+	{ "open for both", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
+	    O_RDWR },
+	{ "create", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
 	    O_CREAT | O_RDONLY },
-	{ "truncate", SYS_openat, AT_FDCWD, (long)"/dev/null",
+	{ "truncate", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
 	    O_TRUNC | O_RDONLY },
-	{ "socket", SYS_socket, AF_INET, SOCK_STREAM, 0 },
-	{ "connect", SYS_connect, 9, 0, 0 },
-	{ "sendto", SYS_sendto, 9, (long)"x", 1 },
-	{ "shutdown", SYS_shutdown, 9, SHUT_RDWR, 0 },
-	{ "setsockopt", SYS_setsockopt, 9, 0, 0 },
-	{ "bind", SYS_bind, 9, 0, 0 },
-	{ "kill", SYS_kill, 1, 0, 0 },
-	{ "pidfd_send_signal", SYS_pidfd_send_signal, 9, 0, 0 },
-	{ "ptrace", SYS_ptrace, PTRACE_SEIZE, 1, 0 },
-	{ "process_vm_writev", SYS_process_vm_writev, 1, 0, 0 },
-	{ "execve", SYS_execve, (long)"/bin/true", 0, 0 },
-	{ "clone", SYS_clone, SIGCHLD, 0, 0 },
-	{ "pipe2", SYS_pipe2, 0, 0, 0 },
-	{ "ioctl", SYS_ioctl, 0, TIOCSTI, (long)"x" },
-	{ "mmap executable", SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC },
-	{ "mprotect executable", SYS_mprotect, 0, 0, PROT_READ | PROT_EXEC },
-	{ "unlinkat", SYS_unlinkat, AT_FDCWD, (long)"/none", 0 },
-	{ "mount", SYS_mount, 0, 0, 0 },
-	{ "move_mount", SYS_move_mount, -1, 0, -1 },
-	{ "unshare", SYS_unshare, 0, 0, 0 },
-	{ "setuid", SYS_setuid, 0, 0, 0 },
-	{ "capset", SYS_capset, 0, 0, 0 },
-	{ "bpf", SYS_bpf, 0, 0, 0 },
-	{ "init_module", SYS_init_module, 0, 0, 0 },
-	{ "fsopen", SYS_fsopen, (long)"proc", 0, 0 },
-	{ "fsmount", SYS_fsmount, -1, 0, 0 },
-	{ "prctl", SYS_prctl, PR_SET_DUMPABLE, 1, 0 },
-	{ NULL, 0, 0, 0, 0 },
-}, allowed[] = {
-	{ "open for reading", SYS_openat, AT_FDCWD, (long)"/proc", O_RDONLY },
-	{ "write to standard error", SYS_write, 2, (long)"", 0 },
-	{ "ask for a namespace", SYS_ioctl, 9, GET_NETNS, 0 },
-	{ "memory", SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE },
-	{ NULL, 0, 0, 0, 0 },
+	{ "socket", BOTH, SYS_socket, AF_INET, SOCK_STREAM, 0 },
+	{ "connect", BOTH, SYS_connect, OTHER, 0, 0 },
+	{ "sendto", BOTH, SYS_sendto, OTHER, (long)"x", 1 },
+	{ "shutdown", BOTH, SYS_shutdown, OTHER, SHUT_RDWR, 0 },
+	{ "setsockopt", BOTH, SYS_setsockopt, OTHER, 0, 0 },
+	{ "bind", BOTH, SYS_bind, OTHER, 0, 0 },
+	{ "kill", WORKER, SYS_kill, 1, 0, 0 },
+	{ "pidfd_send_signal", BOTH, SYS_pidfd_send_signal, OTHER, 0, 0 },
+	{ "ptrace", BOTH, SYS_ptrace, PTRACE_SEIZE, 1, 0 },
+	{ "process_vm_writev", BOTH, SYS_process_vm_writev, 1, 0, 0 },
+	{ "execve", BOTH, SYS_execve, (long)"/bin/true", 0, 0 },
+	{ "clone", WORKER, SYS_clone, SIGCHLD, 0, 0 },
+	{ "pipe2", WORKER, SYS_pipe2, 0, 0, 0 },
+	{ "dup3", WORKER, SYS_dup3, OTHER, 1, 0 },
+	{ "terminal input", BOTH, SYS_ioctl, 0, TIOCSTI, (long)"x" },
+	{ "mmap executable", BOTH, SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC },
+	{ "mprotect executable", BOTH, SYS_mprotect, 0, 0,
+	    PROT_READ | PROT_EXEC },
+	{ "unlinkat", BOTH, SYS_unlinkat, AT_FDCWD, (long)"/none", 0 },
+	{ "mount", BOTH, SYS_mount, 0, 0, 0 },
+	{ "move_mount", BOTH, SYS_move_mount, -1, 0, -1 },
+	{ "unshare", BOTH, SYS_unshare, 0, 0, 0 },
+	{ "setuid", BOTH, SYS_setuid, 0, 0, 0 },
+	{ "capset", WORKER, SYS_capset, 0, 0, 0 },
+	{ "bpf", BOTH, SYS_bpf, 0, 0, 0 },
+	{ "init_module", BOTH, SYS_init_module, 0, 0, 0 },
+	{ "fsopen", WORKER, SYS_fsopen, (long)"proc", 0, 0 },
+	{ "fsmount", WORKER, SYS_fsmount, -1, 0, 0 },
+	{ "prctl", WORKER, SYS_prctl, PR_SET_DUMPABLE, 1, 0 },
+	{ "open for reading", NOBODY, SYS_openat, AT_FDCWD, (long)"/proc",
+	    O_RDONLY },
+	{ "ask for a namespace", NOBODY, SYS_ioctl, OTHER, GET_NETNS, 0 },
+	{ "memory", NOBODY, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE },
 };
+enum { NATTEMPTS = sizeof attempts / sizeof *attempts };
 
-/* Whether a confined child that tries it is killed by SIGSYS. */
+static int wrong;
+
+static void
+judge(size_t i, const char *who, int stopped, int wanted)
+{
+	if (stopped == wanted)
+		return;
+	wrong++;
+	printf("%s: %s: %s\n", who, attempts[i].name,
+	    stopped ? "stopped" : "not stopped");
+}
+
+static void
+try(size_t i)
+{
+	const struct attempt *a = &attempts[i];
+
+	syscall(a->call, a->a, a->b, a->c, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void
+take_attempt(size_t i, int kind, const char *s, size_t n)
+{
+	(void)kind;
+	(void)s;
+	(void)n;
+	judge(i, "worker", 0, attempts[i].stopped != NOBODY);
+}
+
+static void
+work_attempt(size_t i)
+{
+	try(i);
+	send_record(0, NULL, 0, NULL, 0);
+}
+
+static void
+lose_attempt(size_t i, const char *why)
+{
+	char killed[64];
+
+	(void)snprintf(killed, sizeof killed, "killed by signal %d", SIGSYS);
+	judge(i, why, strcmp(why, killed) == 0, attempts[i].stopped != NOBODY);
+}
+
+/* Whether a child that is confined as the parent is killed by SIGSYS. */
 static int
-is_stopped(const struct attempt *a)
+is_stopped(size_t i)
 {
 	int result;
-	pid_t pid;
+	pid_t pid = fork();
 
-	pid = fork();
 	if (pid == 0) {
-		dup2(other, 9);
 		confine_psock();
-		syscall(a->call, a->a, a->b, a->c, MAP_PRIVATE | MAP_ANONYMOUS,
-		    -1, 0);
+		try(i);
 		_exit(0);
 	}
-	if (pid == -1 || waitpid(pid, &result, 0) != pid)
-		return -1;
-	return WIFSIGNALED(result) ? WTERMSIG(result) == SIGSYS :
-	    WEXITSTATUS(result) == 0 ? 0 : -1;
+	return waitpid(pid, &result, 0) == pid && WIFSIGNALED(result) &&
+	    WTERMSIG(result) == SIGSYS;
 }
 
 int
 main(void)
 {
-	const struct attempt *a;
-	int wrong = 0, tried = 0;
+	const struct scan scan = { .njobs = NATTEMPTS, .alone = 1, .most = 1,
+	    .prepare = prepare_worker, .work = work_attempt,
+	    .take = take_attempt, .lose = lose_attempt };
+	size_t i;
 
-	other = socket(AF_UNIX, SOCK_DGRAM, 0);
-	for (a = forbidden; a->name != NULL; a++, tried++)
-		if (is_stopped(a) != 1 && ++wrong)
-			printf("not stopped: %s\n", a->name);
-	for (a = allowed; a->name != NULL; a++, tried++)
-		if (is_stopped(a) != 0 && ++wrong)
-			printf("stopped: %s\n", a->name);
-	printf("%d tried\n", tried);
+	start("psock");
+	dup2(socket(AF_UNIX, SOCK_DGRAM, 0), OTHER);
+	dup2(2, OTHER + 1);
+	for (i = 0; i < NATTEMPTS; i++)
+		judge(i, "parent", is_stopped(i), attempts[i].stopped == BOTH);
+	asks_kernel = 1;
+	run_scan(&scan);
+	printf("%d tried\n", NATTEMPTS);
+	fflush(stdout);
 	(void)psock_main;
-	return wrong != 0;
+	return wrong != 0 || finish() != 0;
 }
