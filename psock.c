@@ -5137,6 +5137,7 @@ turn_addresses(void)
 
 static const char help[] =
     "usage: psock [-Hqx] [-o columns] [-p pid,...] [-r root] [-t table,...]\n"
+    "       psock -h | -V\n"
     "\n"
     "Lists every socket with every process and descriptor that holds it, in\n"
     "all network namespaces, as tab-separated rows.\n"
