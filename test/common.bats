@@ -71,9 +71,15 @@ unix_table() {
 	done
 }
 
-# tree NAME...: sockets of these names; a history of these commands.
+# tree NAME...: sockets of these names, which process 42 holds; a history of
+# these commands.
 tree() {
+	local i
 	unix_table "$@" >"$host/proc/42/net/unix"
+	for ((i = 0; i < $#; i++)); do
+		[ -L "$host/proc/42/fd/$i" ] ||
+			ln -s "socket:[$((100 + i))]" "$host/proc/42/fd/$i"
+	done
 	printf '%s\n' "$@" >"$host/root/.sh_history"
 }
 
@@ -87,6 +93,7 @@ setup() {
 	ln -s 'net:[4026531840]' "$host/proc/42/ns/net"
 	echo "root:x:$(id -u):$(id -g):root:/root:/bin/sh" \
 		>"$host/etc/passwd"
+	echo 'btime 1000' >"$host/proc/stat"
 	tree one two
 	cd "$BATS_TEST_TMPDIR" || return
 	export LC_ALL=C
@@ -183,7 +190,7 @@ status_of() {
 
 @test "-o: these columns, in this order, as often as named" {
 	on psock -o socket,pid,socket >out
-	printf '%s\t%s\t%s\n' socket pid socket 100 -1 100 101 -1 101 |
+	printf '%s\t%s\t%s\n' socket pid socket 100 42 100 101 42 101 |
 		diff - out
 	on shhist -o command,uid,command >out
 	printf '%s\t%s\t%s\n' command uid command one "$(id -u)" one \
@@ -206,7 +213,7 @@ status_of() {
 		[ "$status" -eq 2 ]
 		[ ! -s out ]
 		grep -q "^$tool: .*nonsense" err
-		sed 's/.*://' err | tr -s ' ' '\n' | grep . >valid
+		sed 's/.*: //; s/ (see .*//' err | tr ' ' '\n' >valid
 		[ "$(wc -l <valid)" -ge 8 ]
 		while read -r name; do
 			on "$tool" -o "$name" >out
@@ -260,22 +267,39 @@ synopsis() {
 		"$BATS_TEST_DIRNAME/../man/$1.1" | xargs
 }
 
-@test "-h: the usage on standard output, exit 0" {
+@test "-h, --help: the usage on standard output, exit 0" {
 	for tool in $tools; do
 		status_of "${!tool}" -h
 		[ "$status" -eq 0 ]
 		[ ! -s err ]
-		grep -q "^usage: $tool \[-" out
+		mv out usage
 		# As the manual has it.
-		[ "$(sed 's/^usage: //' out | xargs)" = "$(synopsis "$tool")" ]
+		[ "$(sed 's/^usage: //; /^$/q' usage | xargs)" = \
+			"$(synopsis "$tool")" ]
+		# Every option has its line, and every column is named.
+		for option in $(sed '/^$/q' usage | grep -o '\[-[a-zA-Z]*' |
+			grep -o '[a-zA-Z]') h V; do
+			grep -q "^  .*-$option[ ,]" usage
+		done
+		status_of "${!tool}" -o nonsense
+		for name in $(sed 's/.*: //; s/ (see .*//' err); do
+			grep -qw -- "$name" usage
+		done
+		status_of "${!tool}" --help
+		[ "$status" -eq 0 ]
+		cmp usage out
 	done
 }
 
-@test "-V: name and version on standard output, exit 0" {
+@test "-V, --version: name and version on standard output, exit 0" {
 	for tool in $tools; do
+		status_of "${!tool}" --version
+		[ "$status" -eq 0 ]
+		mv out version
 		status_of "${!tool}" -V
 		[ "$status" -eq 0 ]
 		[ ! -s err ]
+		cmp version out
 		[ "$(wc -l <out)" -eq 1 ]
 		grep -Eqx "$tool [0-9]+(\.[0-9]+)+( \([0-9a-f]{7,}(-dirty)?\))?" out
 	done
@@ -291,27 +315,45 @@ synopsis() {
 	[ "$status" -eq 2 ]
 }
 
-@test "usage errors: exit 2, nothing on standard output" {
-	for arguments in 'psock -Z' 'psock --help' 'psock -o' 'psock -p' \
-		'psock -r' 'psock -t' 'psock operand' 'psock -p x' \
-		'psock -p 1,' 'psock -p -2' 'psock -t nonsense' \
-		'shhist -Z' 'shhist --help' 'shhist -o' 'shhist -u' \
-		'shhist -r'; do
+@test "usage errors: exit 2, one line that says what is wrong" {
+	local n=0
+	while IFS=: read -r arguments message; do
 		read -ra words <<<"$arguments"
 		status_of "${!words[0]}" "${words[@]:1}"
+		echo "$arguments: $(cat err)"
 		[ "$status" -eq 2 ]
 		[ ! -s out ]
-		[ -s err ]
-	done
+		[ "$(wc -l <err)" -eq 1 ]
+		[[ $(cat err) == "${words[0]}: $message"*" (see ${words[0]} -h)" ]]
+		n=$((n + 1))
+	done <<'END'
+psock -Z:-Z: no such option
+psock --nonsense:--: no such option
+psock -o:-o: its argument is missing
+psock -p:-p: its argument is missing
+psock -r:-r: its argument is missing
+psock -t:-t: its argument is missing
+psock operand:operand: psock takes no arguments but options
+psock -p x:-p: 'x' is no process number
+psock -p 1,:-p: '' is no process number
+psock -p -2:-p: '-2' is no process number
+psock -t nonsense:-t: table: 'nonsense' is none of: tcp tcp6
+psock -o nonsense:-o: column: 'nonsense' is none of: pid fd
+shhist -Z:-Z: no such option
+shhist -o:-o: its argument is missing
+shhist -u:-u: its argument is missing
+shhist -r:-r: its argument is missing
+END
+	[ "$n" -eq 16 ]
 }
 
 # A variable that is not set, as a rule.
-@test "usage errors: a name that is empty is told with its option" {
+@test "usage errors: a name that is empty is reported with its option" {
 	for arguments in 'psock -r' 'shhist -r' 'shhist -p' 'shhist -u'; do
 		read -ra words <<<"$arguments"
 		status_of "${!words[0]}" "${words[1]}" ''
 		[ "$status" -eq 2 ]
-		[ "$(cat err)" = "${words[0]}: ${words[1]}: empty name" ]
+		[ "$(cat err)" = "${words[0]}: ${words[1]}: empty name (see ${words[0]} -h)" ]
 	done
 }
 
@@ -352,7 +394,7 @@ synopsis() {
 		on "$tool" <&- 2>&- | cmp - rows
 	done
 	status=0
-	on psock -p 42,4242 2>&- >out || status=$?
+	on psock -p 4242 2>&- >out || status=$?
 	[ "$status" -eq 1 ]
 	[ "$(wc -l <out)" -eq 1 ]
 }
