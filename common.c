@@ -633,6 +633,9 @@ finish(void)
 {
 	flush_output();
 	print_counts();
+	/* Those that have ended: so their time counts as ours. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
 	if (close(STDOUT_FILENO) == -1 && errno != EINTR)
 		fatal("standard output: %s", strerror(errno));
 	return status;
