@@ -394,7 +394,10 @@ static const int worker_calls[] = {
 	SYS_sysinfo,	/* glibc's qsort asks for the size of memory */
 	SYS_fchdir, SYS_setns, SYS_kcmp, SYS_pidfd_open, SYS_pidfd_getfd,
 	SYS_getxattr, SYS_getsockopt, SYS_getsockname, SYS_getpeername,
-	SYS_getpid,
+	SYS_getpid, SYS_getegid, SYS_getgroups,
+#ifdef SYS_getegid32	/* 32-bit machines */
+	SYS_getegid32, SYS_getgroups32,
+#endif
 #ifdef SYS_newfstatat
 	SYS_newfstatat,
 #endif
