@@ -208,6 +208,44 @@ signal.pause()' 3>&-)
 		"1shhist: file /proc/$!/fd/$fd: Resource temporarily unavailable"
 }
 
+@test "a removed file that its owner made unreadable is reported" {
+	exec {out}< <(exec "${as[@]}" python3 -c 'import os, signal
+fd = os.open("file", os.O_RDWR | os.O_CREAT)
+os.write(fd, b"\xab\xcd\xff\0\0\0\1echo removed\0")
+os.fchmod(fd, 0)
+os.unlink("file")
+print(fd, flush=True)
+signal.pause()' 3>&-)
+	holders+=($!)
+	need_root
+	read -r -u "$out" fd
+	run --separate-stderr "$shhist" -Hm -u "$uid"
+	same "$status$stderr" \
+		"1shhist: file /proc/$!/fd/$fd: Permission denied"
+}
+
+@test "all processes of a user together have a minute" {
+	local i
+
+	sed 's/\<PROCESSES_TIME = [^,]*,/PROCESSES_TIME = 1,/' \
+		"$BATS_TEST_DIRNAME/../shhist.c" >brief.c
+	cc -std=gnu11 -O1 -DVERSION='"brief"' -o brief \
+		-I "$BATS_TEST_DIRNAME/.." brief.c \
+		"$BATS_TEST_DIRNAME/../common.c"
+	cp "$BATS_TEST_DIRNAME/bin/liar" .
+	for i in {1..20}; do
+		exec {out}< <(exec "${as[@]}" ./liar slow 3>&-)
+		holders+=($!)
+		read -r -u "$out"
+	done
+	SECONDS=0
+	run --separate-stderr ./brief -Hm -u "$uid"
+	[ "$SECONDS" -lt 10 ]
+	[ "$status" -eq 1 ]
+	grep -Eqx 'shhist: ([0-9]+ processes \(first: [0-9]+\)|process [0-9]+): memory: not read: the processes of its user took a minute' \
+		<<<"$stderr"
+}
+
 @test "what cannot be opened of a process is told with its reason" {
 	need strace unshare
 	echo 'echo removed' >file
