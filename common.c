@@ -29,6 +29,10 @@
 
 #include "common.h"
 
+#ifdef SYS_clock_gettime32	/* musl's name of it on 32-bit machines */
+#define SYS_clock_gettime SYS_clock_gettime32
+#endif
+
 enum {
 	OUTPUT_SIZE = 262144,
 	READ_SIZE = 65536,

@@ -55,6 +55,9 @@
 #define SYS_setresgid32 SYS_setresgid
 #define SYS_setresuid32 SYS_setresuid
 #endif
+#ifdef SYS_clock_gettime32	/* musl's name of it on 32-bit machines */
+#define SYS_clock_gettime SYS_clock_gettime32
+#endif
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
 #define PR_CAP_AMBIENT_CLEAR_ALL 4
@@ -157,7 +160,7 @@ struct format {
 enum { ALWAYS, CLIENT /* with -a */, OPERAND /* its name says the format */ };
 
 struct place {
-	const char *path;	/* one '*' at most, in its last component */
+	const char *path;	/* one '*' at most, for no '/' */
 	const char *format;	/* null: the content decides */
 	int kind;
 };
@@ -210,7 +213,7 @@ static const char too_long[] = "command longer than 16 MiB is cut";
 static const char lost_block[] = "NUL bytes: a block that was never written";
 static const char passed_over[] = "a line that belongs to no entry";
 
-static char none[] = "", slash[] = "/";
+static char none[] = "", top_dir[] = "/";
 
 static int aflag, mflag;
 static const struct format *fflag;
@@ -223,7 +226,7 @@ static pid_t parent_pid;
 static int copied;		/* root looks below -r, maybe at copies */
 
 /* The row that is printed.  What is the same for a file is escaped once. */
-static struct {
+static struct row {
 	struct buffer uid, user, file, format;
 	struct entry entry;
 	struct detail detail;
@@ -248,10 +251,14 @@ static int need_names, any_users;
 
 /* Columns */
 
+/* What is the same for all of a file. */
 static void
-print_uid(void)
+print_escaped(void)
 {
-	put_raw(row.uid.s, row.uid.n);
+	struct buffer b;
+
+	memcpy(&b, (const char *)&row + column->offset, sizeof b);
+	put_raw(b.s, b.n);
 }
 
 static void
@@ -264,24 +271,6 @@ static void
 print_command(void)
 {
 	put_field(row.command, row.length);
-}
-
-static void
-print_file(void)
-{
-	put_raw(row.file.s, row.file.n);
-}
-
-static void
-print_user(void)
-{
-	put_raw(row.user.s, row.user.n);
-}
-
-static void
-print_format(void)
-{
-	put_raw(row.format.s, row.format.n);
 }
 
 static void
@@ -298,12 +287,12 @@ print_duration(void)
 }
 
 static const struct column columns[] = {
-	{ "uid",		print_uid,	0, 0 },
+	{ "uid",		print_escaped,	0, offsetof(struct row, uid) },
 	{ "time",		print_time,	0, 0 },
 	{ "command",		print_command,	0, 0 },
-	{ "history_file",	print_file,	0, 0 },
-	{ "user",		print_user,	1, 0 },
-	{ "format",		print_format,	0, 0 },
+	{ "history_file",	print_escaped,	0, offsetof(struct row, file) },
+	{ "user",		print_escaped,	1, offsetof(struct row, user) },
+	{ "format",		print_escaped,	0, offsetof(struct row, format) },
 	{ "line",		print_line,	0, 0 },
 	{ "duration",		print_duration,	0, 0 },
 	{ NULL,			NULL,		0, 0 },
@@ -1187,7 +1176,7 @@ parse_date(const char *s, size_t n)
 		(void)parse_number(s + i, k == 0 ? 4 : 2, 10, 9999, &v[k]);
 	/* Days since the epoch, of a year that begins in March. */
 	m = (int64_t)(v[1] + 9) % 12;
-	v[0] -= m / 10;
+	v[0] -= m >= 10;
 	days = (int64_t)(365 * v[0] + v[0] / 4 - v[0] / 100 + v[0] / 400) +
 	    (m * 306 + 5) / 10 + (int64_t)v[2] - 1 - 719468;
 	return ((days * 24 + (int64_t)v[3]) * 60 + (int64_t)v[4]) * 60 +
@@ -2634,6 +2623,7 @@ open_directory(const char *path)
 /* Which names of a directory are of interest, and what is done with them. */
 struct search {
 	const char *pattern;	/* null: the backups of places there */
+	const char *rest;	/* of the path, behind a name; or null */
 	const char *dir;	/* below the home */
 	void (*use)(const char *path, const struct reading *);
 	struct reading target;
@@ -2713,7 +2703,8 @@ search_directory(char path[PATH_MAX], struct search *s)
 				    choose_format(p->format), 1 };
 			}
 			if ((size_t)snprintf(path + used, PATH_MAX - used,
-			    "/%s", names[i]) < PATH_MAX - used)
+			    "/%s%s", names[i], s->rest != NULL ? s->rest :
+			    "") < PATH_MAX - used)
 				s->use(path, &s->target);
 			else
 				report_file(path, strerror(ENAMETOOLONG));
@@ -3030,21 +3021,27 @@ static void
 add_place(const struct place *p)
 {
 	struct search s = { .pattern = NULL };
-	char path[PATH_MAX];
-	char *slash;
+	char path[PATH_MAX], pattern[64];
+	char *star, *name;
+	size_t n;
 
 	if (join_home(path, p->path) == -1)
 		return;
 	s.use = p->format == unread ? add_unread : add_file;
 	s.target.format = p->format == unread ? NULL :
 	    choose_format(p->format);
-	if (strchr(p->path, '*') == NULL) {
+	star = strchr(path + strlen(path) - strlen(p->path), '*');
+	if (star == NULL) {
 		s.use(path, &s.target);
 		return;
 	}
-	slash = strrchr(path, '/');
-	*slash = '\0';
-	s.pattern = strrchr(p->path, '/') + 1;
+	for (name = star; name[-1] != '/'; name--)
+		;
+	n = (size_t)(star - name) + strcspn(star, "/");
+	(void)snprintf(pattern, sizeof pattern, "%.*s", (int)n, name);
+	s.pattern = pattern;
+	s.rest = p->path + strlen(p->path) - strlen(name + n);
+	name[-1] = '\0';
 	search_directory(path, &s);
 }
 
@@ -3176,7 +3173,8 @@ read_user(size_t job)
 			add_place(p);
 	add_histfiles();
 	for (p = places; p->path != NULL; p++)
-		if (p->kind == ALWAYS || (aflag && p->kind == CLIENT))
+		if (p->format != unread && (p->kind == ALWAYS ||
+		    (aflag && p->kind == CLIENT)))
 			add_backups(p);
 	parse_sources();
 }
@@ -3794,7 +3792,7 @@ list_passwd(void)
 		clean_path(e.home);
 		send_user(&(struct user){ .uid = e.uid, .gid = e.gid,
 		    .name = e.name, .home = *e.home != '\0' ? e.home :
-		    slash });
+		    top_dir });
 	}
 	if (r.error != 0)
 		warning("passwd: %s", strerror(r.error));
@@ -4037,7 +4035,8 @@ print_histories(size_t njobs, void (*work)(size_t))
 	/* What reads standard input or a pipe may wait for ever. */
 	for (o = operands; *o != NULL; o++)
 		if (operand_fd(*o) != -1)
-			histories.patient = histories.most = 1;
+			histories.patient = 1;
+	histories.most = (size_t)histories.patient;
 	run_scan(&histories);
 }
 

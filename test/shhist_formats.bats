@@ -229,13 +229,14 @@ block='NUL bytes: a block that was never written'
 	local f
 
 	make_tree
-	for f in .local/state/elvish/db.bolt .local/share/nvim/shada/main.shada; do
+	for f in .local/state/elvish/db.bolt .local/share/nvim/shada/main.shada \
+	    .ipython/profile_{a,b}/history.sqlite; do
 		mkdir -p "$(dirname "$ann/$f")"
 		echo x >"$ann/$f"
 	done
 	rows -a
 	[ "$status" -eq 1 ]
-	same "$warnings" "shhist: 2 files (first: /home/ann/.local/state/elvish/\
+	same "$warnings" "shhist: 4 files (first: /home/ann/.local/state/elvish/\
 db.bolt): is a history of a format that is not read"
 }
 

@@ -1196,7 +1196,7 @@ set_up(void)
 {
 	static char *no_operand[] = { NULL };
 	static struct user someone = { .uid = 1000, .name = none,
-	    .home = slash };
+	    .home = top_dir };
 	const struct target *t;
 
 	reading = &someone;
