@@ -320,7 +320,7 @@ put_field(const char *s, size_t n)
 enum {
 	PIPE_SIZE = 1 << 20,	/* with 64 KiB both sides would always wait */
 	SEND_SIZE = 65536,
-	MAX_RECORD = 1 << 30,
+	MAX_RECORD = 32 << 20,	/* what a broken worker makes us keep */
 	MAX_WORKERS = 64,
 	/* Kinds of records that every worker may send; a tool's are >= 0. */
 	BEGIN = -1, END = -2, WARNING = -3, NOTE = -4, COUNT = -5,

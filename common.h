@@ -373,7 +373,7 @@ void run_scan(const struct scan *);
 
 /*
  * send_record: in a worker, sends a record of a kind >= 0: a head of nhead
- * bytes, then ntext bytes of text; at most 1 GiB in all.
+ * bytes, then ntext bytes of text; at most 32 MiB in all.
  */
 void send_record(int kind, const void *head, size_t nhead, const void *text,
     size_t ntext);
