@@ -3587,7 +3587,7 @@ take_found(const char *s, size_t n)
 		forget_files();
 		taken.first = 0;
 	}
-	if (taken.nfiles == BATCH)
+	if (taken.nfiles == BATCH || n >= PATH_MAX)
 		return;
 	o = &taken.files[taken.nfiles];
 	o->found = f;
