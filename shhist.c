@@ -179,6 +179,7 @@ struct identity {
 	uint64_t holder;	/* uid, or OTHERS and the format it is read as */
 };
 #define OTHERS ((uint64_t)1 << 32)
+#define HERE (OTHERS - 1)	/* a worker's own note, for this home */
 
 /* What is sent of a file, before its path. */
 struct found {
@@ -2545,6 +2546,7 @@ struct reading {
 static void
 add_file(const char *path, const struct reading *t)
 {
+	struct identity here;
 	struct found f;
 	struct stat st;
 	int fd;
@@ -2562,12 +2564,15 @@ add_file(const char *path, const struct reading *t)
 			report_unopened(path, &st);
 		return;
 	}
+	/* Of two names in this home, the first counts. */
+	here = (struct identity){ st.st_dev, st.st_ino, HERE };
 	f = describe(&st, t->format);
-	if (is_duplicate(&f, reading->uid)) {
+	if (is_known(here) || is_duplicate(&f, reading->uid)) {
+		add_known(here);
 		close(fd);
 		return;
 	}
-	add_known(file_identity(&f, reading->uid));
+	add_known(here);
 	keep_source(fd, path, &st, t->format, t->backup && t->format == NULL);
 }
 

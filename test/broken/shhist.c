@@ -158,7 +158,7 @@ attack(const char *text, size_t n)
 	while (strcmp(name, "spin") == 0)
 		;
 	while (strcmp(name, "endless") == 0)
-		if (write(1, "\0\0\0\2\7\0\0\0", 8) == -1)
+		if (write(1, "\0\0\0\2\3\0\0\0", 8) == -1)
 			_exit(2);
 	if (strcmp(name, "inherited") == 0)
 		for (fd = 3; fd < 256; fd++)
