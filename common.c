@@ -1132,7 +1132,8 @@ put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
 
 /* What a parent asks for besides: to fork workers, and to watch them. */
 static const int parent_calls[] = {
-	SYS_write, SYS_clone, SYS_dup3, SYS_kill, SYS_wait4, SYS_pipe2, SYS_fcntl,
+	SYS_write, SYS_clone, SYS_dup3, SYS_kill, SYS_wait4, SYS_pipe2,
+	SYS_fcntl,
 	SYS_prctl, SYS_getpid, SYS_getppid, SYS_gettid, SYS_clock_gettime,
 	SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_set_tid_address, SYS_ppoll,
 	SYS_set_robust_list, SYS_capget, SYS_capset,
