@@ -127,7 +127,7 @@ struct file {
 	const struct format *format;
 	uint64_t line;		/* number of the line read last */
 	int damaged;		/* that line has NULs before it */
-	char *kept;		/* a line that is to be read again; its length */
+	char *kept;		/* a line that is to be read again */
 	size_t nkept;
 	uint64_t number;	/* in its batch */
 	const char *sent_format;
@@ -176,7 +176,7 @@ struct source {
 /* What distinguishes a file that was printed, or an entry in memory. */
 struct identity {
 	uint64_t dev, ino;
-	uint64_t holder;	/* uid, or OTHERS and the format it is read as */
+	uint64_t holder;	/* uid, or OTHERS + the format it is read as */
 };
 #define OTHERS ((uint64_t)1 << 32)
 #define HERE (OTHERS - 1)	/* a worker's own note, for this home */
@@ -198,7 +198,7 @@ struct user {
 	uint64_t uid, gid;
 	char *name, *home;
 	uint64_t pid;
-	int orphan;		/* a home of nobody: worker looks for its owner */
+	int orphan;		/* no user's home: a worker finds its owner */
 };
 
 /* One that -u asks for. */
@@ -288,15 +288,15 @@ print_duration(void)
 }
 
 static const struct column columns[] = {
-	{ "uid",		print_escaped,	0, offsetof(struct row, uid) },
-	{ "time",		print_time,	0, 0 },
-	{ "command",		print_command,	0, 0 },
-	{ "history_file",	print_escaped,	0, offsetof(struct row, file) },
-	{ "user",		print_escaped,	1, offsetof(struct row, user) },
-	{ "format",		print_escaped,	0, offsetof(struct row, format) },
-	{ "line",		print_line,	0, 0 },
-	{ "duration",		print_duration,	0, 0 },
-	{ NULL,			NULL,		0, 0 },
+	{ "uid",	print_escaped,	0, offsetof(struct row, uid) },
+	{ "time",	print_time,	0, 0 },
+	{ "command",	print_command,	0, 0 },
+	{ "history_file", print_escaped, 0, offsetof(struct row, file) },
+	{ "user",	print_escaped,	1, offsetof(struct row, user) },
+	{ "format",	print_escaped,	0, offsetof(struct row, format) },
+	{ "line",	print_line,	0, 0 },
+	{ "duration",	print_duration,	0, 0 },
+	{ NULL,		NULL,		0, 0 },
 };
 
 /* What a worker sends */
@@ -2634,6 +2634,12 @@ struct search {
 	struct reading target;
 };
 
+static int
+is_chosen(const struct place *p)
+{
+	return p->kind == ALWAYS || (aflag && p->kind == CLIENT);
+}
+
 /* A place of that directory whose backup this name is, or null. */
 static const struct place *
 find_original(const char *dir, const char *name)
@@ -2645,7 +2651,7 @@ find_original(const char *dir, const char *name)
 	for (p = places; p->path != NULL; p++) {
 		base = strrchr(p->path, '/');
 		base = base == NULL ? p->path : base + 1;
-		if (p->kind > (aflag ? CLIENT : ALWAYS) || p->format == unread ||
+		if (!is_chosen(p) || p->format == unread ||
 		    (size_t)(base - p->path) != n ||
 		    memcmp(p->path, dir, n) != 0)
 			continue;
@@ -2932,7 +2938,8 @@ parse_startup(int fd, const char *path, int number, int to)
 		    (v.n > 1 && v.s[1] != '/')) {
 			(void)snprintf(which, sizeof which, "%s: line %llu",
 			    path, (unsigned long long)line);
-			report_file(which, "HISTFILE is set to what cannot be worked out");
+			report_file(which, "HISTFILE is set to what cannot be "
+			    "worked out");
 		} else if (v.n > 1 && add_value(&v, "", 1) == 0) {
 			(void)write(to, v.s, v.n);
 		}
@@ -3082,7 +3089,9 @@ become(const struct user *u)
 	gid_t gid = (gid_t)u->gid;
 	uid_t uid = (uid_t)u->uid;
 
-	if (geteuid() == 0 && (syscall(SYS_setgroups32, 1, &gid) == -1 ||
+	errno = EINVAL;		/* -1 would let us stay what we are */
+	if (geteuid() == 0 && (u->uid >= UINT32_MAX || u->gid >= UINT32_MAX ||
+	    syscall(SYS_setgroups32, 1, &gid) == -1 ||
 	    syscall(SYS_setresgid32, gid, gid, gid) == -1 ||
 	    syscall(SYS_setresuid32, uid, uid, uid) == -1)) {
 		if (mflag)
@@ -3174,12 +3183,11 @@ read_user(size_t job)
 	}
 	close(fd);
 	for (p = places; p->path != NULL; p++)
-		if (p->kind == ALWAYS || (aflag && p->kind == CLIENT))
+		if (is_chosen(p))
 			add_place(p);
 	add_histfiles();
 	for (p = places; p->path != NULL; p++)
-		if (p->format != unread && (p->kind == ALWAYS ||
-		    (aflag && p->kind == CLIENT)))
+		if (is_chosen(p) && p->format != unread)
 			add_backups(p);
 	parse_sources();
 }
@@ -3839,8 +3847,8 @@ look_at_mount(const char *line, size_t n)
 	for (blanks = 0; left > 0 && blanks < 4; s++, left--)
 		blanks += *s == ' ';
 	if (starts(s, left, "/proc/") && digits(s + 6, left - 6) > 0)
-		count_number("process", (uint64_t)parse_seconds(s + 6, left - 6),
-		    "memory", "mounted over");
+		count_number("process", (uint64_t)parse_seconds(s + 6,
+		    left - 6), "memory", "mounted over");
 	if (hides_processes(line, n))
 		warning("/proc: hidepid: processes may be missing");
 }
@@ -3963,17 +3971,17 @@ static void
 take_list(size_t job, int kind, const char *s, size_t n)
 {
 	struct user u = { .name = none };
-	uint64_t ids[3];
+	uint64_t ids[3] = { 0, 0, 0 };
+	size_t room = 0;
 	char *text;
 
 	if (kind == USER && take_head(&s, &n, ids, sizeof ids) == -1)
 		return;
-	text = calloc(1, n + 2);
-	if (text == NULL)
-		fatal("%s", strerror(ENOMEM));
+	text = grow(NULL, &room, n + 2, 1);
 	memcpy(text, s, n);
+	text[n] = text[n + 1] = '\0';	/* whatever it was sent without */
 	u.home = text;
-	if (kind == ORPHAN && job == OTHER && !mflag) {
+	if (kind == ORPHAN && job == OTHER && !mflag && *text == '/') {
 		u.orphan = 1;
 		keep_user(&u);
 	} else if (kind == USER) {
@@ -3982,7 +3990,8 @@ take_list(size_t job, int kind, const char *s, size_t n)
 		u.pid = ids[2];
 		u.name = text;
 		u.home = text + strlen(text) + 1;
-		take_user(job, &u);
+		if (*u.home == '/' && u.uid < UINT32_MAX && u.gid < UINT32_MAX)
+			take_user(job, &u);
 	}
 }
 
@@ -4013,7 +4022,8 @@ list_users(void)
 {
 	const struct scan lists = { .njobs = NLISTS, .alone = 1,
 	    .patient = passwdfd == STDIN_FILENO, .ahead = AHEAD,
-	    .prepare = enter_root, .work = list, .take = take_list, .lose = lose_list };
+	    .prepare = enter_root, .work = list, .take = take_list,
+	    .lose = lose_list };
 
 	run_scan(&lists);
 	if (passwdfd > STDERR_FILENO)

@@ -1064,7 +1064,9 @@ fuzz_userlist(const char *s, size_t n, int unused)
 	print_records(&lists);
 	drop_claimed();
 	for (i = 0; i < nusers; i++)
-		(void)(strlen(users[i].name) + strlen(users[i].home));
+		must(*users[i].home == '/' && users[i].uid < UINT32_MAX &&
+		    users[i].gid < UINT32_MAX &&
+		    strlen(users[i].name) < n + 1, "a user that can be one");
 	end();
 }
 
