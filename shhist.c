@@ -2537,14 +2537,14 @@ keep_source(int fd, const char *path, const struct stat *st,
 }
 
 /* How a file is to be read. */
-struct reading {
+struct manner {
 	const struct format *format;	/* null: the content decides */
 	int backup;		/* beside a place */
 };
 
 /* Opens a file of the user's to be parsed, unless it is printed already. */
 static void
-add_file(const char *path, const struct reading *t)
+add_file(const char *path, const struct manner *t)
 {
 	struct identity here;
 	struct found f;
@@ -2630,8 +2630,8 @@ struct search {
 	const char *pattern;	/* null: the backups of places there */
 	const char *rest;	/* of the path, behind a name; or null */
 	const char *dir;	/* below the home */
-	void (*use)(const char *path, const struct reading *);
-	struct reading target;
+	void (*use)(const char *path, const struct manner *);
+	struct manner target;
 };
 
 static int
@@ -2710,7 +2710,7 @@ search_directory(char path[PATH_MAX], struct search *s)
 		for (i = 0; i < n; i++) {
 			if (s->pattern == NULL) {
 				p = find_original(s->dir, names[i]);
-				s->target = (struct reading){
+				s->target = (struct manner){
 				    choose_format(p->format), 1 };
 			}
 			if ((size_t)snprintf(path + used, PATH_MAX - used,
@@ -2728,10 +2728,11 @@ search_directory(char path[PATH_MAX], struct search *s)
 }
 
 static void
-report_unread(const char *path)
+report_unread(const char *path, const struct manner *unused)
 {
 	int fd = open_or_parse(path, O_PATH);
 
+	(void)unused;
 	if (fd != -1) {
 		close(fd);
 		report_file(path, "is a history of a format that is not read");
@@ -2952,7 +2953,7 @@ static void
 add_histfile(const char *s)
 {
 	const struct startup *u = &startups[(*s - 1) % NSTARTUPS];
-	const struct reading t = { choose_format(u->format), 0 };
+	const struct manner t = { choose_format(u->format), 0 };
 
 	if (strcmp(s + 1, "/dev/null") != 0)	/* no history is kept */
 		add_file(s + 1, &t);
@@ -3023,13 +3024,6 @@ add_histfiles(void)
 /* A user's files */
 
 static void
-add_unread(const char *path, const struct reading *t)
-{
-	(void)t;
-	report_unread(path);
-}
-
-static void
 add_place(const struct place *p)
 {
 	struct search s = { .pattern = NULL };
@@ -3039,7 +3033,7 @@ add_place(const struct place *p)
 
 	if (join_home(path, p->path) == -1)
 		return;
-	s.use = p->format == unread ? add_unread : add_file;
+	s.use = p->format == unread ? report_unread : add_file;
 	s.target.format = p->format == unread ? NULL :
 	    choose_format(p->format);
 	star = strchr(path + strlen(path) - strlen(p->path), '*');
@@ -3294,7 +3288,7 @@ read_operand(size_t job)
 		return;
 	}
 	if (p != NULL && p->format == unread) {
-		report_unread(path);
+		report_unread(path, NULL);
 		return;
 	}
 	fd = open_regular(path, &st);
@@ -3387,7 +3381,7 @@ static size_t nremoved;
 
 /* Finds a file that a process holds after it was removed. */
 static void
-find_removed(const char *path, const struct reading *t)
+find_removed(const char *path, const struct manner *t)
 {
 	struct stat st;
 	struct removed *m = &removed[nremoved];
@@ -3812,7 +3806,7 @@ list_passwd(void)
 }
 
 static void
-send_orphan(const char *path, const struct reading *t)
+send_orphan(const char *path, const struct manner *t)
 {
 	(void)t;
 	send_record(ORPHAN, NULL, 0, path, strlen(path));
