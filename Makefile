@@ -105,14 +105,19 @@ fuzz:
 	test/fuzz/run
 
 install: all
-	install -d "$(TO)/bin" "$(TO)/share/man/man1" "$(TO)/share/man/man7"
+	install -d "$(TO)/bin" "$(TO)/share/man/man1" "$(TO)/share/man/man7" \
+		"$(TO)/share/doc/psock/examples"
 	install -m 755 psock shhist "$(TO)/bin"
 	install -m 644 man/*.1 "$(TO)/share/man/man1"
 	install -m 644 man/*.7 "$(TO)/share/man/man7"
+	install -m 644 README "$(TO)/share/doc/psock"
+	install -m 755 man/nightly "$(TO)/share/doc/psock/examples"
 
 uninstall:
 	cd "$(TO)" && rm -f bin/psock bin/shhist share/man/man1/psock.1 \
-		share/man/man1/shhist.1 share/man/man7/psock.7
+		share/man/man1/shhist.1 share/man/man7/psock.7 \
+		share/doc/psock/README share/doc/psock/examples/nightly
+	cd "$(TO)/share/doc/psock" && rmdir examples "$$PWD" 2>/dev/null || :
 
 # The binaries for every machine in test/cross/machines, and their tests, with
 # Debian's gcc-aarch64-linux-gnu and the like, and its qemu-user and faketime.

@@ -21,6 +21,8 @@ make_it() {
 	find . -type f -printf '%m %P\n' | sort | diff - <(sort <<-'END'
 		755 bin/psock
 		755 bin/shhist
+		644 share/doc/psock/README
+		755 share/doc/psock/examples/nightly
 		644 share/man/man1/psock.1
 		644 share/man/man1/shhist.1
 		644 share/man/man7/psock.7
@@ -31,12 +33,13 @@ make_it() {
 	touch share/man/man7/other.7
 	make_it uninstall
 	[ "$(find . -type f)" = ./share/man/man7/other.7 ]
+	[ ! -e share/doc/psock ]
 }
 
 @test "man -l shows every manual without a warning" {
 	command -v man >/dev/null || skip 'man is not installed'
 	cd "$BATS_TEST_TMPDIR"
-	for page in "$repo"/man/*; do
+	for page in "$repo"/man/*.[17]; do
 		MANWIDTH=80 man --warnings -E UTF-8 -l "$page" >page 2>warnings
 		cat warnings
 		[ ! -s warnings ]
