@@ -24,12 +24,17 @@ commands() {
 	plain "$1" | awk '
 		/^\.Dl / {
 			file = sprintf("run/%02d.line", ++n)
-			sub(/^.Dl (\$ )?/, "")
+			sub(/^.Dl /, "")
 			print >file
 		}
 		/^\.Ed/ { on = 0 }
 		on { print >file }
 		/^\.Bd/ { on = 1; file = sprintf("run/%02d.block", ++n) }'
+}
+
+# here: the places that the commands name are those of our host.
+here() {
+	sed -i "s#/mnt#$root#; s#/media/stick#$PWD/stick#" run/*
 }
 
 # shows: each command succeeds and prints a line that matches the next one
@@ -68,16 +73,23 @@ make_host() {
 	process 640 1 0 / dbus
 	netns 640 4026531840
 	hold 640 5 15000
-	unix_line 15000 /run/dbus.sock 00010000 0001 01 | table 640 unix
+	{
+		unix_line 15000 /run/dbus.sock 00010000 0001 01
+		unix_line 15001 /tmp/LISTEN/run/dbus.sock
+	} | table 640 unix
 	{
 		inet 00000000:0016 00000000:0000 0A 18201
 		inet 0500000A:C942 097100CB:115C 01 40960
+		inet 0100007F:9C40 0100007F:1538 01 41000
 	} | table 640 tcp
+	# Nobody holds it.
+	inet 00000000:0044 00000000:0000 07 18300 | table 640 udp
 	printf '%s\n' 'sk RefCnt Type Proto Iface R Rmem User Inode' \
 		'0 3 3 0800 0 1 0 0 901' >"$root/proc/640/net/packet"
 	process 812 1 0 / sshd -D
 	netns 812 4026531840
 	hold 812 3 18201
+	echo 0::/system.slice/sshd.service >"$root/proc/812/cgroup"
 	process 900 1 0 / resolved
 	netns 900 4026532000
 	hold 900 4 700
@@ -88,6 +100,12 @@ make_host() {
 	for fd in 0 1 2; do
 		hold 1337 "$fd" 40960
 	done
+	# Its names are to pass for the state of a socket.
+	process 1400 1 1000 /tmp LISTENd LISTEN
+	ln -sfn '/tmp/LISTENd (deleted)' "$root/proc/1400/exe"
+	netns 1400 4026531840
+	hold 1400 3 41000
+	hold 1400 4 15001
 	echo 'btime 1700000000' >"$root/proc/stat"
 	mkdir -p "$root/etc" "$root/home/alice" "$root/root"
 	printf '%s\n' 'root:x:0:0:root:/root:/bin/bash' \
@@ -99,12 +117,27 @@ make_host() {
 	mkdir -p bin
 	wrap psock "$psock"
 	wrap shhist "${SHHIST:-$BATS_TEST_DIRNAME/../shhist}"
-	# The file that stands for a namespace.
-	printf '#!/bin/sh\necho 4026532000\n' >bin/stat
-	chmod +x bin/stat
+	# The files that stand for namespaces; a chroot has its /proc.
+	cat >bin/stat <<-'END'
+		#!/bin/sh
+		case $* in
+		*/proc/1/*) echo 4026531840 ;;
+		*) echo 4026532000 ;;
+		esac
+	END
+	echo '#!/bin/sh' >bin/mount
+	chmod +x bin/stat bin/mount
 }
 
 wrap() {
 	printf '#!/bin/sh\nexec "%s" -r "%s" "$@"\n' "$2" "$root" >"bin/$1"
 	chmod +x "bin/$1"
+}
+
+# A USB stick in the current directory, with both tools and their sums.
+make_stick() {
+	mkdir stick
+	cp bin/psock bin/shhist stick
+	(cd stick && sha256sum ./*) >sums
+	mv sums stick
 }

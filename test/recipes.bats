@@ -13,21 +13,37 @@ setup() {
 	cd "$BATS_TEST_TMPDIR" || return
 	mkdir bin
 	PATH=$PWD/bin:$PATH
-	export LC_ALL=C
+	export LC_ALL=C TZ=UTC
 }
 
-@test "psock(7): every command that stands for one of another tool" {
+@test "psock(7): every command but those of the loads" {
 	make_host
+	make_stick
+	touch hosts
 	commands psock.7
-	rm run/*.block
+	here
+	rm "$(grep -l ^PATH= run/*)"
+	grep -lE '^(sqlite3|createdb|xargs|ssh)| (mlr|jq) ' run/* | xargs rm
 	shows <<-'END'
-		^812	3	18201	.*	LISTEN	.*	sshd$
+		^tcp	0.0.0.0	22	812	root	/usr/bin/sshd$
+		^host 22 812 /usr/bin/sshd$
+		^udp	68	4026531840$
+		^900	4	700	10	17	::	::	53	0	.*	4026532000$
+		^/system.slice/sshd.service	812	tcp	22	0.0.0.0	LISTEN$
+		^5432	127.0.0.1	1400	alice	/tmp/LISTENd (deleted)$
+		^812  *3  *18201  *2  *6  *0.0.0.0  *0.0.0.0  *22 .* root  *sshd$
+		^2023-11-14 22:13:20	1337	alice	/usr/bin/sh$
+		^2023-11-14 22:15:20	root	echo "$
+		psock: OK$
+		^812	3	18201
+		^1000	1700000000	id	/home/alice/.bash_history
+		^LISTEN	22	812	sshd$
 		^1337	0	40960	.*	ESTABLISHED
 		^900	4	700	10	17	::	::	53	0	.*	resolved$
-		^640	5	15000	.*/run/dbus.sock	LISTEN	.*	dbus$
+		^LISTEN	/run/dbus.sock	640	dbus$
 		^-1	-1	901	17	2048	.*	RAW		
-		1 2	6	LISTEN$
-		^1337	0	40960	.*203.0.113.9
+		^ *1 tcp LISTEN$
+		^1337	0	40960	.*	203.0.113.9
 		^900	4	700	.*	4026532000$
 		^900	4	700	.*	resolved$
 		^812	3	18201	2	6	0.0.0.0	0.0.0.0	22
@@ -41,48 +57,162 @@ setup() {
 		^1000	1700000000	id	/home/alice/.bash_history
 		^1000	1700000000	id	/home/alice/.bash_history	alice$
 	END
+	cd "stick/$(hostname)"
+	sha256sum -c "../$(hostname).sums"
+	# There is no -m below -r.
+	[ "$(cut -d ' ' -f 2 commands | tr '\n' ' ')" = '2 0 0 ' ]
+	[ ! -s sockets.err ]
+	[ ! -s histories.err ]
+	grep '^1337	0	40960	' sockets.tsv
+}
+
+@test "no name of a process or socket passes for a state or a path" {
+	make_host
+	for page in psock.1 psock.7; do
+		commands "$page"
+		for file in $(grep -l 'LISTEN$\|"LISTEN"' run/*); do
+			run bash "$file"
+			if grep -q '!= "LISTEN"' "$file"; then
+				[[ $output == *$'\tLISTENd'* ]]
+			elif ! grep -q mlr "$file"; then
+				[[ $output == *LISTEN* ]]
+				[[ $output != *LISTENd* ]]
+				[[ $output != */tmp/LISTEN* ]]
+			fi
+		done
+	done
+	run bash "$(grep -l '== "/run/dbus.sock"' run/*)"
+	[ "${#lines[@]}" -eq 1 ]
+	[[ ${lines[0]} == 640$'\t'* ]]
 }
 
 @test "psock(1): the examples" {
 	make_host
-	touch lastnight
 	commands psock.1
 	shows <<-'END'
-		^812	0.0.0.0	22	LISTEN	sshd$
-		^1337	0	203.0.113.9	4444	/usr/bin/sh$
-		^status 0
-		^ *3 1337$
-		^LISTEN	0.0.0.0	22	/usr/bin/sshd
+		^LISTEN	22	0.0.0.0	tcp	812	/usr/bin/sshd$
+		^203.0.113.9	4444	ESTABLISHED	1337	alice	/usr/bin/sh$
+		^1337	0	40960
+		^1337  *0  *40960 .* alice  *sh$
+		^900	4	700	10	17
+		^0	4444	1337	203.0.113.9	/usr/bin/sh$
+		^/tmp/LISTENd (deleted)	1400	alice	LISTENd LISTEN$
+		^RAW	17			-1	$
+		^ *1 1337$
 	END
 }
 
 @test "shhist(1): the examples" {
 	make_host
+	cp -r "$root" copy
+	printf '#!/bin/sh\necho alice:x:1000:1000::/home/alice:\n' >bin/getent
+	chmod +x bin/getent
 	printf ': 1700000000:0;id\n' | gzip >zsh_history.gz
 	echo 'wget x' >>"$root/home/alice/.bash_history"
 	commands shhist.1
-	sed -i "s#/mnt#$root#" run/*
+	here
 	# No process runs below -r: the tests of -m have what it shows.
 	rm "$(grep -l 'shhist -Hm' run/*)"
+	# These look at a copy, with the tool itself.
+	sed -i "/find copy/{s#shhist#${SHHIST:-$BATS_TEST_DIRNAME/../shhist}#
+		n; s#shhist#${SHHIST:-$BATS_TEST_DIRNAME/../shhist}#}" run/*
 	shows <<-'END'
 		^1000	1700000000	id
-		^0	1700000120	echo "
+		^1700000120	root	echo "$
+		^20..-..-.. ..:..:..	alice	id\\nwget x$
 		^alice	1700000000	id\\nwget x
-		^status 0
+		^1000	1700000000	id
 		^id$
+		^[0-9]*	1700000000	id	/home/alice/.bash_history$
 	END
 }
 
+# The width of a terminal, and what man puts before each line.
+@test "every example of the manuals can be pasted from 80 columns" {
+	command -v mandoc >/dev/null || skip 'mandoc is not installed'
+	for page in psock.1 psock.7 shhist.1; do
+		commands "$page"
+		mandoc -T ascii -O width=78 "$manuals/$page" | col -bx >page
+		for file in run/*; do
+			# A line that is indented ends no here-document and
+			# continues no word.
+			! grep '<<\|[^[:blank:]]\\$' "$file"
+			expand "$file" | sed 's/^ *//' |
+			while IFS= read -r line; do
+				grep -Fx -- "$line" <(sed 's/^ *//' page) || {
+					echo "wraps: $line"
+					exit 1
+				}
+			done >lines || {
+				cat lines
+				exit 1
+			}
+		done
+		run grep '.\{81\}' page
+		[ "$status" -eq 1 ]
+	done
+}
+
+# messages: what is between the conversions of each message, in lines.
+messages() {
+	local calls='warning|note|fatal|usage_error|count_[a-z]+|report_[a-z]+'
+	calls+='|kill_worker|MAGIC|return|why[a-z_]*(\[[a-z]*\])? ='
+	tr '\n\t' '  ' | sed 's/" *"//g; s/MAGIC("[^"]*"/MAGIC(/g; s/;/;\n/g' |
+		grep -oE "\\b($calls)[ (].*" | grep -o '"[^"]*"' |
+		sed "s/\"//g; s/%[-.*]*l*[a-z]/\n/g" |
+		sed "s/^[ :,('/]*//; s/[ :,(']*\$//" |
+		grep '[a-z] [a-z]' | grep -v '^SQLite format 3$' | sort -u
+}
+
+@test "every message stands in the manual" {
+	command -v mandoc >/dev/null || skip 'mandoc is not installed'
+	for tool in psock shhist; do
+		mandoc -T ascii -O width=1000 "$manuals/$tool.1" |
+			tr -s '\n ' ' ' >page
+		messages <"$manuals/../$tool.c" >said
+		messages <"$manuals/../common.c" >>said
+		[ "$(wc -l <said)" -gt 20 ]
+		while IFS= read -r words; do
+			grep -qF -- "$words" page || echo "$tool: $words"
+		done <said >missing
+		cat missing
+		[ ! -s missing ]
+	done
+}
+
+@test "the nightly script: linted" {
+	command -v shellcheck >/dev/null || skip 'shellcheck is not installed'
+	shellcheck "$manuals/nightly"
+}
+
 # bats test_tags=live
-@test "psock(7): the nightly script tells what is new on a quiet host" {
+@test "psock in a chroot with nothing but /proc" {
+	need_namespaces
+	mkdir -p jail/proc
+	cp "$psock" jail/psock
+	unshare --net --pid --mount --fork --kill-child bash -eu -c '
+		mount -t proc proc jail/proc
+		chroot jail /psock'
+}
+
+# bats test_tags=live
+@test "the nightly script, from a crontab, on a quiet host" {
 	need_namespaces
 	commands psock.7
-	cp "$(grep -l '^compare listeners' run/*)" nightly
-	mkdir -p bin kept
+	crontab=$(grep -l ^PATH= run/*)
+	mkdir -p bin
 	# Copies: this may all be below /root.
 	cp "$psock" bin/psock
 	cp "${SHHIST:-$BATS_TEST_DIRNAME/../shhist}" bin/shhist
-	cp "$BATS_TEST_DIRNAME/bin/sockets" bin
+	cp "$BATS_TEST_DIRNAME/bin/sockets" "$manuals/nightly" bin
+	# The command of the line, in the environment that it sets.
+	{
+		sed -n "s#^PATH=/usr/local/bin#export PATH=$PWD/bin#p" "$crontab"
+		sed -n "s#^5 3 [* ]*##p" "$crontab" | sed "
+			s#/usr/local/share/doc/psock/examples#$PWD/bin#
+			s#/var/lib/nightly#$PWD/kept#"
+	} >cron
+	[ "$(wc -l <cron)" -eq 2 ]
 	cat >host <<-'END'
 		ip link set lo up
 		mount -t tmpfs tmpfs /root
@@ -91,7 +221,7 @@ setup() {
 		printf '#1700000000\nid\n' >"$history"
 		night() {
 			echo "$1:"
-			sh nightly kept 2>&1
+			env -i /bin/sh cron 2>&1
 		}
 		open() {
 			mkfifo "$1"
@@ -101,38 +231,44 @@ setup() {
 			done
 		}
 		open tcp tcp6 udp udp6 dgram seqpacket raw netlink pair
-		mkfifo /root/.zsh_history
+		ln -s /dev/null /root/.zsh_history
 		night first
-		rm /root/.zsh_history
 		night quiet
 		open unix=new.sock
 		printf '#1700000060\nw\n' >>"$history"
 		night new
-		mkfifo /root/.zsh_history
-		printf '#1700000120\nwho\n' >>"$history"
-		night warned
-		rm /root/.zsh_history
 		night again
+		rm /root/.zsh_history
+		mkfifo /root/.zhistory
+		printf '#1700000120\nwho\n' >"$history"
+		night changed
+		mv bin/shhist bin/away
+		printf '#!/bin/sh\necho broken >&2\nexit 2\n' >bin/shhist
+		chmod +x bin/shhist
+		night broken
+		mv bin/away bin/shhist
+		night mended
 	END
 	unshare --net --pid --mount --fork --kill-child --mount-proc \
 		bash -eu host >told
+	[ "$(stat -c %a kept kept/commands | tr '\n' ' ')" = '700 600 ' ]
 	diff told - <<-END
 		first:
-		shhist: /root/.zsh_history: is a FIFO, not a regular file
-		commands: exit status 1
+		shhist: file /root/.zsh_history: is a character device, not a regular file
 		quiet:
 		new:
-		3a4
-		> LISTEN	0	0		0	new.sock	$PWD/bin/sockets
-		1a2
-		> 0	1700000060	w	/root/.bash_history
-		warned:
-		shhist: /root/.zsh_history: is a FIFO, not a regular file
-		2a3
-		> 0	1700000120	who	/root/.bash_history
-		commands: exit status 1
+		listeners: new: LISTEN	0	unix		0	new.sock	root	$PWD/bin/sockets
+		commands: new: 0	1700000060	w	/root/.bash_history
 		again:
-		2a3
-		> 0	1700000120	who	/root/.bash_history
+		changed:
+		commands: new: 0	1700000120	who	/root/.bash_history
+		commands: gone: 0	1700000000	id	/root/.bash_history
+		commands: gone: 0	1700000060	w	/root/.bash_history
+		commands-warnings: new: shhist: file /root/.zhistory: is a FIFO, not a regular file
+		commands-warnings: gone: shhist: file /root/.zsh_history: is a character device, not a regular file
+		broken:
+		commands: exit status 2, not compared
+		broken
+		mended:
 	END
 }
