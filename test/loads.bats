@@ -182,8 +182,8 @@ every_byte() {
 		s/copy [a-z_]*/copy shell_history/; s/<hosts/<..\/hosts/' run/* \
 		>again
 	PATH=/usr/sbin:$PATH bash "$BATS_TEST_DIRNAME/hosts.bash" \
-		bash -c 'bash run/*; bash again' >told
-	[ "$(grep -c '^away: exit status 255$' told)" -eq 2 ]
+		bash -c 'bash run/*; bash again' >printed
+	[ "$(grep -c '^away: exit status 255$' printed)" -eq 2 ]
 	psql -Atq hosts >got <<-'END'
 		select host, local_address, local_port from process_open_sockets
 			where state = 'LISTEN' and family = 2 order by host;
