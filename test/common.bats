@@ -279,7 +279,7 @@ synopsis() {
 		# Every option has its line, and every column is named.
 		for option in $(sed '/^$/q' usage | grep -o '\[-[a-zA-Z]*' |
 			grep -o '[a-zA-Z]') h V; do
-			grep -q "^  .*-$option[ ,]" usage
+			grep -q "^  .*-${option}[ ,]" usage
 		done
 		status_of "${!tool}" -o nonsense
 		for name in $(sed 's/.*: //; s/ (see .*//' err); do

@@ -124,7 +124,7 @@ session() {
 		"$repo/README" >says
 	PSOCK=${PSOCK:-$repo/psock} "$BATS_TEST_DIRNAME/peers" tcp unbound \
 		ping thread netns-socket in-ring |
-		awk '{ print $2, $3, $4, $5 }' >do
-	[ "$(wc -l <do)" -eq 7 ]
-	diff says do
+		awk '{ print $2, $3, $4, $5 }' >found
+	[ "$(wc -l <found)" -eq 7 ]
+	diff says found
 }
