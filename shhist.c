@@ -2838,7 +2838,7 @@ split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
 	    (unsigned)(s[i] | 0x20) - 'a' < 26))
 		i++;
 	name[1] = i - name[0];
-	word[1] = 0;
+	word[0] = word[1] = 0;
 	if (!braced || name[1] == 0)
 		return name[1] == 0 ? 0 : i;
 	i += i < n && s[i] == ':';
