@@ -1238,7 +1238,7 @@ find_unlisted_processes(void)
 	    compare_ints);
 }
 
-/* The first scan; if mounts hide something, once more below a procfs of ours. */
+/* The first scan; once more below a procfs of ours if mounts hide something. */
 static void
 scan_list(void)
 {
@@ -4334,7 +4334,7 @@ use_answers(void)
 		if (a != NULL && is_unix_row(e) && (e->flags & IN_NAME) != 0 &&
 		    !is_confirmed(e, a)) {
 			count_number("unix row", e->inode, "",
-			    "forged");
+			    "is part of a name");
 			continue;
 		}
 		if (a != NULL && a->how == ASKED)

@@ -44,8 +44,14 @@ setup() {
 	T=$BATS_TEST_TMPDIR
 }
 
+# peers: the column, which psock does not have yet.
+peers() {
+	"$psock" -h | grep -qw peer || skip 'psock has no column peer'
+}
+
 # host: the host of ends.py.
 host() {
+	peers
 	need_root
 	command -v python3 ip >/dev/null || skip 'no python3, or no ip'
 	cd "$BATS_FILE_TMPDIR" || return
@@ -154,6 +160,7 @@ asks() {
 
 # bats test_tags=live
 @test "nothing but these columns asks sock_diag" {
+	peers
 	host
 	asks plain 0
 	asks most 0
@@ -166,6 +173,7 @@ asks() {
 
 # bats test_tags=live
 @test "a peer that nobody holds" {
+	peers
 	need_root
 	command -v python3 >/dev/null || skip 'no python3'
 	# One end of a pair is on its way to another process.
@@ -185,6 +193,7 @@ subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
 
 # bats test_tags=live
 @test "a user without privilege, in the own namespace" {
+	peers
 	need_root
 	unprivileged
 	psock=$open/psock
@@ -200,6 +209,7 @@ subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
 }
 
 @test "peers with -r: by addresses, never by asking" {
+	peers
 	netns 42 4026531840
 	{
 		inet 0100007F:0050 0100007F:9000 01 101
@@ -261,6 +271,7 @@ shown() {
 	mkdir "$root/etc"
 	printf 'root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/:/bin/sh\n' \
 		>"$root/etc/passwd"
+	table 42 udp </dev/null
 	rows -o socket,user
 	expect 0 <<'END'
 5 ann
