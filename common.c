@@ -1751,11 +1751,15 @@ start_workers(size_t most)
 	}
 }
 
-/* Whether what a worker sends is read; if not, it waits for us. */
+/*
+ * Whether what a worker sends is read; if not, it waits for us.  The beginning
+ * of its next job always is.
+ */
 static int
 is_read(const struct worker *w)
 {
 	return w->busy && w->fd != -1 && (w == current ||
+	    w->used < sizeof (struct record_head) + sizeof w->job ||
 	    w->used <= scan->ahead || (scan->alone && w->job == turn));
 }
 

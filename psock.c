@@ -3019,6 +3019,7 @@ struct reading {
 	int dir;		/* of the process that serves; NONE: our own */
 	int netdir;
 	int missing_only;	/* it was read before: only what was lost */
+	unsigned skip;		/* processes that did not serve before */
 	size_t line;		/* of the table, from 1 */
 };
 
@@ -3478,8 +3479,10 @@ static int
 open_net_of(const struct task *t, struct reading *g)
 {
 	g->dir = open_task(t);
-	if (g->dir == -1)
+	if (g->dir == -1) {
+		count_refusal(t->pid, "directory");
 		return -1;
+	}
 	g->netdir = open_below(g->dir, "net", O_DIRECTORY);
 	if (g->netdir != -1)
 		return 0;
@@ -3498,7 +3501,6 @@ static int
 open_net(struct reading *g, size_t *next)
 {
 	const struct netns *n = &namespaces[g->ns];
-	unsigned skip = n->tries;
 
 	g->dir = NONE;
 	if (n->first_task == NOWHERE) {
@@ -3507,20 +3509,20 @@ open_net(struct reading *g, size_t *next)
 		return g->netdir == NONE ? -1 : 0;
 	}
 	if (*next == 0 && n->inode != 0 && n->inode == host.own_netns &&
-	    skip-- == 0) {
+	    g->skip == 0) {
 		*next = n->first_task;
 		g->netdir = open_below(proc, "self/net", O_DIRECTORY);
 		if (g->netdir != -1)
 			return 0;
-		skip = 0;
 	}
 	if (*next < n->first_task)
 		*next = n->first_task;
 	while (*next < ntasks) {
 		if (tasks[(*next)++].netns != g->ns)
 			continue;
-		if ((n->tries == 0 || skip-- == 0) &&
-		    open_net_of(&tasks[*next - 1], g) == 0)
+		if (g->skip > 0)
+			g->skip--;
+		else if (open_net_of(&tasks[*next - 1], g) == 0)
 			return 0;
 	}
 	return -1;
@@ -3595,11 +3597,21 @@ read_netns(size_t job)
 {
 	const struct table_job *j = &table_jobs[job];
 	const struct netns *ns = &namespaces[j->ns];
-	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0 };
+	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0,
+	    .skip = ns->tries };
 	size_t next = 0;
 	int done = 0, opened = 0, any = 0, lost;
 
-	while (!done && open_net(&g, &next) == 0) {
+	while (!done) {
+		if (open_net(&g, &next) == -1) {
+			/* There may be no other: the same ones again. */
+			if (opened || ns->tries == 0 || next == 0)
+				break;
+			g.skip = 0;
+			next = 0;
+			opened = 1;
+			continue;
+		}
 		if (opened)	/* that may have been another namespace */
 			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
@@ -5169,7 +5181,7 @@ static const char help[] =
     "  -q          no warnings\n"
     "  -r root     look at the system below this directory\n"
     "  -t tables   these tables of /proc/net only\n"
-    "  -x          ask for each process number: /proc may hide processes\n"
+    "  -x          ask for each process number, listed or not\n"
     "  -h, -V      this help, the version\n"
     "\n"
     "columns: pid fd socket family protocol local_address remote_address\n"

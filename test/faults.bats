@@ -85,14 +85,12 @@ tree() {
 		{
 			echo 'Num       RefCount Protocol Flags    Type St Inode Path'
 			printf '0000000000000000: 00000002 00000000 00000000 0001 03 %5d /x\n' \
-				"$unix" "${unix}0"
+				"${unix}0" "$unix"
 		} >"$R/proc/$pid/net/unix"
 		printf 'sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n0000000000000000 3      3    0003   2     1 5      1000      %d\n' \
 			"$packet" >"$R/proc/$pid/net/packet"
 		printf 'Idx\tDevice\n2\teth0      :     1      V3\n' \
 			>"$R/proc/$pid/net/igmp"
-		printf 'protocol  size sockets  memory\nUNIX 1 2 -1\n' \
-			>"$R/proc/$pid/net/protocols"
 	done
 }
 
@@ -272,8 +270,7 @@ ls' ]
 	[ "$output" = 'psock: /proc: not a whole procfs; read through a procfs of our own
 0
 1
-psock: /proc: not a whole procfs
-psock: /proc: no other can be mounted
+psock: /proc: not a whole procfs, and no other can be mounted
 2
 0
 ls' ]
@@ -296,7 +293,7 @@ psock: /proc: mounted with hidepid: processes of other users are not seen
 		exec 5<>/dev/udp/127.0.0.1/9
 		./psock -Hp $$ -o fd,family,start_time'
 	[ "$output" = $'0\n1\n5\t2\t
-psock: 1 file: stat: No such file or directory' ]
+psock: file /proc/stat: No such file or directory' ]
 }
 
 @test "standard error closed or full: the status tells all the same" {

@@ -173,7 +173,7 @@ judge_all() {
 				do :; done
 				kill "$!"
 			done
-			exec bin/proclock -d 1000 fuse/history psock '".$name"
+			exec bin/proclock -d 150 fuse/history psock '".$name"
 	done
 	judge_all
 }
