@@ -3598,7 +3598,7 @@ read_netns(size_t job)
 	const struct table_job *j = &table_jobs[job];
 	const struct netns *ns = &namespaces[j->ns];
 	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0,
-	    .skip = ns->tries };
+	    .skip = asks_kernel ? ns->tries : 0 };
 	size_t next = 0;
 	int done = 0, opened = 0, any = 0, lost;
 
