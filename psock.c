@@ -1410,7 +1410,7 @@ read_process_numbers(int dir, char *comm, size_t *comm_length)
 	*comm_length = 0;
 	if ((needs & NEED_COMM) != 0) {
 		n = read_text(found.pid, dir, "comm", &s);
-		*comm_length = n < 64 ? n - (n > 0) : 64;
+		*comm_length = n <= 64 ? n - (n > 0) : 64;
 		memcpy(comm, s, *comm_length);
 	}
 	if ((needs & NEED_STAT) != 0 || ((needs & NEED_COMM) != 0 &&
