@@ -2976,7 +2976,7 @@ grow_sent(void)
 
 	sent.mask = old == NULL ? 1023 : 2 * sent.mask + 1;
 	sent.rows = allocate((sent.mask + 1) * sizeof *sent.rows);
-	for (s = old; s < old + n; s++)
+	for (s = old; n > 0; s++, n--)
 		if (s->used)
 			*find_sent(s) = *s;
 	free(old);
