@@ -100,13 +100,15 @@ def psock_tree(tool, where):
     check('unix name', output, list(packs(108)))
 
     links = list(packs(4000, b'\0'))
-    texts = list(packs(130000))
+    texts = list(packs(32000))
+    comms = list(packs(63))     # the kernel's longest
     names = list(packs(60, b'\t\n :'))
     share = len(names) // len(links) + 1
-    for i, link in enumerate(links):
+    for i, comm in enumerate(comms):
         pid = proc + b'%d/' % (1000 + i)
+        link = links[i] if i < len(links) else b'text'
         text = texts[i] if i < len(texts) else b'text'
-        write(pid + b'comm', text + b'\n')
+        write(pid + b'comm', comm + b'\n')
         write(pid + b'cmdline', text + b'\0')
         write(pid + b'cgroup', b'0::' + text.replace(b'\n', b'') + b'\n')
         for name in b'fd', b'ns', b'net':
@@ -126,14 +128,14 @@ def psock_tree(tool, where):
                  b'interface').stdout
     lines = output.splitlines(True)[:len(names)]
     check('interface', b''.join(lines), names)
-    pids = ','.join(str(1000 + i) for i in range(len(links))).encode()
+    pids = ','.join(str(1000 + i) for i in range(len(comms))).encode()
     for column, inputs in {
-            b'exe': links, b'cwd': links, b'comm': texts,
+            b'exe': links, b'cwd': links, b'comm': comms,
             b'cmdline': [text.replace(b'\0', b' ') for text in texts],
             b'cgroup': [text.replace(b'\n', b'') for text in texts]}.items():
         output = run(tool, b'-r', where, b'-Hp', pids, b'-o', column).stdout
         check(column, output, inputs +
-              [b'text'] * (len(links) - len(inputs)))
+              [b'text'] * (len(comms) - len(inputs)))
 
 
 def psock_live(tool, where):
@@ -160,7 +162,7 @@ def psock_live(tool, where):
     os.chdir(deep)
     check('cwd', rows(b'cwd'), [os.getcwdb()])
     os.chdir(home)
-    for text in packs(98000, b'\0'):
+    for text in packs(32000, b'\0'):
         program = [sys.executable, b'-c', b'print(flush=1); input()', text]
         child = subprocess.Popen(program, stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE,
@@ -182,9 +184,9 @@ def psock_live(tool, where):
 def psock_messages(tool):
     for pack in packs(63, bytes(range(1, 256))[31:] + b'\0,'):
         check('-t', run(tool, b'-t', pack, status=2).stderr, [pack],
-              b"psock: -t: unknown table '",
-              b"'; the tables are: tcp tcp6 udp udp6 udplite udplite6 raw "
-              b"raw6 icmp icmp6 unix packet netlink sctp")
+              b"psock: -t: table: '",
+              b"' is none of: tcp tcp6 udp udp6 udplite udplite6 raw "
+              b"raw6 icmp icmp6 unix packet netlink sctp (see psock -h)")
 
 
 def usage_messages(name, tool):

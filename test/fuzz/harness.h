@@ -282,7 +282,7 @@ fuzz_fstatat(int dir, const char *name, struct stat *st, int flags)
 	(void)dir;
 	(void)name;
 	(void)flags;
-	st->st_mode = S_IFREG;
+	*st = (struct stat){ .st_mode = S_IFREG };
 	return 0;
 }
 
