@@ -1061,7 +1061,7 @@ list_processes(size_t job)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
 	for (i = 0; i < list.count; i++)
-		if (!in_worker || list.n[i] != getpid())
+		if (!asks_kernel || !in_worker || list.n[i] != getpid())
 			list.n[n++] = list.n[i];
 	send_record(FOUND_NUMBERS, NULL, 0, list.n, n * sizeof *list.n);
 	read_host();
