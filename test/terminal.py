@@ -202,7 +202,7 @@ def usage_messages(name, tool):
             assert escaped(pack) in result.stderr, (option, result.stderr)
             check(option, result.stderr, [
                 unescaped(line) for line in result.stderr.splitlines()])
-    known = b'-HqhV' + options + (b'am' if name == b'shhist' else b'')
+    known = b'-HqhV' + options + (b'am' if name == b'shhist' else b'x')
     for byte in set(range(1, 256)) - set(known):
         option = bytes([byte])
         lines = run(b'/evil\33[31m\x9b', b'-' + option, executable=tool,
