@@ -1608,7 +1608,8 @@ take_count(const char *s, size_t n)
 		n -= (size_t)(nul + 1 - s);
 		s = nul + 1;
 	}
-	count_warning(f[0], f[1], f[2], f[3]);
+	if (*f[0] != '\0')
+		count_warning(f[0], f[1], f[2], f[3]);
 }
 
 static void

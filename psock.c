@@ -4793,8 +4793,8 @@ confirm_counts(void)
 		n = nnamespaces;
 		before = allocate((n + 1) * sizeof *before);
 		memcpy(before, namespaces, n * sizeof *before);
-		/* What was just closed may be counted for some 15 ms. */
-		(void)poll(NULL, 0, 100);
+		/* What was just closed may be counted for a while. */
+		(void)poll(NULL, 0, 500);
 		forget();
 		look();
 		count_seen();
@@ -5173,7 +5173,7 @@ static const char help[] =
     "       psock -h | -V\n"
     "\n"
     "Lists every socket with every process and descriptor that holds it, in\n"
-    "all network namespaces, as tab-separated rows.\n"
+    "all network namespaces, in rows.\n"
     "\n"
     "  -H          no header row\n"
     "  -o columns  these columns, with commas; +a,b adds to the usual ones\n"
@@ -5181,7 +5181,7 @@ static const char help[] =
     "  -q          no warnings\n"
     "  -r root     look at the system below this directory\n"
     "  -t tables   these tables of /proc/net only\n"
-    "  -x          ask for each process number, listed or not\n"
+    "  -x          ask for every process number\n"
     "  -h, -V      this help, the version\n"
     "\n"
     "columns: pid fd socket family protocol local_address remote_address\n"
@@ -5190,7 +5190,7 @@ static const char help[] =
     "    cgroup type proto owner rx_queue tx_queue interface v6only filter\n"
     "tables: tcp tcp6 udp udp6 udplite udplite6 raw raw6 icmp icmp6 unix\n"
     "    packet netlink sctp\n"
-    "exit status: 0 complete, 1 something could not be read, 2 no answer\n";
+    "exit status: 0 complete, 1 something was not read, 2 no answer\n";
 
 /* -p: process numbers, -1 for the sockets that nobody holds. */
 static void

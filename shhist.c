@@ -3128,8 +3128,10 @@ static int
 is_wanted(const struct user *u)
 {
 	struct wanted *w;
-	int yes = nwanted == 0;
+	int yes = 0;
 
+	if (nwanted == 0)
+		return 1;
 	for (w = wanted; w < wanted + nwanted; w++)
 		if ((strlen(u->name) == w->len &&
 		    memcmp(u->name, w->name, w->len) == 0) ||
