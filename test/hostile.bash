@@ -9,7 +9,8 @@
 # others have opened sockets, it runs ATTACK, a line of a shell, and when that
 # has written $ATTACK_LINES lines, or one, the command is run.  Leaves in
 # DIRECTORY: attack and sockets, what they wrote; rows, errors, status and
-# seconds of the command.  Nothing outlives it.
+# seconds of the command, or no status where that has not ended after
+# $HANG_LIMIT seconds, or 120.  Nothing outlives it.
 
 set -eu
 
@@ -69,8 +70,16 @@ until [ "${#written[@]}" -ge "${ATTACK_LINES:-1}" ]; do
 	kill -0 "$attacker"
 	mapfile -t written <attack
 done
+# One that hangs may not be waited for: it ends with this host.
 state=0
 SECONDS=0
-"$@" >rows 2>errors || state=$?
+sleep "${HANG_LIMIT:-120}" &
+timer=$!
+"$@" >rows 2>errors &
+command=$!
+wait -n "$command" "$timer" || state=$?
+if kill -0 "$command" 2>/dev/null; then
+	exit 1
+fi
 echo "$SECONDS" >seconds
 echo "$state" >status

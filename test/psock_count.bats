@@ -26,10 +26,24 @@ setup() {
 
 # beside PROGRAM COMMAND: on a host of its own, where $before has been run and
 # PROGRAM has opened what it says in $told, runs COMMAND, a line of a shell in
-# which $pid is the program; its $output, $errors and $status.
+# which $pid is the program; its $output, $errors and $status.  There, psock
+# takes the namespace of processes for the initial one, outside of which nobody
+# is, and hidden is psock under a kernel that lies, by the options before --.
 beside() {
 	run timeout -s KILL 300 unshare --net --pid --mount --fork \
 		--kill-child --mount-proc bash -uc '
+		psock() {
+			"$bin/rootkit" -i "$psock" "$@"
+		}
+		hidden() {
+			local options=()
+			while [ "$1" != -- ]; do
+				options+=("$1")
+				shift
+			done
+			shift
+			"$bin/rootkit" -i "${options[@]}" "$psock" "$@"
+		}
 		cd "$1"
 		ip link set lo up
 		eval "$2"
@@ -67,10 +81,12 @@ counts() {
 
 # No false alarm.
 
-@test "a host where nothing is going on is whole" {
+@test "a host where nothing is going on is whole, and a container" {
 	local i
 	for i in 1 2 3; do
 		# What ip has closed is counted for some milliseconds.
+		beside '' 'psock -H'
+		is_whole
 		beside '' '"$psock" -H'
 		is_whole
 	done
@@ -83,7 +99,7 @@ counts() {
 		netlink vsock unix=@a accepted=@a waiting=@a socketpair dgram \
 		seqpacket=@a thread thread-netns netns-fd netns-socket all \
 		leader-exits; do
-		beside "\$bin/sockets tcp $kind" '"$psock" -H'
+		beside "\$bin/sockets tcp $kind" 'psock -H'
 		is_whole || {
 			echo "$kind"
 			return 1
@@ -94,7 +110,7 @@ counts() {
 @test "sockets that are on their way to another process are whole" {
 	local kind
 	for kind in in-flight unix-in-flight=@a; do
-		beside "\$bin/sockets $kind" '"$psock" -H'
+		beside "\$bin/sockets $kind" 'psock -H'
 		is_whole
 	done
 }
@@ -134,7 +150,7 @@ counts() {
 		print("ready", flush=True)
 		sys.stdin.readline()
 	END
-	beside 'python3 closed' '"$psock" -H -o pid,socket,state'
+	beside 'python3 closed' 'psock -H -o pid,socket,state'
 	for state in FIN_WAIT1 TIME_WAIT; do
 		grep -q "	$state\$" <<<"$output"
 	done
@@ -148,7 +164,7 @@ counts() {
 		'ip link add a type bareudp dstport 6635 ethertype ip' \
 		'ip link add a type wireguard' \
 		'ip mptcp endpoint add 127.0.0.1 port 9999 dev lo signal'; do
-		before="$add && ip link set a up" beside '' '"$psock" -H'
+		before="$add && ip link set a up" beside '' 'psock -H'
 		grep -q '^-1	-1	[1-9][0-9]*	10*	[16]' \
 			<<<"$output" || [[ $output = *9999* ]] ||
 			[[ $output = *4789* ]] || [[ $output = *6081* ]] ||
@@ -162,13 +178,20 @@ counts() {
 	[ "$kinds" -gt 0 ] || skip 'the kernel has no such sockets'
 }
 
+@test "sockets that the kernel lets nobody ask are held, not missing" {
+	beside '"$bin/sockets" tcp unbound udp-unbound vsock' \
+		'"$bin/rootkit" -i "$bin/nosys" pidfd_getfd "$psock" -H'
+	all_rows
+	[[ $errors != *'counted by the kernel'* ]]
+}
+
 @test "no false alarm beside sockets that come and go" {
 	beside '"$bin/churn" ${CHURN_SOCKETS:-500} \
 		tcp,tcp6,udp,udp6,raw,unix,netlink' '
 		for ((i = 0; i < ${CHURN_RUNS:-20}; i++)); do
-			"$psock" -H -p 1 >rows 2>&1
+			psock -H -p 1 >rows 2>&1
 			grep "counted by the kernel" rows
-			"$psock" -H >all 2>&1
+			psock -H >all 2>&1
 			grep "counted by the kernel" all
 		done
 		[ -s all ]'
@@ -189,27 +212,27 @@ shows() {
 }
 
 @test "a packet socket whose ring stays mapped after close" {
-	beside '"$bin/ghosts" packet-map' '"$psock" -H'
+	beside '"$bin/ghosts" packet-map' 'psock -H'
 	shows packet-map 17
 	is "$(grep -c '	17	3	' <<<"$output")" 1
 }
 
 @test "an AF_XDP socket whose ring stays mapped after close" {
-	beside '"$bin/ghosts" xdp-map' '"$psock" -H'
+	beside '"$bin/ghosts" xdp-map' 'psock -H'
 	# Nothing tells its family.
 	[[ $output = *'	44	'* ]] || shows xdp-map 0
 	[[ $output != *'	44	'* ]] || shows xdp-map 44
 }
 
 @test "a TCP listener that only a mapping holds" {
-	beside '"$bin/ghosts" tcp-map' '"$psock" -H'
+	beside '"$bin/ghosts" tcp-map' 'psock -H'
 	shows tcp-map 2
 	is "$(grep -c '	LISTEN	' <<<"$output")" 1
 }
 
 @test "a namespace that only a mapping keeps" {
 	# Its tables are out of reach: who holds it is not.
-	beside '"$bin/ghosts" elsewhere-tcp-map tcp-map' '"$psock" -H'
+	beside '"$bin/ghosts" elsewhere-tcp-map tcp-map' 'psock -H'
 	shows tcp-map 2
 	shows elsewhere-tcp-map 0
 }
@@ -217,7 +240,8 @@ shows() {
 @test "no maps are read where nothing is amiss" {
 	command -v strace >/dev/null || skip 'no strace'
 	beside '"$bin/sockets" tcp udp unbound unix=@a socketpair netlink' \
-		'strace -f -qq -o trace -e trace=openat,open "$psock" -H'
+		'"$bin/rootkit" -i strace -f -qq -o trace -e trace=openat,open \
+			"$psock" -H'
 	is "$status" 0
 	grep -q '"sockstat"\|/sockstat' "$T/trace"
 	is "$(grep -c 'maps"' "$T/trace")" 0
@@ -226,26 +250,26 @@ shows() {
 # Held by what nothing in procfs shows: counted.
 
 @test "a ring without a descriptor that holds a vsock listener" {
-	beside '"$bin/ghosts" ring-vsock' '"$psock" -H'
+	beside '"$bin/ghosts" ring-vsock' 'psock -H'
 	[[ $told != *' - '* ]] || skip "$told"
 	counts
 	[[ $errors = *'1 socket'* ]]
 }
 
 @test "a ring without a descriptor that holds an unbound UDP socket" {
-	beside '"$bin/ghosts" ring-udp ring-udp' '"$psock" -H'
+	beside '"$bin/ghosts" ring-udp ring-udp' 'psock -H'
 	[[ $told != *' - '* ]] || skip "$told"
 	counts
 	[[ $errors = *'2 sockets'* ]]
 }
 
 @test "a request to accept connections that goes on after close" {
-	beside '"$bin/ghosts" accept-tcp' '"$psock" -H'
+	beside '"$bin/ghosts" accept-tcp' 'psock -H'
 	[[ $told != *' - '* ]] || skip "$told"
 	# That has a row.
 	is "$(grep -c '	LISTEN	' <<<"$output")" 1
 	[[ $errors != *'counted by the kernel'* ]]
-	beside '"$bin/ghosts" accept-vsock' '"$psock" -H'
+	beside '"$bin/ghosts" accept-vsock' 'psock -H'
 	counts
 }
 
@@ -256,7 +280,7 @@ shows() {
 		read -r who tcp udp <told
 		for ((i = 0; i < ${MOVE_RUNS:-200}; i++)); do
 			s=0
-			"$psock" -H -o pid,socket >rows 2>what || s=$?
+			psock -H -o pid,socket >rows 2>what || s=$?
 			for inode in "$tcp" "$udp"; do
 				grep -q "^$who	$inode\$" rows ||
 					{ [ "$s" -eq 1 ] &&
@@ -272,7 +296,7 @@ shows() {
 listed='sockets tcp unbound udp unix=@a thread'
 
 @test "-x finds a process that is left out of the list" {
-	beside "\$bin/$listed" '"$bin/rootkit" -p "$pid" "$psock" -x -H'
+	beside "\$bin/$listed" 'hidden -p "$pid" -- -x -H'
 	all_rows
 	local who
 	read -r _ who _ <<<"$told"
@@ -281,25 +305,25 @@ listed='sockets tcp unbound udp unix=@a thread'
 }
 
 @test "-x says nothing where all are listed" {
-	beside "\$bin/$listed" '"$bin/rootkit" -p 99999 "$psock" -x -H'
+	beside "\$bin/$listed" 'hidden -p 99999 -- -x -H'
 	all_rows
 	is_whole
 }
 
 @test "-x finds a process under a mount" {
 	beside "\$bin/$listed" 'mount -t tmpfs none "/proc/$pid"
-		"$psock" -x -H'
+		psock -x -H'
 	all_rows
 }
 
 @test "a process that is left out of the list: its sockets are counted" {
-	beside "\$bin/$listed" '"$bin/rootkit" -p "$pid" "$psock" -H'
+	beside "\$bin/$listed" 'hidden -p "$pid" -- -H'
 	counts
 }
 
 @test "rows that are left out of a table, of a socket that is held" {
-	beside '"$bin/sockets" tcp' '"$psock" -H >whole
-		"$bin/rootkit" -t tcp " 0100007F:" "$psock" -H
+	beside '"$bin/sockets" tcp' 'psock -H >whole
+		hidden -t tcp " 0100007F:" -- -H
 		exit $?'
 	# All that the table says, from the socket itself.
 	is "$(grep '	LISTEN	' <<<"$output")" \
@@ -309,11 +333,11 @@ listed='sockets tcp unbound udp unix=@a thread'
 
 @test "a process and its rows that are left out" {
 	beside '"$bin/sockets" tcp' \
-		'"$bin/rootkit" -p "$pid" -t tcp " 0100007F:" "$psock" -H'
+		'hidden -p "$pid" -t tcp " 0100007F:" -- -H'
 	[[ $output != *LISTEN* ]]
 	counts
 	beside '"$bin/sockets" tcp' \
-		'"$bin/rootkit" -p "$pid" -t tcp " 0100007F:" "$psock" -x -H'
+		'hidden -p "$pid" -t tcp " 0100007F:" -- -x -H'
 	all_rows
 	is "$(grep -c '	LISTEN	' <<<"$output")" 1
 }

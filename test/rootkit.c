@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * rootkit: rootkit [-p PID] [-t TABLE TEXT] COMMAND...: runs the command under
- * a kernel that lies: its lists of a procfs leave out the process PID, its
- * /proc/PID/net/TABLE the lines that have TEXT in them.  All else, such as
- * /proc/PID itself, is as it was.  Who asks is a filter of seccomp that the
- * command gets; who answers is this program.
+ * rootkit: rootkit [-i] [-p PID] [-t TABLE TEXT] COMMAND...: runs the command
+ * under a kernel that lies: its lists of a procfs leave out the process PID,
+ * its /proc/PID/net/TABLE the lines that have TEXT in them; with -i, the
+ * namespace of processes is the initial one.  All else, such as /proc/PID
+ * itself, is as it was.  Who asks is a filter of seccomp that the command
+ * gets; who answers is this program.
  */
 
 #define _GNU_SOURCE
@@ -33,7 +34,8 @@
 
 enum { SIZE = 1 << 20 };
 
-static const char *hidden_pid = "-", *table = "-", *text = "";
+static const char *hidden_pid, *table, *text = "";
+static int initial;
 static int notify;		/* the filter's questions */
 static char data[SIZE];
 
@@ -140,52 +142,88 @@ lie(int call, int fd, size_t size)
 			left = call == SYS_read ? edit_table((size_t)n) :
 			    edit_list((size_t)n);
 	} while (n > 0 && left == 0);
-	return n < 0 ? -errno : (ssize_t)left;
+	return n < 0 ? -1 : (ssize_t)left;
+}
+
+/* Whether a process names the link of its namespace of processes. */
+static int
+is_pid_namespace(pid_t pid, uint64_t path)
+{
+	char name[32] = "";
+	struct iovec to = { name, sizeof name - 1 };
+	struct iovec from = { (void *)(uintptr_t)path, to.iov_len };
+	size_t len;
+
+	if (process_vm_readv(pid, &to, 1, &from, 1, 0) <= 0)
+		return 0;
+	len = strlen(name);
+	return len >= 6 && strcmp(name + len - 6, "ns/pid") == 0;
+}
+
+/* Returns the length of the answer in data, or -1: it may ask the kernel. */
+static ssize_t
+find_answer(const struct seccomp_notif *q)
+{
+	const uint64_t *args = (const uint64_t *)q->data.args;
+	ssize_t n = -1;
+	int fd;
+
+	if (q->data.nr == SYS_readlinkat)
+		return is_pid_namespace((pid_t)q->pid, args[1]) ?
+		    sprintf(data, "pid:[4026531836]") : -1;
+	fd = copy_fd((pid_t)q->pid, (int)args[0]);
+	if (fd != -1 && (q->data.nr == SYS_read ? is_table(fd) :
+	    is_list_of_processes(fd)))
+		n = lie(q->data.nr, fd, args[2]);
+	close(fd);
+	return n;
 }
 
 static void
 answer(const struct seccomp_notif *q)
 {
 	struct seccomp_notif_resp r = { .id = q->id };
-	int call = q->data.nr;
-	int fd = copy_fd((pid_t)q->pid, (int)q->data.args[0]);
-	struct iovec from = { data, 0 }, to;
+	int to = q->data.nr == SYS_readlinkat ? 2 : 1;
+	ssize_t n = find_answer(q);
+	struct iovec from = { data, (size_t)n }, buf = {
+	    (void *)(uintptr_t)q->data.args[to], (size_t)n };
 
-	if (fd != -1 && (call == SYS_read ? is_table(fd) :
-	    is_list_of_processes(fd))) {
-		r.val = lie(call, fd, q->data.args[2]);
-		from.iov_len = r.val > 0 ? (size_t)r.val : 0;
-		to.iov_base = (void *)(uintptr_t)q->data.args[1];
-		to.iov_len = from.iov_len;
-		if (r.val < 0) {
-			r.error = (int)r.val;
-			r.val = 0;
-		} else if (process_vm_writev((pid_t)q->pid, &from, 1, &to, 1,
-		    0) != (ssize_t)from.iov_len) {
-			r.error = -EFAULT;
-		}
-	} else {
+	r.val = n;
+	if (n == -1)
 		r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	}
-	close(fd);
+	else if (process_vm_writev((pid_t)q->pid, &from, 1, &buf, 1, 0) != n)
+		r.error = -EFAULT;
+	if (r.flags != 0 || r.error != 0)
+		r.val = 0;
 	/* Whoever asked may be gone by now. */
 	ioctl(notify, SECCOMP_IOCTL_NOTIF_SEND, &r);
 }
 
-/* Asks for each read and each list; returns the descriptor of that. */
+/* A call that is allowed, or asked for. */
+static void
+add_call(struct sock_fprog *prog, unsigned call, int ask)
+{
+	prog->filter[prog->len++] = (struct sock_filter)BPF_JUMP(BPF_JMP |
+	    BPF_JEQ | BPF_K, call, 0, 1);
+	prog->filter[prog->len++] = (struct sock_filter)BPF_STMT(BPF_RET |
+	    BPF_K, ask ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
+}
+
+/* Returns the descriptor of those questions. */
 static int
 install_filter(void)
 {
-	struct sock_filter code[] = {
+	struct sock_filter code[16] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 		    offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getdents64, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
 	};
-	struct sock_fprog prog = { sizeof code / sizeof *code, code };
+	struct sock_fprog prog = { 1, code };
 
+	add_call(&prog, SYS_read, table != NULL);
+	add_call(&prog, SYS_getdents64, hidden_pid != NULL);
+	add_call(&prog, SYS_readlinkat, initial);
+	code[prog.len++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+	    SECCOMP_RET_ALLOW);
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 	    SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
 }
@@ -235,8 +273,11 @@ main(int argc, char *argv[])
 	int opt, state;
 	pid_t pid;
 
-	while ((opt = getopt(argc, argv, "+p:t:")) != -1)
+	while ((opt = getopt(argc, argv, "+ip:t:")) != -1)
 		switch (opt) {
+		case 'i':
+			initial = 1;
+			break;
 		case 'p':
 			hidden_pid = optarg;
 			break;
