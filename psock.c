@@ -225,7 +225,6 @@ struct ns_link {
 /* What the kernel counts in a namespace, by its net/sockstat. */
 struct usage {
 	int64_t used;		/* sockets of user space; NONE: not known */
-	int64_t stable;		/* the same before and after */
 };
 
 struct netns {
@@ -330,6 +329,7 @@ static struct numbers pids;	/* -p */
 static int want_ownerless = 1;
 static int asks_kernel;		/* may ask and compare: no -r */
 static int privileged;		/* root: what is refused is an exception */
+static int unplaced;		/* sockets whose namespace is not known */
 static int asks_protocol;	/* whether a listed socket is MPTCP's */
 
 static int own_proc = NONE;	/* a procfs that nothing is mounted on */
@@ -1850,7 +1850,7 @@ add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 	    sizeof *namespaces);
 	namespaces[nnamespaces] = (struct netns){ .inode = inode,
 	    .table_inode = table_inode, .first_task = task, .link = link,
-	    .pending = table_mask, .usage = { NONE, 0 } };
+	    .pending = table_mask, .usage = { NONE } };
 	return (uint32_t)nnamespaces++;
 }
 
@@ -3552,7 +3552,7 @@ static size_t ntable_jobs, table_jobs_room;
 static int
 read_tables(const struct table_job *j, struct reading *g, int *lost)
 {
-	struct usage usage = { NONE, 0 };
+	struct usage usage = { NONE };
 	unsigned tables = j->tables;
 	int64_t after = NONE;
 	size_t t;
@@ -3571,7 +3571,8 @@ read_tables(const struct table_job *j, struct reading *g, int *lost)
 	}
 	if (j->counts && asks_kernel && usage.used != NONE) {
 		(void)idle_tables(g->netdir, &after);
-		usage.stable = usage.used == after;
+		if (after < usage.used)	/* what is closing is no doubt */
+			usage.used = after;
 		send_record(FOUND_USAGE, &usage, sizeof usage, NULL, 0);
 	}
 	return any;
@@ -4288,6 +4289,7 @@ keep_answer(struct answer *a)
 	if (is_worth_reading(a, a->how == ASKED ? a->e.netns :
 	    tasks[h->task].netns, table))
 		return;
+	unplaced |= a->e.netns == NOWHERE;
 	if (a->how == ASKED)
 		a->e.table = table;
 	if (a->e.protocol == 262)	/* IPPROTO_MPTCP */
@@ -4448,7 +4450,7 @@ count_seen(void)
 static int
 is_miscounted(const struct netns *ns)
 {
-	return ns->usage.stable && ns->usage.used > ns->seen;
+	return ns->usage.used > ns->seen;
 }
 
 static int
@@ -4457,6 +4459,9 @@ count_miscounted(void)
 	const struct netns *ns;
 	int n = 0;
 
+	/* One that could not be asked may be in any namespace. */
+	if (unplaced)
+		return 0;
 	count_seen();
 	for (ns = namespaces; ns < namespaces + nnamespaces; ns++)
 		n += is_miscounted(ns);
@@ -4723,7 +4728,7 @@ forget(void)
 {
 	ntasks = nholders = nnamespaces = nentries = texts_used = 0;
 	nns_links = nusers = nanswers = 0;
-	asks_protocol = 0;
+	asks_protocol = unplaced = 0;
 }
 
 /* Since Linux 4.16 each namespace has its own count; before, the host. */
@@ -4806,11 +4811,10 @@ confirm_counts(void)
 	for (ns = namespaces; confirmed > 0 && can_count() &&
 	    ns < namespaces + nnamespaces; ns++)
 		if (is_miscounted(ns) && was_miscounted(ns, before, n))
-			note("netns %llu: %lld socket%s counted by the "
+			note("netns %llu: %lld sockets are counted by the "
 			    "kernel and seen nowhere",
 			    (unsigned long long)ns->inode,
-			    (long long)(ns->usage.used - ns->seen),
-			    ns->usage.used - ns->seen == 1 ? " is" : "s are");
+			    (long long)(ns->usage.used - ns->seen));
 	if (confirmed > 0)
 		status = 1;
 	free(before);
