@@ -387,6 +387,24 @@ scene() {
 	done
 }
 
+@test "-x: the same rows, and nothing is hidden on a normal host" {
+	need_root
+	sockets "${inet_kinds[@]}" socketpair thread
+	live -p "$pid" -o pid,fd,socket
+	local without=$output
+	is "$status$errors" 0
+	live -x -p "$pid" -o pid,fd,socket
+	is "$output" "$without"
+	is "$status$errors" 0
+}
+
+@test "-x asks for threads, too, and takes none for a process" {
+	need_root
+	sockets tcp thread three-threads
+	live -x -t tcp
+	[[ $errors != *'not listed in /proc'* ]]
+}
+
 @test "beside processes that are out of sight: it says so, and counts nothing" {
 	need_root
 	[ "$(readlink /proc/self/ns/pid)" = 'pid:[4026531836]' ] ||
@@ -396,6 +414,10 @@ scene() {
 	wrap=(unshare -p -f --mount-proc)
 	live
 	is "$status" 1
-	[ -n "$errors" ]
+	[[ $errors = *"this pid namespace is not the host's: processes outside"* ]]
 	[[ $errors != *'counted by the kernel'* ]]
+	# Whose network is its own sees all that is in there.
+	wrap=(unshare -n -p -f --mount-proc)
+	live
+	is "$status$errors" 0
 }
