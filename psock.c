@@ -235,6 +235,7 @@ struct netns {
 	size_t nfds;		/* sockets that its processes hold */
 	unsigned pending;	/* tables that are to be read, as bits */
 	unsigned tries;		/* how often a table was lost */
+	const char *why;	/* it was lost last; null: it was not */
 	unsigned reads;
 	struct usage usage;
 	int64_t seen;		/* sockets that should be counted there */
@@ -3593,6 +3594,19 @@ read_sole_tables(const struct table_job *j, struct reading *g)
 }
 
 /* A job of the third scan. */
+/* What a job reads, for a message. */
+static const char *
+name_tables(unsigned tables)
+{
+	static char name[40];
+
+	if ((tables & (tables - 1)) != 0)
+		return "tables";
+	(void)snprintf(name, sizeof name, "table %s",
+	    nettables[__builtin_ctz(tables)].file);
+	return name;
+}
+
 static void
 read_netns(size_t job)
 {
@@ -3624,6 +3638,9 @@ read_netns(size_t job)
 		any = read_sole_tables(j, &g);
 	if (opened || any)
 		send_record(FOUND_TABLE, NULL, 0, NULL, 0);
+	if (!any && ns->why != NULL)	/* no other process serves */
+		count_number("netns", ns->inode, name_tables(j->tables),
+		    ns->why);
 }
 
 /* The unix name or interface of an entry. */
@@ -3713,19 +3730,6 @@ take_table(size_t job, int kind, const char *s, size_t n)
 	}
 }
 
-/* What a job reads, for a message. */
-static const char *
-name_tables(unsigned tables)
-{
-	static char name[40];
-
-	if ((tables & (tables - 1)) != 0)
-		return "tables";
-	(void)snprintf(name, sizeof name, "table %s",
-	    nettables[__builtin_ctz(tables)].file);
-	return name;
-}
-
 /* A process that did not answer may not be the only one of its namespace. */
 static void
 lose_table(size_t job, const char *why)
@@ -3735,6 +3739,7 @@ lose_table(size_t job, const char *why)
 
 	nentries = mark.entries;
 	texts_used = mark.texts;
+	ns->why = keep_text(why, strlen(why)).s;
 	if (++ns->tries < MAX_TRIES && ns->first_task != NOWHERE)
 		ns->pending |= j->tables;
 	else
