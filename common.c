@@ -1550,16 +1550,28 @@ kill_worker(struct worker *w, const char *why)
 	end_worker(w, why);
 }
 
+/* Whether a worker has sent a whole record, or one that is too long. */
+static int
+has_record(const struct worker *w)
+{
+	struct record_head h;
+
+	if (w->used < sizeof h)
+		return 0;
+	memcpy(&h, w->buf + w->from, sizeof h);
+	return w->used - sizeof h >= h.length || h.length > MAX_RECORD;
+}
+
 /* The next record of a worker, if it has come whole. */
 static int
 next_record(struct worker *w, struct record_head *h, const char **s)
 {
-	if (w->used < sizeof *h)
+	if (!has_record(w))
 		return 0;
 	memcpy(h, w->buf + w->from, sizeof *h);
 	*s = w->buf + w->from + sizeof *h;
 	if (h->length <= MAX_RECORD)
-		return w->used - sizeof *h >= h->length;
+		return 1;
 	if (w->fd != -1)
 		kill_worker(w, "sent what it may not");
 	w->used = 0;
@@ -1584,10 +1596,17 @@ has_turn(struct worker *w)
 	size_t job, n;
 
 	if (!w->busy || (scan->alone && w->job != turn) ||
-	    !next_record(w, &h, &s) || h.kind != BEGIN)
+	    !next_record(w, &h, &s))
 		return 0;
 	n = h.length;
-	if (take_head(&s, &n, &job, sizeof job) == -1 || job != turn)
+	if (h.kind != BEGIN || take_head(&s, &n, &job, sizeof job) == -1 ||
+	    job < turn) {
+		if (w->fd != -1)
+			kill_worker(w, "sent what it may not");
+		w->used = 0;
+		return 0;
+	}
+	if (job != turn)
 		return 0;
 	skip_record(w, &h);
 	return 1;
@@ -1760,8 +1779,8 @@ static int
 is_read(const struct worker *w)
 {
 	return w->busy && w->fd != -1 && (w == current ||
-	    w->used < sizeof (struct record_head) + sizeof w->job ||
-	    w->used <= scan->ahead || (scan->alone && w->job == turn));
+	    w->used <= scan->ahead || (scan->alone && w->job == turn) ||
+	    !has_record(w));
 }
 
 /* Loses all jobs that are not done. */
