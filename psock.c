@@ -1048,11 +1048,26 @@ prepare_worker(void)
 		(void)syscall(SYS_fchdir, proc);
 }
 
+/* The number that a worker itself has in ROOT/proc, or NONE. */
+static int
+read_own_number(void)
+{
+	char link[16];
+	uint64_t pid;
+	ssize_t len = NONE;
+
+	if (in_worker && is_whole_proc(proc))
+		len = readlinkat(proc, "self", link, sizeof link);
+	return len > 0 && parse_number(link, (size_t)len, 10, INT_MAX,
+	    &pid) == 0 ? (int)pid : NONE;
+}
+
 /* The only job of the first scan. */
 static void
 list_processes(size_t job)
 {
 	static struct numbers list;
+	const int own = read_own_number();
 	size_t i, n = 0;
 
 	(void)job;
@@ -1062,7 +1077,7 @@ list_processes(size_t job)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
 	for (i = 0; i < list.count; i++)
-		if (!asks_kernel || !in_worker || list.n[i] != getpid())
+		if (list.n[i] != own)
 			list.n[n++] = list.n[i];
 	send_record(FOUND_NUMBERS, NULL, 0, list.n, n * sizeof *list.n);
 	read_host();
