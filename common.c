@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -449,13 +448,85 @@ send_text(int kind, const char *text, size_t n)
 
 /* Messages */
 
+/* Writes an int64_t to the end of 21 bytes; returns its length. */
+static size_t
+format_number(char *dst, int64_t value, char conversion)
+{
+	size_t n;
+
+	if (conversion == 'c') {
+		dst[20] = (char)value;
+		return 1;
+	}
+	if (conversion == 'd' && value < 0) {
+		n = decimal(dst + 1, -(uint64_t)value);
+		dst[20 - n++] = '-';
+		return n;
+	}
+	return decimal(dst + 1, (uint64_t)value);
+}
+
+static size_t
+format_list(char *dst, size_t size, const char *fmt, va_list ap)
+{
+	char number[21];
+	size_t used = 0, len;
+	const char *s;
+	int64_t value;
+	int most, longs;
+
+	for (; *fmt != '\0'; fmt++) {
+		s = fmt;
+		len = 1;
+		if (*fmt == '%') {
+			most = INT_MAX;
+			if (fmt[1] == '.') {	/* "%.*s" */
+				most = va_arg(ap, int);
+				fmt += 2;
+			}
+			for (longs = 0; *++fmt == 'l'; longs++)
+				;
+			if (*fmt == 's') {
+				s = va_arg(ap, const char *);
+				len = strnlen(s, (size_t)most);
+			} else {
+				value = longs == 2 ? va_arg(ap, long long) :
+				    longs == 1 ? va_arg(ap, long) :
+				    va_arg(ap, int);
+				if (longs == 0 && *fmt == 'u')
+					value &= UINT32_MAX;
+				len = format_number(number, value, *fmt);
+				s = number + sizeof number - len;
+			}
+		}
+		for (; len > 0; len--, s++, used++)
+			if (used + 1 < size)
+				dst[used] = *s;
+	}
+	if (size > 0)
+		dst[used < size ? used : size - 1] = '\0';
+	return used;
+}
+
+size_t
+format_text(char *dst, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	size_t n;
+
+	va_start(ap, fmt);
+	n = format_list(dst, size, fmt, ap);
+	va_end(ap);
+	return n;
+}
+
 static void
 print_message(const char *text, size_t n)
 {
 	char line[4 * MESSAGE_SIZE + 64];
 	size_t used;
 
-	used = (size_t)snprintf(line, 64, "%.60s: ", progname);
+	used = format_text(line, 64, "%.*s: ", 60, progname);
 	used += escape(line + used, text, n);
 	line[used++] = '\n';
 	/* If standard error is gone, there is still the exit status. */
@@ -467,19 +538,17 @@ static void
 report(int kind, const char *fmt, va_list ap)
 {
 	char text[MESSAGE_SIZE];
-	int n;
+	size_t n;
 
-	n = vsnprintf(text, sizeof text, fmt, ap);
-	if (n >= (int)sizeof text) {
+	n = format_list(text, sizeof text, fmt, ap);
+	if (n >= sizeof text) {
 		n = sizeof text - 1;
 		memcpy(text + n - 3, "...", 3);
 	}
-	if (n < 0)
-		return;
 	if (in_worker)
-		send_text(kind, text, (size_t)n);
+		send_text(kind, text, n);
 	else
-		print_message(text, (size_t)n);
+		print_message(text, n);
 }
 
 void
@@ -582,7 +651,7 @@ count_number(const char *unit, uint64_t which, const char *what,
 {
 	char number[24];
 
-	(void)snprintf(number, sizeof number, "%llu",
+	(void)format_text(number, sizeof number, "%llu",
 	    (unsigned long long)which);
 	count_warning(unit, number, what, why);
 }
@@ -652,7 +721,7 @@ usage_error(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
+	(void)format_list(text, sizeof text, fmt, ap);
 	va_end(ap);
 	fatal("%s (see %s -h)", text, progname);
 }
@@ -686,7 +755,7 @@ next_option(int argc, char **argv, const char *own, const char *help,
 
 	if (optind == 1)
 		shorten_options(argv);
-	(void)snprintf(options, sizeof options, ":hHo:qr:V%s", own);
+	(void)format_text(options, sizeof options, ":hHo:qr:V%s", own);
 	while ((c = getopt(argc, argv, options)) != -1)
 		switch (c) {
 		case 'h':
@@ -736,7 +805,7 @@ unknown_item(const char *kind, const char *item, size_t len,
 	size_t used = 0, i;
 
 	for (i = 0; name(i) != NULL && used < sizeof names; i++)
-		used += (size_t)snprintf(names + used, sizeof names - used,
+		used += format_text(names + used, sizeof names - used,
 		    " %s", name(i));
 	usage_error("%s: '%.*s' is none of:%s", kind,
 	    (int)(len < 64 ? len : 64), item, names);
@@ -1503,7 +1572,7 @@ why_ended(pid_t pid)
 		(void)poll(NULL, 0, 1);
 	}
 	if (i < 100 && WIFSIGNALED(result))
-		(void)snprintf(why, sizeof why, "killed by signal %d",
+		(void)format_text(why, sizeof why, "killed by signal %d",
 		    WTERMSIG(result));
 	return strdup(why);
 }

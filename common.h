@@ -125,6 +125,14 @@ void count_warning(const char *unit, const char *which, const char *what,
 void count_number(const char *unit, uint64_t which, const char *what,
     const char *why);
 
+/*
+ * format_text: snprintf(3) for the conversions that both tools use: %s, %.*s,
+ * %c, and %d and %u with l or ll before them.  musl's own brings 11 KB along,
+ * most of it for floating point.  Messages know no others either.
+ */
+size_t format_text(char *dst, size_t size, const char *, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* put_raw: n bytes to the output as they are. */
 void put_raw(const char *, size_t n);
 /* put_char: one byte to the output as it is. */

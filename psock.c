@@ -32,7 +32,6 @@
 
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -48,7 +47,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -536,7 +534,7 @@ open_below(int dir, const char *path, int flags)
 
 	if (root == NULL || path[len] == '\0')
 		return open_one(dir, path, flags);
-	(void)snprintf(name, sizeof name, "%.*s", (int)len, path);
+	(void)format_text(name, sizeof name, "%.*s", (int)len, path);
 	next = open_one(dir, name, O_DIRECTORY);
 	if (next == -1)
 		return -1;
@@ -677,7 +675,7 @@ leads_to(int fd, char *path, size_t size, const char *prefix, uint64_t inode)
 {
 	uint64_t now;
 
-	(void)snprintf(path, size, "self/fd/%d", fd);
+	(void)format_text(path, size, "self/fd/%d", fd);
 	return read_inode_link(proc, path, prefix, &now) == 0 && now == inode;
 }
 
@@ -1480,7 +1478,7 @@ open_task(const struct task *t)
 	if (t->tid == t->pid)
 		number_name(name, t->pid);
 	else
-		(void)snprintf(name, sizeof name, "%d/task/%d", t->pid,
+		(void)format_text(name, sizeof name, "%d/task/%d", t->pid,
 		    t->tid);
 	return open_below(proc, name, O_DIRECTORY);
 }
@@ -1489,7 +1487,7 @@ open_task(const struct task *t)
 static void
 descriptor_path(char *path, size_t size, const struct task *t, int fd)
 {
-	(void)snprintf(path, size, "%d/task/%d/fd/%d", t->pid, t->tid, fd);
+	(void)format_text(path, size, "%d/task/%d/fd/%d", t->pid, t->tid, fd);
 }
 
 /* The inode of the namespace of a task; -1 with errno if it is not shown. */
@@ -1678,8 +1676,8 @@ read_ring(int dir, int fd)
 	static int tries = 10000;	/* for all rings: 0.1 s */
 	char info[32], path[32], link[64];
 
-	(void)snprintf(info, sizeof info, "fdinfo/%d", fd);
-	(void)snprintf(path, sizeof path, "fd/%d", fd);
+	(void)format_text(info, sizeof info, "fdinfo/%d", fd);
+	(void)format_text(path, sizeof path, "fd/%d", fd);
 	while (!read_registered(dir, info)) {
 		if (asks_kernel && !is_ring(link, readlinkat(dir, path, link,
 		    sizeof link)))
@@ -2287,7 +2285,7 @@ ask_interface(int fd, const struct sockaddr_storage *ss, char name[IFNAMSIZ])
 		return 0;
 	request.ifr_ifindex = (int)in6.sin6_scope_id;
 	if (ioctl(fd, SIOCGIFNAME, &request) == -1)
-		return (size_t)snprintf(name, IFNAMSIZ, "%u",
+		return format_text(name, IFNAMSIZ, "%u",
 		    in6.sin6_scope_id);
 	memcpy(name, request.ifr_name, IFNAMSIZ);
 	return strnlen(name, IFNAMSIZ);
@@ -3085,7 +3083,7 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 		(void)close_lines(&r, sources[i].file);
 	}
 	if (len == 0)	/* no file of net/ names it */
-		len = (size_t)snprintf(name, size, "%u", index);
+		len = format_text(name, size, "%u", index);
 	return len;
 }
 
@@ -3617,7 +3615,7 @@ name_tables(unsigned tables)
 
 	if ((tables & (tables - 1)) != 0)
 		return "tables";
-	(void)snprintf(name, sizeof name, "table %s",
+	(void)format_text(name, sizeof name, "table %s",
 	    nettables[__builtin_ctz(tables)].file);
 	return name;
 }
@@ -4908,18 +4906,65 @@ print_ipv4(const unsigned char *a)
 	}
 }
 
+/* Two bytes, in as few hexadecimal digits as say it. */
+static void
+print_group(const unsigned char *a)
+{
+	const unsigned value = (unsigned)a[0] << 8 | a[1];
+	int shift = 12;
+
+	while (shift > 0 && value >> shift == 0)
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		put_char("0123456789abcdef"[value >> shift & 15]);
+}
+
+/*
+ * As RFC 5952 has it.  musl's inet_ntop(3) brings 11 KB along with its
+ * snprintf(3); glibc's writes ::102:304 as ::1.2.3.4.
+ */
+static void
+print_inet6(const unsigned char *a)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, 0xff };
+	size_t i, n, first = 8, most = 1;
+
+	if (memcmp(a, mapped, sizeof mapped) == 0) {
+		put_string("::ffff:");
+		print_ipv4(a + 12);
+		return;
+	}
+	for (i = 0; i < 8; i += n + 1) {
+		for (n = 0; i + n < 8 && a[2 * (i + n)] == 0 &&
+		    a[2 * (i + n) + 1] == 0; n++)
+			;
+		if (n > most) {
+			most = n;
+			first = i;
+		}
+	}
+	for (i = 0; i < 8; i++) {
+		if (i == first) {
+			put_string("::");
+			i += most;
+		} else if (i > 0) {
+			put_char(':');
+		}
+		if (i < 8)
+			print_group(a + 2 * i);
+	}
+}
+
 static void
 print_address(void)
 {
 	const unsigned char *a = member();
-	char text[INET6_ADDRSTRLEN] = "";
 	uint32_t cid;
 
 	if (row->family == AF_INET) {
 		print_ipv4(a);
 	} else if (row->family == AF_INET6) {
-		(void)inet_ntop(AF_INET6, a, text, sizeof text);
-		put_string(text);
+		print_inet6(a);
 	} else if (row->family == AF_VSOCK) {
 		memcpy(&cid, a, sizeof cid);
 		put_number(cid);

@@ -26,7 +26,6 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -341,7 +340,7 @@ report_errno(const char *path)
 		report_file(path, strerror(errno));
 		return;
 	}
-	(void)snprintf(which, sizeof which, "%s, as uid %llu", path,
+	(void)format_text(which, sizeof which, "%s, as uid %llu", path,
 	    (unsigned long long)reading->uid);
 	count_warning("file", which, "",
 	    "Permission denied; for copies that lost their owners see -p");
@@ -457,7 +456,7 @@ parse_seconds(const char *s, size_t n)
 static void
 set_seconds(struct file *f, int64_t seconds)
 {
-	f->entry.time_length = (unsigned char)snprintf(f->entry.time,
+	f->entry.time_length = (unsigned char)format_text(f->entry.time,
 	    sizeof f->entry.time, "%lld", (long long)seconds);
 }
 
@@ -2453,7 +2452,7 @@ reopen(int fd, const char *path)
 	int new;
 	char name[32];
 
-	(void)snprintf(name, sizeof name, "self/fd/%d", fd);
+	(void)format_text(name, sizeof name, "self/fd/%d", fd);
 	for (;;) {
 		new = procfd != -1 ? openat(procfd, name, flags) :
 		    open_path(path, flags);
@@ -2713,7 +2712,7 @@ search_directory(char path[PATH_MAX], struct search *s)
 				s->target = (struct manner){
 				    choose_format(p->format), 1 };
 			}
-			if ((size_t)snprintf(path + used, PATH_MAX - used,
+			if (format_text(path + used, PATH_MAX - used,
 			    "/%s%s", names[i], s->rest != NULL ? s->rest :
 			    "") < PATH_MAX - used)
 				s->use(path, &s->target);
@@ -2748,7 +2747,7 @@ join_home(char path[PATH_MAX], const char *name)
 	const char *home = strcmp(reading->home, "/") == 0 ? "" :
 	    reading->home;
 
-	if (snprintf(path, PATH_MAX, "%s/%s", home, name) < PATH_MAX)
+	if (format_text(path, PATH_MAX, "%s/%s", home, name) < PATH_MAX)
 		return 0;
 	report_file(path, strerror(ENAMETOOLONG));
 	return -1;
@@ -2937,7 +2936,7 @@ parse_startup(int fd, const char *path, int number, int to)
 		v.s[0] = (char)(number + 1);
 		if (add_word(&v, value, (size_t)(s + n - value)) == -1 ||
 		    (v.n > 1 && v.s[1] != '/')) {
-			(void)snprintf(which, sizeof which, "%s: line %llu",
+			(void)format_text(which, sizeof which, "%s: line %llu",
 			    path, (unsigned long long)line);
 			report_file(which, "HISTFILE is set to what cannot be "
 			    "worked out");
@@ -3044,7 +3043,7 @@ add_place(const struct place *p)
 	for (name = star; name[-1] != '/'; name--)
 		;
 	n = (size_t)(star - name) + strcspn(star, "/");
-	(void)snprintf(pattern, sizeof pattern, "%.*s", (int)n, name);
+	(void)format_text(pattern, sizeof pattern, "%.*s", (int)n, name);
 	s.pattern = pattern;
 	s.rest = p->path + strlen(p->path) - strlen(name + n);
 	name[-1] = '\0';
@@ -3065,7 +3064,7 @@ add_backups(const struct place *p)
 		if (memcmp(before->path, p->path, n) == 0 &&
 		    strchr(before->path + n, '/') == NULL)
 			return;	/* that was its directory, too */
-	(void)snprintf(dir, sizeof dir, "%.*s", (int)n, p->path);
+	(void)format_text(dir, sizeof dir, "%.*s", (int)n, p->path);
 	s.dir = dir;
 	if (join_home(path, dir) == -1)
 		return;
@@ -3112,7 +3111,7 @@ become_below_root(const struct user *u)
 	int fd;
 
 	top = 1 + strcspn(u->home + 1, "/");
-	(void)snprintf(path, sizeof path, "%.*s", (int)top, u->home);
+	(void)format_text(path, sizeof path, "%.*s", (int)top, u->home);
 	fd = open_path(path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
 	if (become(u) == -1)
 		return -1;
@@ -3336,7 +3335,7 @@ read_owner(struct user *u, int *proc)
 	ptrdiff_t n;
 	char *line;
 
-	(void)snprintf(path, sizeof path, "/proc/%llu",
+	(void)format_text(path, sizeof path, "/proc/%llu",
 	    (unsigned long long)u->pid);
 	*proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	r.fd = *proc == -1 ? -1 : openat(*proc, "status",
@@ -3475,12 +3474,12 @@ read_opened(const struct user *u, int proc)
 	if (mem == -1)
 		return;
 	pagemapfd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
-	(void)snprintf(path, sizeof path, "%s/fd", u->home);
+	(void)format_text(path, sizeof path, "%s/fd", u->home);
 	search_directory(path, &s);
 	if (become(u) == -1)
 		return;
 	open_removed(u->uid);
-	(void)snprintf(path, sizeof path, "%s/mem", u->home);
+	(void)format_text(path, sizeof path, "%s/mem", u->home);
 	keep_source(mem, path, &st, &memory, 0);
 	parse_sources();
 }
@@ -3541,7 +3540,7 @@ set_uid(uint64_t uid)
 	char text[24];
 
 	taken.uid = uid;
-	set_escaped(&row.uid, text, (size_t)snprintf(text, sizeof text, "%llu",
+	set_escaped(&row.uid, text, format_text(text, sizeof text, "%llu",
 	    (unsigned long long)uid));
 }
 
@@ -3659,8 +3658,8 @@ take_trouble(const char *s, size_t n)
 	if (started && taken.skip)
 		return;
 	path = taken.files[t.file].path;
-	(void)snprintf(why, sizeof why, "%.*s", (int)(n < 127 ? n : 127), s);
-	(void)snprintf(which, sizeof which, t.line > 0 ? "%s: line %llu" :
+	(void)format_text(why, sizeof why, "%.*s", (int)(n < 127 ? n : 127), s);
+	(void)format_text(which, sizeof which, t.line > 0 ? "%s: line %llu" :
 	    "%s", path, (unsigned long long)t.line);
 	if (taken.user == NULL)
 		warning("%s: %s", which, why);
@@ -3764,11 +3763,11 @@ send_user(const struct user *u)
 {
 	const uint64_t ids[3] = { u->uid, u->gid, u->pid };
 	char text[65536 + PATH_MAX];
-	int n;
+	size_t n;
 
-	n = snprintf(text, sizeof text, "%s%c%s", u->name, '\0', u->home);
-	if (n > 0 && (size_t)n < sizeof text)
-		send_record(USER, ids, sizeof ids, text, (size_t)n);
+	n = format_text(text, sizeof text, "%s%c%s", u->name, '\0', u->home);
+	if (n < sizeof text)
+		send_record(USER, ids, sizeof ids, text, n);
 }
 
 /* In a worker: the users of the passwd list, which it parses confined. */
@@ -3890,7 +3889,7 @@ list_processes(void)
 		    &u.pid) == -1)
 			continue;
 		step();
-		(void)snprintf(home, sizeof home, "/proc/%llu",
+		(void)format_text(home, sizeof home, "/proc/%llu",
 		    (unsigned long long)u.pid);
 		if (read_owner(&u, &proc) == 0)
 			send_user(&u);

@@ -434,3 +434,9 @@ END
 	[ "$status" -ge 1 ]
 	grep -q "$shown" err
 }
+
+@test "messages and names are put together as snprintf(3) does" {
+	cc -std=gnu11 -w -o "$BATS_TEST_TMPDIR/format" \
+		"$BATS_TEST_DIRNAME/inside/format.c"
+	"$BATS_TEST_TMPDIR/format"
+}

@@ -14,6 +14,7 @@
  */
 
 #include "harness.h"
+#include <arpa/inet.h>
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 &&
     LINE_MAX_BYTES == 400 && TEXT_MAX == 192, "test/fuzz/build");
 

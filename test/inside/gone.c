@@ -9,6 +9,7 @@
 #include "../../psock.c"
 #undef main
 
+#include <stdio.h>
 #include <sys/wait.h>
 
 static int

@@ -11,6 +11,7 @@ static int psock_main(int, char *[]);
 #include "../../psock.c"
 #undef main
 
+#include <stdio.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
