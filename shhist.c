@@ -12,8 +12,8 @@
  * The parent escapes and prints them, in the order of the users.
  *
  * From top to bottom: columns, what a worker sends, lines of a file, parsers,
- * formats and places, files printed already, the memory of shells, the
- * confined parser, opening files, startup files, a user's files, operands,
+ * databases, formats and places, files printed already, the memory of shells,
+ * the confined parser, opening files, startup files, a user's files, operands,
  * processes, taking records, users, options, main.
  */
 
@@ -28,6 +28,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -97,10 +98,12 @@ struct entry {
 	char time[23];
 };
 
-/* What few entries have; it is sent before them. */
+/* What few entries have; it is sent before them, with the directory. */
 struct detail {
-	int has_duration;
-	int64_t duration;
+	struct number {
+		int64_t value;
+		int known;
+	} duration, exit_status;
 	uint64_t address;	/* of the entry, in the memory of a process */
 };
 
@@ -131,10 +134,13 @@ struct file {
 	uint64_t number;	/* in its batch */
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
+	int log;		/* of a database, or -1 */
 	/* The entry that is being put together. */
 	struct entry entry;
 	struct detail detail;
 	int has_detail;
+	const char *cwd;
+	size_t ncwd;
 	struct buffer text;
 };
 
@@ -167,6 +173,7 @@ struct place {
 /* A file that is open, to be parsed. */
 struct source {
 	int fd, sparse;
+	int log;		/* of a database, or -1 */
 	const struct format *format;
 	int any;		/* it may be no history at all */
 	uint64_t limit;		/* bytes to read; more is no history */
@@ -212,6 +219,7 @@ static const char malformed[] = "malformed entry";
 static const char too_long[] = "command longer than 16 MiB is cut";
 static const char lost_block[] = "NUL bytes: a block that was never written";
 static const char passed_over[] = "a line that belongs to no entry";
+static const char sqlite_magic[] = "SQLite format 3";	/* and its NUL */
 
 static char none[] = "", top_dir[] = "/";
 
@@ -227,7 +235,7 @@ static int copied;		/* root looks below -r, maybe at copies */
 
 /* The row that is printed.  What is the same for a file is escaped once. */
 static struct row {
-	struct buffer uid, user, file, format;
+	struct buffer uid, user, file, format, cwd;
 	struct entry entry;
 	struct detail detail;
 	int has_detail;
@@ -276,14 +284,18 @@ print_command(void)
 static void
 print_line(void)
 {
-	put_number(row.entry.line);
+	/* The ids of rows in databases may be negative. */
+	put_signed((int64_t)row.entry.line);
 }
 
 static void
-print_duration(void)
+print_detail(void)
 {
-	if (row.has_detail && row.detail.has_duration)
-		put_signed(row.detail.duration);
+	struct number n;
+
+	memcpy(&n, (const char *)&row + column->offset, sizeof n);
+	if (row.has_detail && n.known)
+		put_signed(n.value);
 }
 
 static const struct column columns[] = {
@@ -294,7 +306,11 @@ static const struct column columns[] = {
 	{ "user",	print_escaped,	1, offsetof(struct row, user) },
 	{ "format",	print_escaped,	0, offsetof(struct row, format) },
 	{ "line",	print_line,	0, 0 },
-	{ "duration",	print_duration,	0, 0 },
+	{ "duration",	print_detail,	0,
+	    offsetof(struct row, detail.duration) },
+	{ "cwd",	print_escaped,	0, offsetof(struct row, cwd) },
+	{ "exit_status", print_detail,	0,
+	    offsetof(struct row, detail.exit_status) },
 	{ NULL,		NULL,		0, 0 },
 };
 
@@ -396,20 +412,48 @@ static void
 emit(struct file *f, const char *command, size_t n)
 {
 	if (n > 0 && f->has_detail)
-		send_record(DETAIL, &f->detail, sizeof f->detail, NULL, 0);
+		send_record(DETAIL, &f->detail, sizeof f->detail, f->cwd,
+		    f->ncwd);
 	if (n > 0)
 		send_record(ENTRY, &f->entry, sizeof f->entry, command, n);
 	f->entry.time_length = 1;
 	f->entry.time[0] = '0';
-	f->text.n = 0;
+	f->text.n = f->ncwd = 0;
 	f->has_detail = 0;
 }
 
 static void
 set_duration(struct file *f, int64_t seconds)
 {
-	f->detail.has_duration = f->has_detail = 1;
-	f->detail.duration = seconds;
+	f->detail.duration = (struct number){ seconds, 1 };
+	f->has_detail = 1;
+}
+
+/*
+ * Shell's sort, of elements of at most 16 bytes.  musl's qsort(3) brings 2 KB
+ * along; glibc's asks for the size of the memory, which a parser may not.
+ */
+static void
+sort(void *array, size_t n, size_t size,
+    int (*compare)(const void *, const void *))
+{
+	uint64_t one[2];
+	size_t gap, i;
+	char *a, *b;
+
+	for (gap = n / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11)
+		for (i = gap; i < n; i++) {
+			step();
+			a = (char *)array + i * size;
+			memcpy(one, a, size);
+			for (; a >= (char *)array + gap * size; a = b) {
+				b = a - gap * size;
+				if (compare(one, b) >= 0)
+					break;
+				memcpy(a, b, size);
+			}
+			memcpy(a, one, size);
+		}
 }
 
 /* Lines of a file */
@@ -1253,6 +1297,808 @@ parse_vim(struct file *f)
 	emit(f, f->text.s, f->text.n);
 }
 
+/* Databases */
+
+/*
+ * sqlite's file format is public.  A file is pages, a table a tree of them;
+ * its rows are in the leaves in the order of their ids, and what is too long
+ * for a leaf is in a chain of pages.  Newer versions of pages are in the log.
+ *
+ * Nothing that a file says is trusted.  The ids in a page say which are below
+ * it, and no others are taken from there: no row comes twice, circles run
+ * dry.  Nor are more pages read than the file has.
+ */
+enum {
+	MAX_DEPTH = 20,		/* of a tree, as sqlite has it */
+	MAX_PAGE = 65536,
+	MAX_PAGES = 1 << 24,	/* that may be in a log: 4 bytes each */
+	MAX_KEYS = 1 << 22,	/* rows that can be sorted: 16 bytes each */
+	MAX_FIELD = 1 << 20,	/* bytes of anything but a command */
+	TABLE_COLUMNS = 64,	/* of a table; none is sought behind them */
+	FRAME_HEADER = 24,	/* before a page in the log */
+};
+
+/* What is sought in a table: of a history, and of the schema. */
+enum { TIME, DURATION, STATUS, CWD, COMMAND, SOURCE, NFIELDS };
+enum { TYPE, TABLE, ROOT, SQL };
+enum { HISTORY, COMMANDS, PLACES, SCHEMA, NTABLES };
+
+static const struct program {
+	const char *name;
+	int table;		/* but HISTORY, it is histdb's */
+	const char *table_name, *column[NFIELDS];
+	int64_t second;		/* in units of time and duration */
+	/* REAL: seconds as such; DURATION is the end.  JOINED: histdb. */
+	enum { PLAIN, REAL, JOINED } form;
+} programs[] = {
+	{ "atuin", HISTORY, "history", { "timestamp", "duration", "exit",
+	    "cwd", "command", NULL }, 1000000000, PLAIN },
+	{ "nushell", HISTORY, "history", { "start_timestamp", "duration_ms",
+	    "exit_status", "cwd", "command_line", NULL }, 1000, PLAIN },
+	{ "mcfly", HISTORY, "commands", { "when_run", NULL, "exit_code",
+	    "dir", "cmd", NULL }, 1, PLAIN },
+	{ "xonsh", HISTORY, "xonsh_history", { "tsb", "tse", "rtn", "cwd",
+	    "inp", NULL }, 1000000, REAL },
+	{ "ipython", HISTORY, "history", { NULL, NULL, NULL, NULL,
+	    "source_raw", "source" }, 1, PLAIN },
+	{ "histdb", HISTORY, "history", { "start_time", "duration",
+	    "exit_status", "place_id", "command_id", NULL }, 1, JOINED },
+	{ "histdb", COMMANDS, "commands", { [COMMAND] = "argv" }, 1, PLAIN },
+	{ "histdb", PLACES, "places", { [CWD] = "dir" }, 1, PLAIN },
+};
+enum { NPROGRAMS = sizeof programs / sizeof *programs };
+
+static const char bad_log[] =
+    "the log beside it is damaged, and not read";
+static const char damaged[] = "damaged: pages or rows were not read";
+static const char unsorted[] = "too many rows to be sorted by time";
+static const char unknown_program[] =
+    "is a database of no program that is known";
+static const char changed[] = "changed while it was read";
+static const char no_database[] = "cannot be read as a database";
+
+struct datum {
+	enum { NOTHING, INTEGER, BYTES } type;
+	int64_t number;
+	const char *s;		/* in the row, or in utf8 */
+	size_t n;
+	struct buffer utf8;
+};
+
+struct table {
+	uint32_t root, loaded[MAX_DEPTH];	/* pages in memory */
+	unsigned char field[TABLE_COLUMNS];
+	unsigned found;		/* a bit for each field */
+	struct buffer row;	/* that was read last, if in several pages */
+	struct datum data[NFIELDS];
+};
+
+/* A row, or what is below an interior page. */
+struct cell {
+	int64_t id;
+	uint32_t below;
+	uint64_t length;
+	size_t here;		/* bytes of it at s; an overflow page follows */
+	const unsigned char *s;
+};
+
+struct database {
+	struct file *f;
+	int fd, log;
+	unsigned char salts[8];	/* of the log */
+	uint32_t *frames;	/* the last one of each page, from 1; or 0 */
+	size_t page_size, usable;
+	uint64_t npages, chain_left;	/* overflow pages to be read yet */
+	uint64_t bad;		/* pages and rows that could not be read */
+	int encoding, disordered, keep;
+	const struct program *program;
+	struct table tables[NTABLES];
+	int64_t before;		/* time of the last row */
+	struct key {
+		int64_t time, id;
+	} *keys;
+	size_t nkeys, keys_size, nrows;
+};
+
+/* One of these pages is of a tree, on the way from its root to a row. */
+struct page {
+	const unsigned char *bytes;
+	size_t cells, n;	/* where the offsets of its cells are */
+	int leaf;
+	uint32_t right;		/* the last page below */
+};
+
+/* Those of each table, from its root, and one of a chain. */
+static unsigned char
+    tree_pages[NTABLES * MAX_DEPTH + 1][FRAME_HEADER + MAX_PAGE];
+static unsigned char *const chained = tree_pages[NTABLES * MAX_DEPTH];
+
+/* A walk through a table. */
+struct walk {
+	struct database *d;
+	struct table *t;
+	int (*visit)(struct database *, struct table *, const struct cell *);
+	int64_t from, to;	/* the ids that are sought */
+	uint64_t left;		/* pages that it may read yet */
+};
+
+static uint64_t
+big_endian(const unsigned char *s, size_t n)
+{
+	uint64_t value = 0;
+
+	while (n-- > 0)
+		value = value << 8 | *s++;
+	return value;
+}
+
+static int
+read_varint(const unsigned char **s, const unsigned char *end, uint64_t *value)
+{
+	int i;
+
+	for (*value = 0, i = 0; i < 9 && *s < end; i++) {
+		*value = i == 8 ? *value << 8 | **s :
+		    *value << 7 | (**s & 0x7f);
+		if (*(*s)++ < 0x80 || i == 8)
+			return 0;
+	}
+	return -1;
+}
+
+static int
+read_at(int fd, void *buf, size_t n, uint64_t offset)
+{
+	ssize_t got;
+
+	do
+		got = pread(fd, buf, n, (off_t)offset);
+	while (got == -1 && errno == EINTR);
+	*steps += 1 + (uint32_t)n / 1024;
+	return got == (ssize_t)n ? 0 : -1;
+}
+
+/* Adds n bytes to a checksum of the log; whether it is now as stored. */
+static int
+add_checksum(uint32_t sum[2], const unsigned char *s, size_t n, int big,
+    const unsigned char *stored)
+{
+	uint32_t word;
+	size_t i;
+
+	for (i = 0; i < n / 4; i++) {
+		memcpy(&word, s + 4 * i, 4);
+		word = big ? be32toh(word) : le32toh(word);
+		sum[i % 2] += word + sum[1 - i % 2];
+	}
+	return sum[0] == big_endian(stored, 4) &&
+	    sum[1] == big_endian(stored + 4, 4);
+}
+
+static int
+set_page_size(struct database *d, uint64_t size)
+{
+	d->page_size = (size_t)size;
+	return size >= 512 && size <= MAX_PAGE && (size & (size - 1)) == 0;
+}
+
+static int
+read_frame(const struct database *d, uint32_t number, unsigned char *f)
+{
+	const size_t n = FRAME_HEADER + d->page_size;
+
+	return read_at(d->log, f, n, 32 + (uint64_t)(number - 1) * n) == 0 &&
+	    memcmp(f + 8, d->salts, sizeof d->salts) == 0;
+}
+
+/* Notes the frames of the log, up to the last that ends a transaction. */
+static void
+read_log(struct database *d)
+{
+	unsigned char h[32], *f = chained;
+	uint32_t sum[2] = { 0, 0 }, n, page, last = 0;
+	int big;
+
+	if (read_at(d->log, h, sizeof h, 0) == -1)
+		return;
+	memcpy(d->salts, h + 16, sizeof d->salts);
+	big = h[3] & 1;
+	if (!add_checksum(sum, h, 24, big, h + 24) ||
+	    (big_endian(h, 8) | 1ULL << 32) != 0x377f0683002de218 ||
+	    !set_page_size(d, big_endian(h + 8, 4))) {
+		report_trouble(d->f, bad_log, 0);
+		return;
+	}
+	for (n = 1; read_frame(d, n, f); n++) {
+		(void)add_checksum(sum, f, 8, big, f);
+		if (!add_checksum(sum, f + FRAME_HEADER, d->page_size, big,
+		    f + 16))
+			break;
+		last = big_endian(f + 4, 4) != 0 ? n : last;
+	}
+	if (last > 0)
+		d->frames = calloc(MAX_PAGES, sizeof *d->frames);
+	for (n = 1; n <= last && d->frames != NULL; n++) {
+		page = read_frame(d, n, f) ? (uint32_t)big_endian(f, 4) : 0;
+		if (page < MAX_PAGES)
+			d->frames[page] = n;
+	}
+	d->npages = last;
+}
+
+/*
+ * Returns a page, null if it cannot be read.  A program that begins its log
+ * anew, with other salts, has copied all of it to the file before.
+ */
+static const unsigned char *
+read_page(const struct database *d, uint32_t page, unsigned char *buf)
+{
+	unsigned char *bytes = buf + FRAME_HEADER;
+
+	if (page == 0)
+		return NULL;
+	if (d->frames != NULL && page < MAX_PAGES && d->frames[page] > 0 &&
+	    read_frame(d, d->frames[page], buf))
+		return bytes;
+	return read_at(d->fd, bytes, d->page_size,
+	    (uint64_t)(page - 1) * d->page_size) == 0 ? bytes : NULL;
+}
+
+static int
+load_page(const struct walk *w, size_t depth, uint32_t number, struct page *p)
+{
+	const struct database *d = w->d;
+	const size_t at = number == 1 ? 100 : 0;	/* behind the header */
+	const size_t i = (size_t)(w->t - d->tables) * MAX_DEPTH + depth;
+	const unsigned char *b = tree_pages[i] + FRAME_HEADER;
+
+	if (number == 0)
+		return -1;
+	if (w->t->loaded[depth] != number) {
+		w->t->loaded[depth] = 0;
+		if (read_page(d, number, tree_pages[i]) == NULL)
+			return -1;
+		w->t->loaded[depth] = number;
+	}
+	p->bytes = b;
+	p->leaf = b[at] == 13;
+	p->n = big_endian(b + at + 3, 2);
+	p->right = (uint32_t)big_endian(b + at + 8, 4);
+	p->cells = at + (p->leaf ? 8 : 12);
+	return (p->leaf || b[at] == 5) && p->cells + 2 * p->n <= d->usable ?
+	    0 : -1;
+}
+
+static int
+load_cell(const struct database *d, const struct page *p, size_t i,
+    struct cell *c)
+{
+	const unsigned char *end = p->bytes + d->usable;
+	const size_t least = (d->usable - 12) * 32 / 255 - 23;
+	size_t at;
+	uint64_t id;
+
+	c->length = at = 0;
+	if (i < p->n)
+		at = big_endian(p->bytes + p->cells + 2 * i, 2);
+	if (at < p->cells + 2 * p->n || at + 4 > d->usable)
+		return -1;
+	c->s = p->bytes + at;
+	c->below = (uint32_t)big_endian(c->s, 4);
+	if (!p->leaf)
+		c->s += 4;
+	else if (read_varint(&c->s, end, &c->length) == -1)
+		return -1;
+	if (read_varint(&c->s, end, &id) == -1 || c->length > INT32_MAX)
+		return -1;
+	c->id = (int64_t)id;
+	c->here = (size_t)c->length;
+	if (c->length > d->usable - 35) {
+		c->here = least + (c->length - least) % (d->usable - 4);
+		if (c->here > d->usable - 35)
+			c->here = least;
+	}
+	at = c->here + (c->here < c->length ? 4 : 0);
+	return end - c->s < (ptrdiff_t)at ? -1 : 0;
+}
+
+/*
+ * Sets *s to the bytes of a row and returns how many there are: all, but of a
+ * giant only what a command may have; 0 if they cannot be read.
+ */
+static size_t
+load_row(struct database *d, struct buffer *b, const struct cell *c,
+    const unsigned char **s)
+{
+	const size_t most = MAX_COMMAND + MAX_FIELD;
+	size_t n = c->length < most ? (size_t)c->length : most, part = c->here;
+	uint32_t next;
+
+	*s = c->s;
+	if (n <= c->here)
+		return n;
+	next = (uint32_t)big_endian(c->s + c->here, 4);
+	for (b->n = 0; ; part = d->usable - 4) {
+		if (part > n - b->n)
+			part = n - b->n;
+		b->s = grow(b->s, &b->size, b->n + part, 1);
+		memcpy(b->s + b->n, *s, part);
+		b->n += part;
+		if (b->n == n)
+			break;
+		*s = d->chain_left == 0 ? NULL : read_page(d, next, chained);
+		if (*s == NULL)
+			return 0;
+		d->chain_left--;
+		next = (uint32_t)big_endian(*s, 4);
+		*s += 4;
+	}
+	*s = (unsigned char *)b->s;
+	return n == c->length && next != 0 ? 0 : n;	/* it goes on */
+}
+
+/* UTF-16 as UTF-8; half of a character is written as if it were whole. */
+static void
+convert_utf16(struct datum *v, size_t low)
+{
+	const unsigned char *s = (const unsigned char *)v->s, *end = s + v->n;
+	uint32_t c, half;
+	size_t at, len;
+	char *to;
+
+	to = v->utf8.s = grow(v->utf8.s, &v->utf8.size, v->n / 2 * 3, 1);
+	for (; end - s >= 2; s += 2, to += len) {
+		c = (uint32_t)(s[low] | s[1 - low] << 8);
+		half = end - s < 4 ? 0 :
+		    (uint32_t)(s[2 + low] | s[3 - low] << 8);
+		if (c >> 10 == 0xd800 >> 10 && half >> 10 == 0xdc00 >> 10) {
+			c = 0x10000 + ((c & 0x3ff) << 10 | (half & 0x3ff));
+			s += 2;
+		}
+		len = 1 + (size_t)((c >= 0x80) + (c >= 0x800) + (c >= 0x10000));
+		for (at = len; at > 1; c >>= 6)
+			to[--at] = (char)(0x80 | (c & 0x3f));
+		*to = (char)(len == 1 ? c : 0xf00u >> len | c);
+	}
+	v->s = v->utf8.s;
+	v->n = (size_t)(to - v->s);
+}
+
+/* Sets the value of a field from its type and n of its bytes. */
+static void
+set_value(const struct database *d, unsigned field, struct datum *v,
+    uint64_t type, const unsigned char *s, size_t n)
+{
+	const size_t most = field < COMMAND ? MAX_FIELD : MAX_COMMAND;
+	const int64_t unit = field <= DURATION && d->program != NULL &&
+	    d->program->form == REAL ? d->program->second : 1;
+	uint64_t bits;
+	double real;
+
+	v->type = type >= 12 ? BYTES :
+	    type == 0 || type > 9 ? NOTHING : INTEGER;
+	if (v->type == BYTES) {
+		v->s = (const char *)s;
+		v->n = n;
+		if (type % 2 == 1 && d->encoding > 1)
+			convert_utf16(v, d->encoding == 3);
+		v->n = v->n < most ? v->n : most;
+	} else if (type == 7) {
+		bits = big_endian(s, n);
+		memcpy(&real, &bits, sizeof real);
+		real *= (double)unit;
+		v->number = real > -9e18 && real < 9e18 ? (int64_t)real : 0;
+	} else if (v->type == INTEGER) {
+		bits = n == 0 ? 0 : big_endian(s, n) << (64 - 8 * n);
+		v->number = n == 0 ? type == 9 : (int64_t)bits >> (64 - 8 * n);
+		if (__builtin_mul_overflow(v->number, unit, &v->number))
+			v->number = 0;
+	}
+}
+
+/* Reads these fields of a row. */
+static int
+read_row(struct database *d, struct table *t, const struct cell *c,
+    unsigned fields)
+{
+	static const unsigned char lengths[12] = { 0, 1, 2, 3, 4, 6, 8, 8 };
+	const unsigned char *s, *bytes, *end;
+	const size_t n = load_row(d, &t->row, c, &bytes);
+	uint64_t head, at, type, len, there;
+	unsigned i, field;
+
+	for (i = 0; i < NFIELDS; i++) {
+		t->data[i].type = NOTHING;
+		t->data[i].number = 0;
+		t->data[i].n = 0;
+	}
+	s = bytes;
+	if (n == 0 || read_varint(&s, bytes + n, &head) == -1 || head > n)
+		return -1;
+	end = bytes + head;
+	for (i = 0, at = head; s < end && i < TABLE_COLUMNS; i++, at += len) {
+		if (read_varint(&s, end, &type) == -1)
+			return -1;
+		len = type < 12 ? lengths[type] : (type - 12) / 2;
+		if (len > c->length - at || (type < 12 && at + len > n))
+			return -1;
+		field = t->field[i];
+		if ((fields >> field & 1) == 0)
+			continue;
+		there = at > n ? 0 : len < n - at ? len : n - at;
+		if (there < len || len > MAX_COMMAND)
+			report_cut(d->f);
+		set_value(d, field, &t->data[field], type,
+		    bytes + (there == 0 ? 0 : at), (size_t)there);
+	}
+	return s == end && at != c->length ? -1 : 0;
+}
+
+/* The first cell of an interior page that may be of use. */
+static size_t
+first_cell(const struct walk *w, const struct page *p)
+{
+	size_t low = 0, high = p->n, middle;
+	struct cell c;
+
+	while (low < high && w->from > INT64_MIN) {
+		middle = (low + high) / 2;
+		if (load_cell(w->d, p, middle, &c) == 0 && c.id < w->from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/*
+ * Goes on at a page that has the ids from low to high.  If one of them is not
+ * below the next, either may be wrong; what belongs to the other is not lost.
+ */
+static void
+walk(struct walk *w, size_t depth, uint32_t number, int64_t low, int64_t high)
+{
+	struct cell cells[2], *c, *next = cells;
+	int found, follows;
+	struct page p;
+	size_t i;
+
+	if (depth == MAX_DEPTH || w->left == 0 || low > high ||
+	    load_page(w, depth, number, &p) == -1) {
+		w->d->bad++;
+		return;
+	}
+	w->left--;
+	i = p.leaf ? 0 : first_cell(w, &p);
+	follows = load_cell(w->d, &p, i, next);
+	for (; i < p.n && low <= w->to; i++) {
+		found = follows;
+		c = next;
+		next = &cells[c == cells];
+		follows = load_cell(w->d, &p, i + 1, next);
+		if (found == -1 || c->id < low || c->id > high) {
+			w->d->bad++;
+			continue;
+		}
+		if (follows == 0 && next->id <= c->id && next->id > low) {
+			w->d->bad++;
+			c->id = next->id - 1;
+		} else if (p.leaf && c->id >= w->from && c->id <= w->to)
+			w->d->bad += w->visit(w->d, w->t, c) == -1;
+		if (!p.leaf)
+			walk(w, depth + 1, c->below, low, c->id);
+		high = c->id < INT64_MAX ? high : INT64_MIN;
+		low = c->id < INT64_MAX ? c->id + 1 : c->id;
+	}
+	if (!p.leaf && low <= w->to)
+		walk(w, depth + 1, p.right, low, high);
+}
+
+/* Visits the rows with these ids; what is damaged is counted. */
+static void
+walk_table(struct database *d, int table, int64_t from, int64_t to,
+    int (*visit)(struct database *, struct table *, const struct cell *))
+{
+	struct walk w = { d, &d->tables[table], visit, from, to, d->npages };
+
+	walk(&w, 0, w.t->root, INT64_MIN, INT64_MAX);
+}
+
+/* Of all rows; each of these walks may read every overflow page once. */
+static void
+walk_all(struct database *d, int table,
+    int (*visit)(struct database *, struct table *, const struct cell *))
+{
+	d->chain_left = d->npages;
+	walk_table(d, table, INT64_MIN, INT64_MAX, visit);
+}
+
+/* The length of a name, quoted or not, of a comment, of one character. */
+static size_t
+token_length(const char *s, size_t n)
+{
+	static const char ends[] = " \t\r\n\f(),\"'`[";
+	const char *end = NULL;
+	size_t len = 1;
+
+	if (starts(s, n, "--"))
+		return line_length(s, n);
+	if (starts(s, n, "/*"))
+		end = find_text(s + 2, n - 2, "*/");
+	else if (strchr("\"'`[", *s) != NULL)
+		end = memchr(s + 1, *s == '[' ? ']' : *s, n - 1);
+	else {
+		while (strchr(ends, *s) == NULL && len < n &&
+		    strchr(ends, s[len]) == NULL)
+			len++;
+		return len;
+	}
+	return end == NULL ? n : (size_t)(end - s) + 1 + (*s == '/');
+}
+
+static int
+is_name(const char *s, size_t n, const char *name)
+{
+	if (n > 1 && strchr("\"'`[", *s) != NULL) {
+		s++;
+		n -= 2;
+	}
+	return name != NULL && strlen(name) == n &&
+	    strncasecmp(s, name, n) == 0;
+}
+
+/* Notes by its CREATE TABLE which columns of a table have the names. */
+static unsigned
+find_columns(unsigned char field[TABLE_COLUMNS], const char *s, size_t n,
+    const char *const sought[NFIELDS])
+{
+	size_t len, number = 0;
+	unsigned depth = 0, begins = 0, found = 0, f;
+
+	memset(field, NFIELDS, TABLE_COLUMNS);
+	for (; n > 0 && number < TABLE_COLUMNS; s += len, n -= len) {
+		len = token_length(s, n);
+		if (strchr(" \t\r\n\f", *s) != NULL || starts(s, len, "--") ||
+		    starts(s, len, "/*"))
+			continue;
+		for (f = 0; begins && f < NFIELDS; f++)
+			if (is_name(s, len, sought[f])) {
+				field[number] = (unsigned char)f;
+				found |= 1u << f;
+			}
+		begins = (*s == ',' && depth == 1) || (*s == '(' && depth == 0);
+		number += *s == ',' && depth == 1;
+		depth += (unsigned)(*s == '(') - (*s == ')');
+	}
+	return found;
+}
+
+/* Looks whether a row of the schema is of a table that we know. */
+static int
+match_table(struct database *d, struct table *t, const struct cell *c)
+{
+	const struct datum *v = t->data;
+	const struct program *p;
+	unsigned char field[TABLE_COLUMNS];
+	unsigned found, need;
+
+	if (read_row(d, t, c, t->found) == -1)
+		return -1;
+	if (!is_name(v[TYPE].s, v[TYPE].n, "table"))
+		return 0;
+	for (p = programs; p < programs + NPROGRAMS; p++) {
+		need = (p->column[TIME] != NULL) << TIME |
+		    (p->column[COMMAND] != NULL) << COMMAND;
+		if (!is_name(v[TABLE].s, v[TABLE].n, p->table_name))
+			continue;
+		found = find_columns(field, v[SQL].s, v[SQL].n, p->column);
+		if ((found & need) != need)
+			continue;
+		t = &d->tables[p->table];
+		t->root = (uint32_t)v[ROOT].number;
+		t->found = found;
+		memcpy(t->field, field, sizeof field);
+		if (p->table == HISTORY)
+			d->program = p;
+		return 0;
+	}
+	return 0;
+}
+
+static int
+read_found(struct database *d, struct table *t, const struct cell *c)
+{
+	return read_row(d, t, c, t->found);
+}
+
+/* What the row has that a number of the history names; null if unknown. */
+static const struct datum *
+look_up(struct database *d, int table, int64_t id, int field)
+{
+	struct datum *v = &d->tables[table].data[field];
+	const uint64_t left = d->chain_left, bad = d->bad;
+
+	v->type = NOTHING;
+	v->n = 0;
+	d->chain_left = d->npages;
+	walk_table(d, table, id, id, read_found);
+	d->chain_left = left;
+	return v->type == NOTHING && d->bad > bad ? NULL : v;
+}
+
+/* Notes when a command began, how long it took, and its status. */
+static void
+note_details(struct database *d, const struct datum *v)
+{
+	const struct program *p = d->program;
+	int64_t took = v[DURATION].number;
+	struct file *f = d->f;
+
+	if (p->form == REAL && (v[TIME].type == NOTHING ||
+	    __builtin_sub_overflow(took, v[TIME].number, &took)))
+		took = -1;
+	set_seconds(f, v[TIME].number / p->second);
+	f->has_detail = 1;
+	f->detail.duration.known = v[DURATION].type == INTEGER && took >= 0;
+	f->detail.duration.value = took / p->second;
+	/* atuin has -1 for both until the command ends. */
+	f->detail.exit_status.known = v[STATUS].type == INTEGER &&
+	    (v[STATUS].number != -1 || took >= 0);
+	f->detail.exit_status.value = v[STATUS].number;
+}
+
+/* Sends a row of the history; -1 if not all of it could be read. */
+static int
+send_row(struct database *d, struct table *t, const struct cell *c)
+{
+	const struct datum *v = t->data, *command = v + COMMAND, *cwd = v + CWD;
+	struct file *f = d->f;
+	int i, wrong = 0;
+
+	f->entry.line = f->line = (uint64_t)c->id;
+	if (read_found(d, t, c) == -1)
+		return -1;
+	for (i = 0; i < CWD; i++)
+		wrong |= v[i].type == BYTES;
+	if (d->program->form == JOINED) {
+		command = look_up(d, COMMANDS, command->number, COMMAND);
+		cwd = look_up(d, PLACES, cwd->number, CWD);
+		if (command != NULL && command->type == NOTHING)
+			return -1;
+	} else if (command->type == NOTHING) {
+		command = v + SOURCE;
+	}
+	if (command == NULL || command->type == INTEGER)
+		return -1;
+	note_details(d, v);
+	if (cwd != NULL) {
+		f->cwd = cwd->s;
+		f->ncwd = cwd->n;
+	}
+	emit(f, command->s, command->n);
+	return wrong || cwd == NULL || cwd->type == INTEGER ? -1 : 0;
+}
+
+/* Notes whether times are in order; if they are not, keeps them. */
+static int
+look_at_time(struct database *d, struct table *t, const struct cell *c)
+{
+	struct key key;
+
+	if (read_row(d, t, c, t->found & 1u << TIME) == -1)
+		return -1;
+	key = (struct key){ t->data[TIME].number, c->id };
+	if (!d->keep) {
+		d->disordered |= key.time < d->before;
+	} else if (d->nkeys < MAX_KEYS) {
+		d->keys = grow(d->keys, &d->keys_size, d->nkeys, sizeof key);
+		d->keys[d->nkeys++] = key;
+	}
+	d->nrows++;
+	d->before = key.time;
+	return 0;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	const struct key *x = a, *y = b;
+	const int order = (x->time > y->time) - (x->time < y->time);
+
+	return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
+}
+
+/*
+ * Rows whose ids are in the order of their time are sent as they are found,
+ * in the memory of a few pages.  Others are sorted, by 16 bytes of each,
+ * unless there are too many.
+ */
+static void
+send_rows(struct database *d)
+{
+	size_t i;
+
+	walk_all(d, HISTORY, look_at_time);
+	if (!d->disordered || d->nrows > MAX_KEYS) {
+		if (d->disordered)
+			report_trouble(d->f, unsorted, 0);
+		walk_all(d, HISTORY, send_row);
+		return;
+	}
+	d->keep = 1;
+	walk_all(d, HISTORY, look_at_time);
+	sort(d->keys, d->nkeys, sizeof *d->keys, compare_keys);
+	d->chain_left = d->npages;
+	for (i = 0; i < d->nkeys; i++)
+		walk_table(d, HISTORY, d->keys[i].id, d->keys[i].id, send_row);
+}
+
+/* Looks at the head of a database; -1 if it is none. */
+static int
+open_database(struct database *d, off_t size)
+{
+	unsigned char *h = tree_pages[0] + FRAME_HEADER;
+
+	if (d->log != -1)
+		read_log(d);
+	if (d->frames == NULL && (read_at(d->fd, h, 100, 0) == -1 ||
+	    !set_page_size(d, big_endian(h + 16, 2) == 1 ? MAX_PAGE :
+	    big_endian(h + 16, 2))))
+		return -1;
+	if (read_page(d, 1, tree_pages[0]) == NULL ||
+	    memcmp(h, sqlite_magic, sizeof sqlite_magic) != 0)
+		return -1;
+	d->usable = d->page_size - h[20];
+	d->encoding = h[59] & 3;
+	d->npages += (uint64_t)(size > 0 ? size : 0) / d->page_size;
+	return d->usable >= 480 ? 0 : -1;
+}
+
+static void
+send_history(struct database *d)
+{
+	static const struct table schema = { .root = 1,
+	    .field = { TYPE, TABLE, NFIELDS, ROOT, SQL }, .found = 15 };
+	unsigned char before[4], after[4];
+
+	d->tables[SCHEMA] = schema;
+	(void)read_at(d->fd, before, sizeof before, 24);
+	walk_all(d, SCHEMA, match_table);
+	if (d->program == NULL) {
+		report_trouble(d->f, unknown_program, 0);
+	} else {
+		send_start(d->f, d->program->name);
+		send_rows(d);
+	}
+	if (d->bad > 0)
+		report_trouble(d->f, damaged, 0);
+	/* The number of transactions. */
+	if (read_at(d->fd, after, sizeof after, 24) == -1 ||
+	    memcmp(before, after, sizeof before) != 0)
+		report_trouble(d->f, changed, 0);
+}
+
+static void
+parse_database(struct file *f)
+{
+	const off_t size = lseek(f->r.fd, 0, SEEK_END);
+	struct database d = { .f = f, .fd = f->r.fd, .log = f->log };
+	struct table *t;
+	size_t i;
+
+	if (open_database(&d, size) == 0)
+		send_history(&d);
+	else if (size != 0)
+		report_trouble(f, no_database, 0);
+	for (t = d.tables; t < d.tables + NTABLES; t++) {
+		for (i = 0; i < NFIELDS; i++)
+			free(t->data[i].utf8.s);
+		free(t->row.s);
+	}
+	free(d.frames);
+	free(d.keys);
+}
+
 /* Formats and places */
 
 static const struct format formats[] = {
@@ -1274,6 +2120,7 @@ static const struct format formats[] = {
 	{ .name = "prompt_toolkit", .parse = parse_prompt },
 	{ "less", parse_less, .header = ".less-history-file" },
 	{ "vim", parse_vim, .header = "# This viminfo file" },
+	{ "sqlite", parse_database, .header = sqlite_magic },
 	{ .name = NULL },
 };
 
@@ -1305,12 +2152,12 @@ static const struct place places[] = {
 	{ ".local/share/powershell/PSReadLine/*_history.txt",
 						"powershell",	ALWAYS },
 	{ "*_history.txt",			"powershell",	OPERAND },
-	{ ".config/nushell/history.sqlite3",	unread,		ALWAYS },
-	{ ".local/share/atuin/history.db",	unread,		ALWAYS },
-	{ ".local/share/mcfly/history.db",	unread,		ALWAYS },
-	{ ".mcfly/history.db",			unread,		ALWAYS },
-	{ ".histdb/zsh-history.db",		unread,		ALWAYS },
-	{ ".local/share/xonsh/xonsh-history.sqlite", unread,	ALWAYS },
+	{ ".config/nushell/history.sqlite3",	"sqlite",	ALWAYS },
+	{ ".local/share/atuin/history.db",	"sqlite",	ALWAYS },
+	{ ".local/share/mcfly/history.db",	"sqlite",	ALWAYS },
+	{ ".mcfly/history.db",			"sqlite",	ALWAYS },
+	{ ".histdb/zsh-history.db",		"sqlite",	ALWAYS },
+	{ ".local/share/xonsh/xonsh-history.sqlite", "sqlite",	ALWAYS },
 	{ ".local/share/xonsh/history_json",	unread,		ALWAYS },
 	{ ".local/state/elvish/db.bolt",	unread,		ALWAYS },
 	{ ".python_history",			"python",	CLIENT },
@@ -1333,7 +2180,7 @@ static const struct place places[] = {
 	{ ".config/pgcli/history",		"prompt_toolkit", CLIENT },
 	{ ".mycli-history",			"prompt_toolkit", CLIENT },
 	{ ".local/share/litecli/history",	"prompt_toolkit", CLIENT },
-	{ ".ipython/profile_*/history.sqlite",	unread,		CLIENT },
+	{ ".ipython/profile_*/history.sqlite",	"sqlite",	CLIENT },
 	{ ".lesshst",				"less",		CLIENT },
 	{ ".local/state/lesshst",		"less",		CLIENT },
 	{ ".viminfo",				"vim",		CLIENT },
@@ -1422,7 +2269,6 @@ static const struct magic {
 	MAGIC("\x04\x22\x4d\x18", "is compressed, and not read"),
 	MAGIC("BZh91AY&SY", "is compressed, and not read"),
 	MAGIC("PK\3\4", "is compressed, and not read"),
-	MAGIC("SQLite format 3", "is a database that is not read"),
 	MAGIC("b0VIM ", "is a swap file of vim, and not read"),
 };
 
@@ -2293,6 +3139,7 @@ parse_source(struct file *f, uint64_t number)
 	const char *why = NULL;
 
 	*f = (struct file){ .number = number, .format = s->format,
+	    .log = s->log,
 	    .r = { .fd = s->fd, .max = MAX_COMMAND, .sparse = s->sparse,
 		.limit = s->limit, .buf = f->r.buf, .size = f->r.size },
 	    .text = { f->text.s, 0, f->text.size } };
@@ -2370,8 +3217,10 @@ parse_batch(void)
 		_exit(0);
 	}
 	wait_for_parser(pid);
-	while (nsources > 0)
+	while (nsources > 0) {
 		close(sources[--nsources].fd);
+		close_if_open(&sources[nsources].log);
+	}
 }
 
 /* Opening files */
@@ -2529,10 +3378,75 @@ keep_source(int fd, const char *path, const struct stat *st,
 {
 	const struct found f = describe(st, format);
 
-	sources[nsources++] = (struct source){ .fd = fd, .format = format,
+	sources[nsources++] = (struct source){ .fd = fd, .log = -1,
+	    .format = format,
 	    .sparse = st->st_blocks < st->st_size / 512, .any = any,
 	    .limit = (uint64_t)st->st_size + GROWTH };
 	send_record(FOUND, &f, sizeof f, path, strlen(path));
+}
+
+/* Opens a file; if no descriptor is left, parses what is open first. */
+static int
+open_file(const char *path, struct stat *st)
+{
+	int fd = open_regular(path, st);
+
+	if (fd == -1 && errno == EMFILE && nsources > 0) {
+		parse_batch();
+		fd = open_regular(path, st);
+	}
+	return fd;
+}
+
+enum { BESIDE = PATH_MAX + 16 };
+
+/* Opens what a program keeps beside a database; -1 if there is nothing. */
+static int
+open_beside(char name[BESIDE], const char *path, const char *end)
+{
+	struct stat st;
+	int fd;
+
+	(void)format_text(name, BESIDE, "%s%s", path, end);
+	fd = open_file(name, &st);
+	if (fd == -1 && !is_missing())
+		report_unopened(name, &st);
+	return fd;
+}
+
+/* Whether a file is read as a database. */
+static int
+is_database(int fd, const struct format *format)
+{
+	char magic[sizeof sqlite_magic];
+
+	if (format != NULL)
+		return format->parse == parse_database;
+	return pread(fd, magic, sizeof magic, 0) == sizeof magic &&
+	    memcmp(magic, sqlite_magic, sizeof magic) == 0;
+}
+
+/*
+ * Keeps a file to be parsed, with its log if it is a database.  A journal is
+ * of a transaction that was cut, unless its head is zeroed.
+ */
+static void
+keep_file(int fd, const char *path, const struct stat *st,
+    const struct format *format, int any)
+{
+	char name[BESIDE], c;
+	int log = -1, journal;
+
+	if (is_database(fd, format)) {
+		journal = open_beside(name, path, "-journal");
+		if (journal != -1 && pread(journal, &c, 1, 0) == 1 && c != '\0')
+			report_file(name, "a transaction was cut: "
+			    "rows may be wrong");
+		close_if_open(&journal);
+		log = open_beside(name, path, "-wal");
+	}
+	keep_source(fd, path, st, format, any);
+	sources[nsources - 1].log = log;
 }
 
 /* How a file is to be read. */
@@ -2553,11 +3467,7 @@ add_file(const char *path, const struct manner *t)
 	if (nsources == BATCH)
 		parse_batch();
 	step();
-	fd = open_regular(path, &st);
-	if (fd == -1 && errno == EMFILE && nsources > 0) {
-		parse_batch();
-		fd = open_regular(path, &st);
-	}
+	fd = open_file(path, &st);
 	if (fd == -1) {
 		if (!is_missing() && !(t->backup && S_ISDIR(st.st_mode)))
 			report_unopened(path, &st);
@@ -2572,7 +3482,7 @@ add_file(const char *path, const struct manner *t)
 		return;
 	}
 	add_known(here);
-	keep_source(fd, path, &st, t->format, t->backup && t->format == NULL);
+	keep_file(fd, path, &st, t->format, t->backup && t->format == NULL);
 }
 
 static int
@@ -2689,7 +3599,7 @@ next_names(DIR *dir, const struct search *s, char **names)
 			names[n++] = copy_string(d->d_name);
 	}
 	if (n > 0)
-		qsort(names, n, sizeof *names, compare_names);
+		sort(names, n, sizeof *names, compare_names);
 	return n;
 }
 
@@ -2903,8 +3813,7 @@ find_assignment(const char *s, size_t n)
 		p++;
 	if (p == end || *p == '#')
 		return NULL;
-	while ((p = memmem(p, (size_t)(end - p), name, sizeof name - 1)) !=
-	    NULL) {
+	while ((p = find_text(p, (size_t)(end - p), name)) != NULL) {
 		p += sizeof name - 1;
 		if (p - s == sizeof name - 1 ||
 		    strchr(" \t;&|({", p[-(ptrdiff_t)sizeof name]) != NULL)
@@ -3294,7 +4203,7 @@ read_operand(size_t job)
 	}
 	fd = open_regular(path, &st);
 	if (fd != -1 && can_read(fd, &st)) {
-		keep_source(fd, path, &st, p != NULL ?
+		keep_file(fd, path, &st, p != NULL ?
 		    choose_format(p->format) : fflag, p == NULL);
 		parse_sources();
 	} else {
@@ -3687,7 +4596,6 @@ take_entry(const char *s, size_t n)
 		add_known(id);
 	}
 	print_row();
-	row.has_detail = 0;
 }
 
 static void
@@ -3699,10 +4607,13 @@ take_history(size_t job, int kind, const char *s, size_t n)
 	switch (kind) {
 	case ENTRY:
 		take_entry(s, n);
+		row.has_detail = 0;
+		row.cwd.n = 0;
 		break;
 	case DETAIL:
 		row.has_detail = take_head(&s, &n, &row.detail,
 		    sizeof row.detail) == 0;
+		set_escaped(&row.cwd, s, n);
 		break;
 	case OWNER:
 		take_owner(s, n);
@@ -4004,7 +4915,7 @@ drop_claimed(void)
 	struct user *u, *to = users;
 
 	if (nhomes > 0)
-		qsort(homes, nhomes, sizeof *homes, compare_names);
+		sort(homes, nhomes, sizeof *homes, compare_names);
 	for (u = users; u < users + nusers; u++)
 		if (!u->orphan || nhomes == 0 || bsearch(&u->home, homes,
 		    nhomes, sizeof *homes, compare_names) == NULL)
@@ -4227,9 +5138,9 @@ static const char help[] =
 "  -h  print this, -V the version\n"
 "\n"
 "columns   uid time command history_file (default)\n"
-"          user format line duration\n"
+"          user format line duration cwd exit_status\n"
 "formats   bash zsh fish tcsh ksh mksh plain nushell powershell yash mysql\n"
-"          psql python node irb prompt_toolkit less vim\n"
+"          psql python node irb prompt_toolkit less vim sqlite\n"
 "escapes   \\\\ \\t \\n \\r, and \\xHH for other control characters and for\n"
 "          bytes that are not UTF-8\n"
 "status    0: all is there; 1: something could not be read, which standard\n"

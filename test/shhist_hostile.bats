@@ -47,6 +47,7 @@ catch() {
 	caught=$(for child in $(pgrep -P "$pid"); do
 		! grep -q "^Uid:.$2	" "/proc/$child/status" ||
 			! grep -q '^CapEff:.0*$' "/proc/$child/status" ||
+			grep -q '^State:.Z' "/proc/$child/status" ||
 			echo "$child"
 	done)
 	[ -n "$caught" ]

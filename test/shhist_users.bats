@@ -32,6 +32,17 @@ setup() {
 ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 }
 
+@test "columns: a row that is skipped leaves its duration to no other" {
+	need_root
+	printf ': 17:4;ls\n' >"$ann/.zsh_history"
+	rows
+	ln "$ann/.zsh_history" "$bob"
+	echo one >"$bob/.ash_history"
+	chown 4002 "$bob/.ash_history"
+	run -0 "$shhist" -H -r "$tree" -u ann,bob -o command,duration
+	same "$output" $'ls\t4\none\t'
+}
+
 @test "places: every default one, and with -a the clients" {
 	local f all='.bash_history .bash_sessions/x.history .zsh_history
 		.zhistory .histfile .zsh_sessions/x.history .history
@@ -64,25 +75,25 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	local f
 
 	echo one >"$ann/.bash_history"
-	for f in .config/nushell/history.sqlite3 .local/share/atuin/history.db \
-	    .local/share/xonsh/history_json/x.json .local/state/elvish/db.bolt; do
+	for f in .local/share/xonsh/history_json/x.json \
+	    .local/state/elvish/db.bolt; do
 		mkdir -p "$(dirname "$ann/$f")"
 		echo x >"$ann/$f"
 	done
 	rows -o command
 	same "$output" one
 	[ "$status" -eq 1 ]
-	same "$warnings" 'shhist: 4 files (first: /home/ann/.config/nushell/hist'\
-'ory.sqlite3): is a history of a format that is not read'
+	same "$warnings" 'shhist: 2 files (first: /home/ann/.local/share/xonsh/hi'\
+'story_json): is a history of a format that is not read'
 	# As operands, too, unless -f says what they are.
-	f=$ann/.local/share/atuin/history.db
-	run -2 --separate-stderr "$shhist" -H "$f" "${f/atuin/none}" \
-		"$(dirname "$f")/none/../history.db"
+	f=$ann/.local/state/elvish/db.bolt
+	run -2 --separate-stderr "$shhist" -H "$f" "${f/elvish/none}" \
+		"$(dirname "$f")/none/../db.bolt"
 	same "$output" ''
 	same "$stderr" "$(printf 'shhist: %s\n' \
 		"$f: is a history of a format that is not read" \
-		"${f/atuin/none}: No such file or directory" \
-		"$(dirname "$f")/none/../history.db: No such file or directory")"
+		"${f/elvish/none}: No such file or directory" \
+		"$(dirname "$f")/none/../db.bolt: No such file or directory")"
 	run -0 --separate-stderr "$shhist" -H -f plain -o command "$f"
 	same "$output" x
 }

@@ -50,10 +50,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #else
 
-enum { LONGEST = 400, MOST_SEEDS = 256 };
+enum { LONGEST = 8192, USUAL = 400, MOST_SEEDS = 256 };
 
 static struct bytes seeds[MOST_SEEDS];
 static size_t nseeds;
+static size_t longest = USUAL;	/* a database is longer than other files */
 
 static void
 read_seed(const char *file)
@@ -65,11 +66,11 @@ read_seed(const char *file)
 		perror(file);
 		exit(1);
 	}
-	put(&seeds[nseeds++], buf, fread(buf, 1, sizeof buf, f));
+	put(&seeds[nseeds++], buf, fread(buf, 1, longest, f));
 	fclose(f);
 }
 
-/* Changes s, of at most LONGEST bytes, at one place; returns its length. */
+/* Changes s, of at most longest bytes, at one place; returns its length. */
 static size_t
 mutate(char *s, size_t n, uint32_t *state)
 {
@@ -85,14 +86,14 @@ mutate(char *s, size_t n, uint32_t *state)
 		memmove(s + at, s + at + len, n - at - len);
 		return n - len;
 	case 1:		/* another input's bytes come in between */
-		if (len > other->n || len > LONGEST - n)
+		if (len > other->n || len > longest - n)
 			return n;
 		from = rnd(state) % (other->n - len + 1);
 		memmove(s + at + len, s + at, n - at);
 		memcpy(s + at, other->s + from, len);
 		return n + len;
 	case 2:		/* one byte comes in between */
-		if (n == LONGEST)
+		if (n == longest)
 			return n;
 		memmove(s + at + 1, s + at, n - at);
 		n++;
@@ -150,6 +151,8 @@ main(int argc, char **argv)
 
 	target = find_target(argc < 3 ? "list" : argv[1]);
 	set_up();
+	if (strcmp(target->name, "sqlite") == 0)
+		longest = LONGEST;
 	signal(SIGABRT, failed);
 	signal(SIGSEGV, failed);
 	put(&seeds[nseeds++], "", 0);

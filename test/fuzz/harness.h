@@ -81,6 +81,8 @@ static struct {
 static size_t nfiles;
 static uint32_t chunks;		/* 0: reads are whole; else what is random */
 static int changes;		/* what is behind an address changes */
+static int pread_files;		/* pread(2) is for files, not for memory */
+static unsigned long preads;
 static const char *later;	/* what files[1] is after so many reads */
 static uint32_t reads_until;
 static struct bytes out, err;	/* standard output and error */
@@ -200,8 +202,18 @@ static ssize_t
 fuzz_pread(int fd, void *buf, size_t n, off_t offset)
 {
 	uint64_t from = (uint64_t)offset;
-	size_t i;
+	size_t i = (size_t)(fd - FIRST_FILE);
 
+	preads++;
+	if (pread_files) {
+		must(i < nfiles, "a descriptor to read");
+		if (from >= files[i].n)
+			return 0;
+		if (n > files[i].n - from)
+			n = files[i].n - from;
+		memcpy(buf, files[i].s + from, n);
+		return (ssize_t)n;
+	}
 	if (reads_until > 0 && --reads_until == 0)
 		files[1].s = later;
 	for (i = 0; fd >= FIRST_FILE && i < nfiles; i++)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * Fuzzes what shhist parses: each history format, files whose format only
- * their content decides, the memory of shells, the passwd list, the list of
- * -u, and the records that the parent takes from a worker.
+ * Fuzzes what shhist parses: each history format, databases, files whose
+ * format only their content decides, the memory of shells, the passwd list,
+ * the list of -u, and the records that the parent takes from a worker.
  *
  * An input is first taken for a file: reads of any size give the same rows
  * and warnings; a row has all its fields and drives no terminal.  Then it is
@@ -17,7 +17,8 @@
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 && MAX_COMMAND == 100 &&
     SEND_SIZE == 64 && HEAD == 48 && HELD == 8 && HELD_BYTES == 32 &&
     PAGE == 64 && NPAGES == 4 && MAX_ENTRIES == 40 &&
-    MAX_TYPED == 90 && MAX_READ == 262144 && PATIENCE == 5,
+    MAX_TYPED == 90 && MAX_READ == 262144 && PATIENCE == 5 &&
+    MAX_KEYS == 12 && MAX_PAGES == 64,
     "test/fuzz/build");
 
 enum { LONGEST_COMMAND = 20, MOST_COMMANDS = 32, LONGEST_MAP = 128 };
@@ -72,7 +73,9 @@ show_file(const char *s, size_t n, const struct format *f)
 	become_worker();
 	keep_source(FIRST_FILE, path, &st, f, 0);
 	fflag = f;
+	pread_files = 1;
 	parse_source(&parsed, 0);
+	pread_files = 0;
 	fflag = NULL;
 	must(nheld == 0 && parsed.text.n == 0, "no entry is left behind");
 	print_records(&histories);
@@ -1005,6 +1008,110 @@ fuzz_maps(const char *s, size_t n, int unused)
 	end();
 }
 
+static void
+put_checksum(unsigned char *s, const uint32_t sum[2])
+{
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		s[i] = (unsigned char)(sum[i / 4] >> (24 - i % 4 * 8));
+}
+
+/* Makes the checksums of a log hold, which by chance they never would. */
+static void
+mend_log(unsigned char *s, size_t n)
+{
+	const unsigned char other[8] = { 0 };
+	const int big = n > 3 && (s[3] & 1) != 0;
+	size_t page = n < 32 ? 0 : (size_t)big_endian(s + 8, 4);
+	uint32_t sum[2] = { 0, 0 };
+
+	if (n < 32 || page % 8 != 0)
+		return;
+	(void)add_checksum(sum, s, 24, big, other);
+	put_checksum(s + 24, sum);
+	for (s += 32, n -= 32; n >= 24 + page; s += 24 + page, n -= 24 + page) {
+		(void)add_checksum(sum, s, 8, big, other);
+		(void)add_checksum(sum, s + 24, page, big, other);
+		put_checksum(s + 16, sum);
+	}
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The row ids, which the lines of the output begin with, are different. */
+static void
+verify_ids(const struct bytes *b)
+{
+	int64_t ids[4096];
+	size_t n = 0, i;
+	char *s = b->s, *end;
+
+	for (; s < b->s + b->n && n < 4096; s = end + 1) {
+		ids[n++] = strtoll(s, NULL, 10);
+		end = memchr(s, '\n', (size_t)(b->s + b->n - s));
+	}
+	qsort(ids, n, sizeof *ids, compare_ids);
+	for (i = 1; i < n; i++)
+		must(ids[i - 1] != ids[i], "each row at most once");
+}
+
+static void
+show_database(const char *s, size_t n, const char *log, size_t log_length)
+{
+	const struct stat st = { .st_uid = 1000 };
+
+	begin();
+	serve(path, s, n);
+	serve("log", log, log_length);
+	chunks = preads = 0;
+	become_worker();
+	fflag = find_format("sqlite");
+	keep_source(FIRST_FILE, path, &st, fflag, 0);
+	if (log_length > 0)
+		sources[0].log = FIRST_FILE + 1;
+	pread_files = 1;
+	parse_source(&parsed, 0);
+	pread_files = 0;
+	fflag = NULL;
+	print_records(&histories);
+	end();
+}
+
+/*
+ * A database and its log: two bytes are the length of the log at the end of
+ * the input; the highest bit asks for checksums that hold.
+ */
+static void
+fuzz_sqlite(const char *s, size_t n, int unused)
+{
+	static char database[1 << 16], log[1 << 16];
+	size_t length;
+
+	(void)unused;
+	if (n < 2 || n > sizeof log)
+		return;
+	length = (size_t)((s[0] & 0x7f) << 8 | (s[1] & 0xff));
+	if (length > n - 2)
+		length = n - 2;
+	memcpy(database, s + 2, n - 2 - length);
+	memcpy(log, s + n - length, length);
+	if ((s[0] & 0x80) != 0)
+		mend_log((unsigned char *)log, length);
+	chosen_columns = "line,time,duration,exit_status,cwd,command,format";
+	(void)choose_columns(columns, NDEFAULT);
+	show_database(database, n - 2 - length, log, length);
+	must(preads < 100000, "not many reads");
+	verify_rows(&out, 7);
+	verify_ids(&out);
+}
+
 /*
  * Takes an input for records: for each a kind, a length, and so many bytes.
  * Reuses what stands there for the numbers in their heads.
@@ -1184,6 +1291,7 @@ static const struct target targets[] = {
 	{ "prompt_toolkit", fuzz_format, 15 },
 	{ "less", fuzz_format, 16 },
 	{ "vim", fuzz_format, 17 },
+	{ "sqlite", fuzz_sqlite, 0 },
 	{ "detect", fuzz_detect, 0 },
 	{ "memory", fuzz_memory, 0 },
 	{ "maps", fuzz_maps, 0 },
@@ -1210,7 +1318,8 @@ set_up(void)
 	for (t = targets; t->fuzz == fuzz_format; t++)
 		must(strcmp(t->name, formats[t->number].name) == 0,
 		    "each format has its target");
-	must(formats[t - targets].name == NULL, "all formats have one");
+	must(strcmp(formats[t - targets].name, "sqlite") == 0 &&
+	    formats[t - targets + 1].name == NULL, "all formats have one");
 }
 
 #include "driver.h"

@@ -1,0 +1,156 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: ISC
+#
+# Databases, as sqlite itself writes them, and what it selects from them.
+
+# shellcheck disable=SC2154 # bats and the helper set these
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	load shhist_helper
+	T=$BATS_TEST_TMPDIR
+	databases=$BATS_TEST_DIRNAME/shhist_databases.py
+	writer=
+	command -v sqlite3 >/dev/null || skip 'no sqlite3'
+}
+
+teardown() {
+	[ -z "$writer" ] || kill "$writer" || :
+}
+
+# make_databases SEED COUNT: in $T; they stay open until the end of the test.
+make_databases() {
+	local made
+
+	mkfifo "$T/fifo" "$T/made"
+	"$databases" make "$T" "$1" "$2" <"$T/fifo" >"$T/made" 3>&- &
+	writer=$!
+	exec 9>"$T/fifo"
+	read -r made <"$T/made"
+	[ "$made" = made ]
+}
+
+@test "databases: all programs, page sizes and encodings, live writers" {
+	make_databases "${SEED:-1}" 60
+	run -0 --separate-stderr "$shhist" -H -o \
+		time,line,duration,exit_status,cwd,command,history_file,format \
+		"$T"/*.db
+	same "$output" "$(cat "$T/rows")"
+	[ "$stderr" = '' ]
+	[ "${#lines[@]}" -gt 5000 ]
+}
+
+@test "databases: 100,000 rows, in the order of time and not" {
+	local order
+
+	for order in i 'i * 7919 % 100003'; do
+		rm -f "$T/x.db"
+		sqlite3 "$T/x.db" <<-END
+			create table commands (id integer primary key,
+				cmd text, when_run integer, exit_code integer,
+				dir text);
+			with recursive n(i) as (select 1 union all
+				select i + 1 from n where i < 100000)
+			insert into commands select i, 'echo ' || i,
+				1600000000 + $order, i % 3, '/' || i % 7 from n;
+		END
+		"$shhist" -H -o time,line,exit_status,cwd,command "$T/x.db" |
+			cmp - <(sqlite3 -tabs "$T/x.db" 'select when_run, id,
+				exit_code, dir, cmd from commands
+				order by when_run, id')
+	done
+}
+
+@test "databases: their places, and with -a ipython's" {
+	local f
+
+	make_tree
+	for f in .local/share/mcfly .mcfly; do
+		mkdir -p "$ann/$f"
+		sqlite3 "$ann/$f/history.db" "create table commands
+			(cmd text, when_run integer, exit_code integer,
+			dir text); insert into commands values
+			('$f', 5, 1, '/tmp')"
+	done
+	mkdir -p "$ann/.ipython/profile_x" "$ann/.ipython/profile"
+	sqlite3 "$ann/.ipython/profile_x/history.sqlite" "create table history
+		(session integer, line integer, source text, source_raw text);
+		insert into history values (1, 1, 'parsed', '%ls'),
+		(1, 2, 'only', null)"
+	cp "$ann/.ipython/profile_x/history.sqlite" "$ann/.ipython/profile"
+	rows -o time,command,cwd,exit_status,format
+	same "$output" "$(printf '5\t%s\t/tmp\t1\tmcfly\n' \
+		.local/share/mcfly .mcfly)"
+	rows -a -o time,command,cwd,exit_status,format
+	same "$output" "$(printf '5\t%s\t/tmp\t1\tmcfly\n' \
+		.local/share/mcfly .mcfly
+		printf '0\t%s\t\t\tipython\n' %ls only)"
+	[ "$warnings" = '' ]
+}
+
+@test "databases: unknown ones and cut transactions are reported" {
+	sqlite3 "$T/x.db" 'create table history (command text, time integer);
+		insert into history values (1, 2)'
+	run -1 --separate-stderr "$shhist" -H "$T/x.db"
+	[ "$output" = '' ]
+	same "$stderr" "shhist: $T/x.db: is a database of no program that is \
+known"
+	sqlite3 "$T/y.db" "create table commands (cmd text, when_run integer);
+		insert into commands values ('one', 2)"
+	printf '\0\0\0\0' >"$T/y.db-journal"
+	run -0 --separate-stderr "$shhist" -H -o command "$T/y.db"
+	[ "$output$stderr" = one ]
+	printf '\331\325\5\371' >"$T/y.db-journal"
+	run -1 --separate-stderr "$shhist" -H -o command "$T/y.db"
+	[ "$output" = one ]
+	same "$stderr" "shhist: $T/y.db-journal: a transaction was cut: rows \
+may be wrong"
+	run -1 --separate-stderr "$shhist" -H -f sqlite - <"$databases"
+	same "$stderr" 'shhist: -: cannot be read as a database'
+	run -0 --separate-stderr "$shhist" -H -o command - <"$T/y.db"
+	same "$output" one
+}
+
+@test "databases: pages in circles, cells outside, endless lengths" {
+	local f n=0
+
+	"$databases" hostile "$T"
+	"$shhist" -H -o line,command "$T/base" >"$T/want"
+	[ "$(wc -l <"$T/want")" -eq 400 ]
+	for f in "$T"/*.db; do
+		run -1 --separate-stderr timeout 10 "$shhist" -H \
+			-o line,command "$f"
+		echo "$f: $stderr"
+		[[ $stderr == "shhist: $f: damaged: "*" rows were not read" ]]
+		! grep -vxFf "$T/want" <<<"${output:-$(head -1 "$T/want")}"
+		[ -z "$(sort <<<"$output" | uniq -d)" ]
+		case $f in
+		*/chain.db | */free.db | */length*.db | */outside.db | */cells.db)
+			[ "${#lines[@]}" -ge 385 ] ;;
+		esac
+		n=$((n + 1))
+	done
+	[ "$n" -eq 11 ]
+}
+
+# Whatever shhist says nothing about is what sqlite selects.
+damage_each() {
+	run -0 "$databases" damage "$shhist" "$T" "$1"
+}
+
+@test "databases: each byte of nushell's changed, and cut" {
+	damage_each nushell
+}
+
+@test "databases: each byte of mcfly's changed, and cut" {
+	damage_each mcfly
+}
+
+@test "databases: each byte of zsh-histdb's changed, and cut" {
+	damage_each histdb
+}
+
+@test "databases: each byte of xonsh's changed, and cut" {
+	damage_each xonsh
+}
