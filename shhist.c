@@ -1887,8 +1887,8 @@ match_table(struct database *d, struct table *t, const struct cell *c)
 	if (!is_name(v[TYPE].s, v[TYPE].n, "table"))
 		return 0;
 	for (p = programs; p < programs + NPROGRAMS; p++) {
-		need = (p->column[TIME] != NULL) << TIME |
-		    (p->column[COMMAND] != NULL) << COMMAND;
+		need = (unsigned)(p->column[TIME] != NULL) << TIME |
+		    (unsigned)(p->column[COMMAND] != NULL) << COMMAND;
 		if (!is_name(v[TABLE].s, v[TABLE].n, p->table_name))
 			continue;
 		found = find_columns(field, v[SQL].s, v[SQL].n, p->column);
