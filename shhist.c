@@ -3970,7 +3970,7 @@ add_backups(const struct place *p)
 	char path[PATH_MAX], dir[64];
 
 	for (before = places; before < p; before++)
-		if (memcmp(before->path, p->path, n) == 0 &&
+		if (strncmp(before->path, p->path, n) == 0 &&
 		    strchr(before->path + n, '/') == NULL)
 			return;	/* that was its directory, too */
 	(void)format_text(dir, sizeof dir, "%.*s", (int)n, p->path);
