@@ -3185,6 +3185,7 @@ unix_row_length(const char *s, size_t n)
 {
 	static const unsigned char widths[] = { 8, 8, 8, 4, 2 };
 	size_t at, i, digits;
+	uint64_t inode;
 
 	at = hex_length(s, n);
 	if ((at != 8 && at != 16) || at + 1 >= n || s[at] != ':')
@@ -3202,7 +3203,9 @@ unix_row_length(const char *s, size_t n)
 		at++;
 	for (digits = 0; at < n && s[at] >= '0' && s[at] <= '9'; digits++)
 		at++;
-	if (digits == 0 || i + digits < 5 || (at < n && s[at] != ' '))
+	if (i + digits < 5 || (at < n && s[at] != ' ') ||
+	    parse_number(s + at - digits, digits, 10, UINT64_MAX, &inode) ==
+	    -1)
 		return 0;
 	return at;
 }
