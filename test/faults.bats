@@ -17,14 +17,7 @@ all_shhist=uid,time,command,history_file,user,format,line,duration
 
 setup_file() {
 	local name
-	mkdir -p "$BATS_TEST_DIRNAME/bin"
-	for name in fault sockets; do
-		[ "$BATS_TEST_DIRNAME/bin/$name" -nt \
-			"$BATS_TEST_DIRNAME/$name.c" ] ||
-			cc -std=gnu11 -O1 -Wall -pthread \
-				-o "$BATS_TEST_DIRNAME/bin/$name" \
-				"$BATS_TEST_DIRNAME/$name.c"
-	done
+	make -s -C "$BATS_TEST_DIRNAME/.." helpers >&2
 	# Builds whose malloc(3) can fail; what it takes is never given back.
 	for name in psock shhist; do
 		cc -O1 -DVERSION='"x"' -o "$BATS_FILE_TMPDIR/$name" \

@@ -8,14 +8,7 @@
 load psock_helper
 
 setup_file() {
-	mkdir -p "$BATS_TEST_DIRNAME/bin"
-	local p
-	for p in sockets nosys sleepyfs; do
-		[ -x "$BATS_TEST_DIRNAME/bin/$p" ] ||
-			cc -std=gnu11 -O1 -Wall -pthread \
-				-o "$BATS_TEST_DIRNAME/bin/$p" \
-				"$BATS_TEST_DIRNAME/$p.c"
-	done
+	make -s -C "$BATS_TEST_DIRNAME/.." helpers >&2
 }
 
 setup() {

@@ -11,14 +11,12 @@
 
 load psock_helper
 
+setup_file() {
+	make -s -C "$BATS_TEST_DIRNAME/.." helpers >&2
+}
+
 setup() {
 	bin=$BATS_TEST_DIRNAME/bin
-	mkdir -p "$bin"
-	for name in load churn; do
-		[ "$bin/$name" -nt "$BATS_TEST_DIRNAME/$name.c" ] ||
-			cc -std=gnu11 -O1 -Wall -pthread -o "$bin/$name" \
-				"$BATS_TEST_DIRNAME/$name.c"
-	done
 }
 
 # runs N COMMAND...: beside the command, alone on a host of its own, psock

@@ -11,10 +11,7 @@
 load psock_helper
 
 setup_file() {
-	mkdir -p "$BATS_TEST_DIRNAME/bin"
-	[ -x "$BATS_TEST_DIRNAME/bin/churn" ] ||
-		cc -std=gnu11 -O1 -Wall -o "$BATS_TEST_DIRNAME/bin/churn" \
-			"$BATS_TEST_DIRNAME/churn.c"
+	make -s -C "$BATS_TEST_DIRNAME/.." helpers >&2
 }
 
 setup() {

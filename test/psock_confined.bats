@@ -21,16 +21,14 @@ work='read write close open openat readlinkat getdents64 statx fstatfs fchdir
 	mremap sysinfo setns kcmp pidfd_open pidfd_getfd getxattr getsockopt
 	getsockname getpeername ioctl exit_group'
 
+setup_file() {
+	make -s -C "$BATS_TEST_DIRNAME/.." helpers >&2
+}
+
 setup() {
 	# The libraries of sanitizers have calls of their own.
 	psock=$BATS_TEST_DIRNAME/../psock
 	bin=$BATS_TEST_DIRNAME/bin
-	mkdir -p "$bin"
-	for name in sockets nosys; do
-		[ "$bin/$name" -nt "$BATS_TEST_DIRNAME/$name.c" ] ||
-			cc -std=gnu11 -O1 -Wall -pthread -o "$bin/$name" \
-				"$BATS_TEST_DIRNAME/$name.c"
-	done
 	columns=tid,comm,exe,cwd,cmdline,uid,ppid,start_time,cgroup,type,owner
 	columns+=,rx_queue,tx_queue,interface,filter
 }
