@@ -55,7 +55,7 @@ runs() {
 	runs "${LOAD_RUNS:-4}" "$bin/load" "${LOAD_PROCESSES:-300}"
 }
 
-@test "sockets that come and go: no false word of net/protocols" {
+@test "sockets that come and go: no false warning" {
 	cd "$BATS_TEST_TMPDIR"
 	runs "${LOAD_RUNS:-4}" "$bin/churn" 2000 \
 		tcp,udp,unix,netlink
