@@ -393,7 +393,9 @@ MODES = {
         keys=pasted_lines, prompt=PASTE_ME, commands=PASTED),
     'fish': dict(
         argv=['fish'], file='.local/share/fish/fish_history', show=show_fish,
+        # Without that directory it works on all manuals of the host.
         rc=('.config/fish/config.fish', 'set -g fish_greeting\n'
+            'mkdir -p ~/.local/share/fish/generated_completions\n'
             'function fish_prompt; echo -n "@#>"; end\n'),
         keys=pasted, prompt=PASTE_ME, commands=FISH, differs=fish_shows,
         kept=no_cmd,
