@@ -5351,6 +5351,18 @@ parse_options(int argc, char *argv[])
 	needs = choose_columns(columns, DEFAULT_COLUMNS);
 }
 
+/* For a user's first run, in which nearly all rows have pid -1. */
+static int
+explain_rights(int result)
+{
+	if (result == 1 && asks_kernel && want_ownerless &&
+	    getauxval(AT_EUID) != 0 && has_ownerless())
+		note("not root: processes of other users cannot be read, so "
+		    "their sockets have pid -1; root sees every process and "
+		    "namespace");
+	return result;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -5376,5 +5388,5 @@ main(int argc, char *argv[])
 	if (root != NULL)
 		turn_addresses();
 	print_entries();
-	return finish();
+	return explain_rights(finish());
 }

@@ -222,6 +222,31 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(cut -d : -f 3- <<<"$errors" | sort | uniq -d)" ''
 }
 
+@test "a plain user reads in one line why pids are -1, root does not" {
+	need_root
+	sockets tcp
+	unprivileged
+	local hint='psock: not root: processes of other users cannot be read, '
+	hint+='so their sockets have pid -1; '
+	hint+='root sees every process and namespace'
+	psock=$open/psock
+	live -t tcp
+	[[ $errors != *'not root'* ]]
+	wrap=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	live -t tcp
+	is "$status" 1
+	is "$(grep -c 'not root' <<<"$errors")" 1
+	is "$(tail -n 1 <<<"$errors")" "$hint"
+	live -q -t tcp
+	is "$status" 1
+	is "$errors" ''
+	# A copy of what a root saw, and processes that are the user's own.
+	live -r / -t tcp
+	[[ $errors != *'not root'* ]]
+	live -p "$pid"
+	[[ $errors != *'not root'* ]]
+}
+
 @test "root of a user namespace sees its own, and a warning for others" {
 	need_root
 	sockets tcp
