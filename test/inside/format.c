@@ -7,9 +7,9 @@
 
 #define SAME(...) do { \
 	char ours[64], libc[64]; \
-	size_t n = format_text(ours, size, __VA_ARGS__); \
+	size_t length = format_text(ours, size, __VA_ARGS__); \
 	int m = snprintf(libc, size, __VA_ARGS__); \
-	if ((int)n != m || (size > 0 && strcmp(ours, libc) != 0)) \
+	if ((int)length != m || (size > 0 && strcmp(ours, libc) != 0)) \
 		return 1; \
 } while (0)
 
