@@ -1750,19 +1750,26 @@ count_running(void)
 	return n;
 }
 
-/* Forgets the workers of which nothing more will come. */
+/*
+ * Forgets the workers of which nothing more will come; one that sends more
+ * than its only job may not.
+ */
 static void
 drop_workers(void)
 {
 	struct record_head h;
 	struct worker *w;
 	const char *s;
+	int done;
 
-	for (w = workers; w < workers + MAX_WORKERS; w++)
+	for (w = workers; w < workers + MAX_WORKERS; w++) {
+		done = w->busy && scan->alone && w->job < turn;
+		if (done && w->used > 0 && w->fd != -1)
+			kill_worker(w, "sent what it may not");
 		if (w->busy && w->fd == -1 && w != ourselves &&
-		    ((scan->alone && w->job < turn) ||
-		    !next_record(w, &h, &s)))
+		    (done || !next_record(w, &h, &s)))
 			drop_worker(w);
+	}
 }
 
 /* Takes all records that have come of the jobs whose turn it is. */
@@ -1848,7 +1855,7 @@ static int
 is_read(const struct worker *w)
 {
 	return w->busy && w->fd != -1 && (w == current ||
-	    w->used <= scan->ahead || (scan->alone && w->job == turn) ||
+	    w->used <= scan->ahead || (scan->alone && w->job <= turn) ||
 	    !has_record(w));
 }
 

@@ -1220,8 +1220,13 @@ take_unlisted_process(size_t job, int kind, const char *s, size_t n)
 static void
 lose_numbers(size_t job, const char *why)
 {
-	count_number("range of processes from", job * NUMBERS_AT_ONCE, "",
-	    why);
+	const size_t first = job * NUMBERS_AT_ONCE;
+	char range[48];
+
+	(void)format_text(range, sizeof range, "%llu-%llu",
+	    (unsigned long long)first,
+	    (unsigned long long)first + NUMBERS_AT_ONCE - 1);
+	count_warning("process range", range, "", why);
 }
 
 /*
@@ -4811,6 +4816,7 @@ confirm_counts(void)
 	struct netns *before = NULL;
 	const struct netns *ns;
 	size_t n = 0;
+	int64_t unseen;
 	int looks, confirmed = 0;
 
 	for (looks = 1; looks < MAX_LOOKS && can_count() &&
@@ -4831,11 +4837,13 @@ confirm_counts(void)
 	}
 	for (ns = namespaces; confirmed > 0 && can_count() &&
 	    ns < namespaces + nnamespaces; ns++)
-		if (is_miscounted(ns) && was_miscounted(ns, before, n))
-			note("netns %llu: %lld sockets are counted by the "
-			    "kernel and seen nowhere",
-			    (unsigned long long)ns->inode,
-			    (long long)(ns->usage.used - ns->seen));
+		if (is_miscounted(ns) && was_miscounted(ns, before, n)) {
+			unseen = ns->usage.used - ns->seen;
+			note("netns %llu: %lld %s counted by the kernel and "
+			    "seen nowhere", (unsigned long long)ns->inode,
+			    (long long)unseen, unseen == 1 ? "socket is" :
+			    "sockets are");
+		}
 	if (confirmed > 0)
 		status = 1;
 	free(before);

@@ -208,6 +208,14 @@ attackers() {
 		'shhist: user ann: rows are lost: killed by signal 31'
 }
 
+@test "a parser that goes on behind its end is stopped" {
+	need_root
+	attackers goes-on-{1..33}	# more than there are workers at once
+	shhist=$broken rows -o command
+	same "$output" "$(yes before | head -n 33; echo fine)"
+	[ "$status" -eq 0 ]
+}
+
 @test "a parser that never ends its record is no matter of memory" {
 	echo endless >"$ann/.bash_history"
 	echo two >"$bob/.bash_history"

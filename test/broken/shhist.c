@@ -157,6 +157,15 @@ attack(const char *text, size_t n)
 		_exit(2);
 	while (strcmp(name, "spin") == 0)
 		;
+	/* The end of its only job (-2), and then the beginning of another. */
+	if (strncmp(name, "goes-on", 7) == 0) {
+		send_record(-2, NULL, 0, NULL, 0);
+		for (i = 0; i < 1 << 19; i++)
+			send_record(-1, &i, sizeof i, NULL, 0);
+		flush_records();
+		for (;;)
+			;
+	}
 	while (strcmp(name, "endless") == 0)
 		if (write(1, "\0\0\0\2\3\0\0\0", 8) == -1)
 			_exit(2);
