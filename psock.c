@@ -4201,6 +4201,13 @@ keep_unix_rows(size_t from)
 	nentries = n;
 }
 
+/* Whether this may be part of a name that nobody knows. */
+static int
+is_unsure_row(const struct entry *e)
+{
+	return is_unix_row(e) && (e->flags & IN_NAME) != 0 && e->inode != 0;
+}
+
 /* Whether another row names the same inode. */
 static int
 has_double(const struct entry *e)
@@ -4224,9 +4231,8 @@ report_unsure_rows(void)
 	const struct entry *e;
 
 	for (e = entries; e < entries + nentries; e++)
-		if (is_unix_row(e) && (e->flags & IN_NAME) != 0 &&
-		    e->inode != 0 && ((saw_all && first_holder(e->inode) ==
-		    NULL) || has_double(e)))
+		if (is_unsure_row(e) && ((saw_all &&
+		    first_holder(e->inode) == NULL) || has_double(e)))
 			count_number("unix row", e->inode, "",
 			    "may be part of a name");
 }
@@ -4371,8 +4377,7 @@ use_answers(void)
 	for (i = 0; i < nentries; i++) {
 		e = &entries[i];
 		a = find_answer(e->inode);
-		if (a != NULL && is_unix_row(e) && (e->flags & IN_NAME) != 0 &&
-		    !is_confirmed(e, a)) {
+		if (a != NULL && is_unsure_row(e) && !is_confirmed(e, a)) {
 			count_number("unix row", e->inode, "",
 			    "is part of a name");
 			continue;
@@ -4392,6 +4397,7 @@ use_answers(void)
 static int
 scan_sockets(void)
 {
+	const struct entry *e;
 	struct answer a;
 	struct holder *h;
 	size_t i;
@@ -4400,6 +4406,9 @@ scan_sockets(void)
 	for (h = holders; h < holders + nholders; h++)
 		h->asked = first_holder(h->inode) == h && (!h->listed ||
 		    (needs & NEED_ASKING) != 0 || asks_protocol);
+	for (e = entries; e < entries + nentries; e++)
+		if (is_unsure_row(e) && (h = first_holder(e->inode)) != NULL)
+			h->asked = 1;
 	ask_marked();
 	sort_answers();
 	use_answers();
