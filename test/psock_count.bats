@@ -30,7 +30,7 @@ setup() {
 # takes the namespace of processes for the initial one, outside of which nobody
 # is, and hidden is psock under a kernel that lies, by the options before --.
 beside() {
-	run timeout -s KILL 300 unshare --net --pid --mount --fork \
+	run timeout -s KILL 1800 unshare --net --pid --mount --fork \
 		--kill-child --mount-proc bash -uc '
 		psock() {
 			"$bin/rootkit" -i "$psock" "$@"
