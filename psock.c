@@ -3830,7 +3830,7 @@ merge_netns(void)
 		ns->pending = 0;
 		ns->inode = ns->table_inode = 0;
 		for (i = 0; i < ntasks; i++)
-			if (tasks[i].netns == ns - namespaces)
+			if (tasks[i].netns == (uint32_t)(ns - namespaces))
 				tasks[i].netns = (uint32_t)(same - namespaces);
 		if (same->first_task > ns->first_task)
 			same->first_task = ns->first_task;
