@@ -101,7 +101,8 @@ lint:
 		{ before = $$0 } \
 		END { exit bad }'
 
-# ROUNDS and MB for bench, SECONDS_EACH and JOBS for fuzz.
+# ROUNDS and MB for bench, and test/bench/run WORK... for some of it;
+# SECONDS_EACH and JOBS for fuzz.
 bench: all helpers
 	test/bench/run
 

@@ -4,9 +4,9 @@
  * load: load [-n] [-T threads] PROCESSES FILES TCP UDP UNIX: opens sockets
  * for make bench, all on loopback: PROCESSES processes with FILES files, TCP
  * tcp, UDP udp and UNIX unix sockets each; with -n each in a network
- * namespace of its own, with -T each with as many threads more.  Prints
- * "ready" when all are open and ends when its standard input does, or after
- * ten minutes.
+ * namespace of its own, with -T each with as many threads more.  Prints the
+ * number of the first process when all are open, and ends when its standard
+ * input does, or after half an hour.
  */
 
 #define _GNU_SOURCE
@@ -24,31 +24,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct sockaddr_in
-loopback(void)
-{
-	return (struct sockaddr_in){ .sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-}
+enum { LIFETIME = 1800 };
+
+/* The address of a process: all on one would run out of ports. */
+static struct sockaddr_in addr = { .sin_family = AF_INET };
 
 /* A listener and pairs that are connected through it, n sockets in all. */
 static void
 open_tcp(int n)
 {
-	struct sockaddr_in addr = loopback();
-	socklen_t len = sizeof addr;
+	struct sockaddr_in bound = addr;
+	socklen_t len = sizeof bound;
 	int l, s;
 
 	if (n == 0)
 		return;
 	l = socket(AF_INET, SOCK_STREAM, 0);
-	if (bind(l, (struct sockaddr *)&addr, len) == -1 ||
+	if (bind(l, (struct sockaddr *)&bound, len) == -1 ||
 	    listen(l, 100) == -1 ||
-	    getsockname(l, (struct sockaddr *)&addr, &len) == -1)
+	    getsockname(l, (struct sockaddr *)&bound, &len) == -1)
 		err(1, "listen");
 	for (n--; n >= 2; n -= 2) {
 		s = socket(AF_INET, SOCK_STREAM, 0);
-		if (connect(s, (struct sockaddr *)&addr, len) == -1 ||
+		if (connect(s, (struct sockaddr *)&bound, len) == -1 ||
 		    accept(l, NULL, NULL) == -1)
 			err(1, "connect");
 	}
@@ -57,7 +55,6 @@ open_tcp(int n)
 static void
 open_all(int files, int tcp, int udp, int unix_sockets)
 {
-	struct sockaddr_in addr = loopback();
 	int i, pair[2];
 
 	for (i = 0; i < files; i++)
@@ -99,6 +96,7 @@ main(int argc, char *argv[])
 {
 	struct rlimit limit;
 	int i, n[5], ready[2], nflag = 0, threads = 0;
+	pid_t pid, first = 0;
 	char c;
 
 	while ((i = getopt(argc, argv, "nT:")) != -1)
@@ -117,11 +115,16 @@ main(int argc, char *argv[])
 	setrlimit(RLIMIT_NOFILE, &limit);
 	if (pipe(ready) == -1)
 		err(1, "pipe");
-	for (i = 0; i < n[0]; i++)
-		if (fork() == 0) {
+	for (i = 0; i < n[0]; i++) {
+		pid = fork();
+		if (i == 0)
+			first = pid;
+		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			close(ready[0]);
-			alarm(600);
+			alarm(LIFETIME);
+			addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK +
+			    ((in_addr_t)i << 8));
 			if (nflag && unshare(CLONE_NEWNET) == -1)
 				err(1, "unshare");
 			open_all(n[1], n[2], n[3], n[4]);
@@ -132,13 +135,14 @@ main(int argc, char *argv[])
 			pause();
 			_exit(0);
 		}
+	}
 	close(ready[1]);
 	for (i = 0; i < n[0]; i++)
 		if (read(ready[0], &c, 1) != 1)
 			errx(1, "a process failed");
-	puts("ready");
+	printf("%d\n", (int)first);
 	fflush(stdout);
-	alarm(600);
+	alarm(LIFETIME);
 	while (read(STDIN_FILENO, &c, 1) > 0)
 		;
 	return 0;

@@ -2,14 +2,16 @@
 
 /*
  * meter: meter COMMAND...: runs it with its output thrown away and prints
- * one line: microseconds of wall, user and system time, its own and its
- * children's, and the largest of them in KB.
+ * one line: microseconds of wall, user and system time, and the KB of the
+ * largest process.  All but the wall time are of all that it started, even of
+ * what outlives it.
  */
 
 #define _GNU_SOURCE
 #include <err.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,6 +34,7 @@ main(int argc, char *argv[])
 	if (argc < 2)
 		errx(2, "usage: meter command ...");
 	null = open("/dev/null", O_WRONLY);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	pid = fork();
 	if (pid == 0) {
@@ -40,9 +43,12 @@ main(int argc, char *argv[])
 		execvp(argv[1], argv + 1);
 		_exit(127);
 	}
-	if (pid == -1 || wait4(pid, &result, 0, &usage) == -1)
+	if (pid == -1 || waitpid(pid, &result, 0) == -1)
 		err(2, "%s", argv[1]);
 	clock_gettime(CLOCK_MONOTONIC, &after);
+	while (wait(NULL) > 0)
+		;
+	getrusage(RUSAGE_CHILDREN, &usage);
 	if (!WIFEXITED(result) || WEXITSTATUS(result) > 1)
 		errx(2, "%s: failed", argv[1]);
 	printf("%ld %ld %ld %ld\n",
