@@ -3073,7 +3073,10 @@ static const int parser_calls[] = {
 	SYS_lseek,
 #endif
 #ifdef SYS__llseek
-	SYS__llseek, SYS_clock_gettime64,
+	SYS__llseek,
+#endif
+#ifdef SYS_clock_gettime64	/* 32-bit machines */
+	SYS_clock_gettime64,
 #endif
 #ifdef __SANITIZE_ADDRESS__
 	SYS_writev,
