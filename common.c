@@ -1141,13 +1141,13 @@ static const int usual_calls[] = {
 
 /* Memory, but none that can be run. */
 static const struct condition usual_conditions[] = {
-	{ SYS_mprotect, 2, PROT_EXEC, 0 },	/* musl, where brk fails */
+	{ SYS_mprotect, 2, PROT_EXEC, 0, 0 },	/* musl, where brk fails */
 #if defined(SYS_mmap2)		/* i386, arm */
-	{ SYS_mmap2, 2, PROT_EXEC, 0 },
+	{ SYS_mmap2, 2, PROT_EXEC, 0, 0 },
 #elif defined(__s390x__)	/* by a pointer to its arguments */
-	{ SYS_mmap, 0, 0, 0 },
+	{ SYS_mmap, 0, 0, 0, 0 },
 #else
-	{ SYS_mmap, 2, PROT_EXEC, 0 },
+	{ SYS_mmap, 2, PROT_EXEC, 0, 0 },
 #endif
 };
 
@@ -1167,10 +1167,10 @@ put_statement(struct sock_filter *p, int code, size_t k)
 /* Where the value is k, on at yes, else behind so many more. */
 static struct sock_filter *
 put_jump(struct sock_filter *p, uint32_t k, const struct sock_filter *yes,
-    uint8_t no)
+    size_t no)
 {
 	*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k,
-	    (uint8_t)(yes - p - 1), no);
+	    (uint8_t)(yes - p - 1), (uint8_t)no);
 	return p + 1;
 }
 
@@ -1183,6 +1183,7 @@ put_calls(struct sock_filter *p, const int *calls, size_t n,
 	return p;
 }
 
+/* What kills is before what allows. */
 static struct sock_filter *
 put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
     const struct sock_filter *allow)
@@ -1194,7 +1195,8 @@ put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
 		p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
 		    argument_at(c->argument));
 		p = put_statement(p, BPF_ALU | BPF_AND | BPF_K, c->mask);
-		p = put_jump(p, c->value, allow, 0);
+		p = c->required ? put_jump(p, c->value, p + 1,
+		    (size_t)(allow - p) - 2) : put_jump(p, c->value, allow, 0);
 	}
 	return p;
 }

@@ -287,10 +287,14 @@ const char *find_text(const char *s, size_t n, const char *text);
  */
 int hides_processes(const char *line, size_t n);
 
-/* A system call that is allowed if (argument & mask) == value. */
+/*
+ * A system call that is allowed if (argument & mask) == value.  If that is
+ * required, it only goes on to the next condition then, and is refused else.
+ */
 struct condition {
 	int call, argument;
 	uint32_t mask, value;
+	int required;
 };
 
 /*

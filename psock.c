@@ -14,6 +14,9 @@
  *    that is in it, or else by entering it.  A row becomes an entry.
  * 4. A socket that is held but in no table is asked itself.
  *
+ * For the columns of the other end, and for nothing else, a fifth one asks
+ * sock_diag(7) for the peers of unix sockets.
+ *
  * At last entries and holders are joined by inode number and printed.
  *
  * The kernel writes names raw into the unix table, newlines included, so what
@@ -40,6 +43,8 @@
 #include <linux/magic.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -128,6 +133,7 @@ enum {
 	FOUND_AGAIN,		/* the rows of this job so far do not count */
 	FOUND_HOLDER,		/* struct found_fd, in a second look */
 	FOUND_MOVE,		/* nothing more: descriptors moved */
+	FOUND_PEER,		/* struct unix_pair */
 };
 
 /* Indexes of state_names; the kernel's numbers plus the base. */
@@ -322,10 +328,12 @@ struct numbers {
 
 static unsigned needs;		/* of the chosen columns */
 static unsigned table_mask;	/* -t, as bits of nettables */
+static unsigned read_mask;	/* these, and those of their peers */
 static int some_tables;		/* -t was given */
 static int xflag;		/* -x */
 static struct numbers pids;	/* -p */
 static int want_ownerless = 1;
+static int reads_all = 1;	/* also of what has no row: it may be a peer */
 static int asks_kernel;		/* may ask and compare: no -r */
 static int privileged;		/* root: what is refused is an exception */
 static int unplaced;		/* sockets whose namespace is not known */
@@ -409,14 +417,36 @@ static const int worker_calls[] = {
 };
 
 static const struct condition worker_conditions[] = {
-	{ SYS_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0 },
-	{ SYS_ioctl, 1, UINT32_MAX, GET_NETNS },
-	{ SYS_ioctl, 1, UINT32_MAX, SIOCGIFNAME },
+	{ SYS_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0, 0 },
+	{ SYS_ioctl, 1, UINT32_MAX, GET_NETNS, 0 },
+	{ SYS_ioctl, 1, UINT32_MAX, SIOCGIFNAME, 0 },
 #ifdef SYS_socketcall	/* before Linux 4.3 */
-	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKOPT },
-	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKNAME },
-	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETPEERNAME },
+	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKOPT, 0 },
+	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETSOCKNAME, 0 },
+	{ SYS_socketcall, 0, UINT32_MAX, SYS_GETPEERNAME, 0 },
 #endif
+};
+
+/*
+ * A worker that asks for the peers of unix sockets has a list of its own.  It
+ * can have no socket but those that it makes, of NETLINK_SOCK_DIAG, and these
+ * send to the kernel alone.
+ */
+static const int peer_calls[] = {
+	SYS_readlinkat, SYS_fstat, SYS_statx, SYS_setns,
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_fstatat64	/* 32-bit machines */
+	SYS_fstatat64, SYS_fstat64,
+#endif
+};
+
+static const struct condition peer_conditions[] = {
+	{ SYS_openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC, 0, 0 },
+	{ SYS_socket, 0, UINT32_MAX, AF_NETLINK, 1 },
+	{ SYS_socket, 2, UINT32_MAX, NETLINK_SOCK_DIAG, 0 },
+	{ SYS_sendto, 5, UINT32_MAX, 0, 0 },	/* no address */
 };
 
 /* What the parent may besides: fork them, and mount a procfs. */
@@ -427,8 +457,14 @@ static const int own_calls[] = {
 enum {
 	NWORKER = sizeof worker_calls / sizeof *worker_calls,
 	NOWN = sizeof own_calls / sizeof *own_calls,
+	NPEER = sizeof peer_calls / sizeof *peer_calls,
 	NCONDITIONS = sizeof worker_conditions / sizeof *worker_conditions,
+	NPEER_CONDITIONS = sizeof peer_conditions / sizeof *peer_conditions,
 };
+
+/* Capabilities: to open and list any /proc/PID, and follow its links. */
+static const uint32_t may_look = 1u << CAP_DAC_READ_SEARCH |
+    1u << CAP_SYS_PTRACE;
 
 /*
  * Of root's capabilities psock keeps those that let it open and list any
@@ -440,31 +476,33 @@ enum {
 static void
 confine_psock(void)
 {
-	const uint32_t look = 1u << CAP_DAC_READ_SEARCH | 1u << CAP_SYS_PTRACE;
 	int calls[NWORKER + NOWN];
+	struct condition c[NCONDITIONS + NPEER_CONDITIONS];
 
 	if (getauxval(AT_EUID) == 0)
-		(void)keep_capabilities(root != NULL ? look : look |
+		(void)keep_capabilities(root != NULL ? may_look : may_look |
 		    1u << CAP_SYS_ADMIN | 1u << CAP_NET_ADMIN);
 	memcpy(calls, worker_calls, sizeof worker_calls);
 	memcpy(calls + NWORKER, own_calls, sizeof own_calls);
+	memcpy(c, worker_conditions, sizeof worker_conditions);
+	memcpy(c + NCONDITIONS, peer_conditions, sizeof peer_conditions);
 	/* Without seccomp it goes on as it is. */
-	(void)confine_parent(calls, NWORKER + NOWN, worker_conditions,
-	    NCONDITIONS);
+	(void)confine_parent(calls, NWORKER + NOWN, c, (needs & NEED_PEER) != 0
+	    ? NCONDITIONS + NPEER_CONDITIONS : NCONDITIONS);
 }
 
 /* Workers are no process that anybody may look into. */
 static void
-confine_worker(void)
+confine_worker(const int *calls, size_t n, const struct condition *own,
+    size_t m)
 {
-	const int write_fd = records_fd();
-	struct condition c[NCONDITIONS + 1];
+	struct condition c[NCONDITIONS + NPEER_CONDITIONS + 1];
 
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	memcpy(c, worker_conditions, sizeof worker_conditions);
-	c[NCONDITIONS] = (struct condition){ SYS_write, 0, UINT32_MAX,
-	    (uint32_t)write_fd };
-	(void)confine(worker_calls, NWORKER, c, NCONDITIONS + 1);
+	memcpy(c, own, m * sizeof *c);
+	c[m] = (struct condition){ SYS_write, 0, UINT32_MAX,
+	    (uint32_t)records_fd(), 0 };
+	(void)confine(calls, n, c, m + 1);
 }
 
 /* Reading below /proc */
@@ -872,7 +910,7 @@ look_at_mount(char *line, size_t len)
 	memcpy(path, f[4].s, f[4].len);
 	path[f[4].len] = '\0';
 	decode_octal(path);
-	if (field_is(&f[dash + 1], "nsfs") && want_ownerless && parse_link(
+	if (field_is(&f[dash + 1], "nsfs") && reads_all && parse_link(
 	    f[3].s, (ssize_t)f[3].len, "net:[", &link.inode) == 0)
 		send_record(FOUND_LINK, &link, sizeof link, path,
 		    strlen(path));
@@ -1021,9 +1059,9 @@ read_users(void)
 	close(dir);
 }
 
-/* Opens ROOT/proc in each worker, and confines that. */
+/* Opens ROOT/proc in each worker. */
 static void
-prepare_worker(void)
+open_proc(void)
 {
 	int dir;
 
@@ -1039,8 +1077,15 @@ prepare_worker(void)
 			    strerror(errno));
 		close(dir);
 	}
+}
+
+static void
+prepare_worker(void)
+{
+	open_proc();
 	if (in_worker)
-		confine_worker();
+		confine_worker(worker_calls, NWORKER, worker_conditions,
+		    NCONDITIONS);
 	/* For getxattr(2), which takes no directory. */
 	if (asks_kernel)
 		(void)syscall(SYS_fchdir, proc);
@@ -1284,10 +1329,10 @@ scan_list(void)
 		if (pids.n[i] != NONE && !has_number(&processes, pids.n[i]))
 			warning("process %d: %s", pids.n[i], strerror(ESRCH));
 	/* Nothing is read of what the answer does not need. */
-	for (i = 0; !want_ownerless && i < processes.count; i++)
+	for (i = 0; !reads_all && i < processes.count; i++)
 		if (has_number(&pids, processes.n[i]))
 			processes.n[n++] = processes.n[i];
-	if (!want_ownerless)
+	if (!reads_all)
 		processes.count = n;
 }
 
@@ -1585,7 +1630,7 @@ look_at_fd(int fd, const char *link, ssize_t len)
 			add_fd(inode, fd);
 	} else if (is_ring(link, len)) {
 		add_number(&found.rings, fd);
-	} else if (asks_kernel && want_ownerless &&
+	} else if (asks_kernel && reads_all &&
 	    parse_link(link, len, "net:[", &inode) == 0) {
 		add_found_link(inode, fd);
 	}
@@ -1869,7 +1914,7 @@ add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 	    sizeof *namespaces);
 	namespaces[nnamespaces] = (struct netns){ .inode = inode,
 	    .table_inode = table_inode, .first_task = task, .link = link,
-	    .pending = table_mask, .usage = { NONE } };
+	    .pending = read_mask, .usage = { NONE } };
 	return (uint32_t)nnamespaces++;
 }
 
@@ -3117,7 +3162,7 @@ is_needed(const struct reading *g, const struct entry *e)
 {
 	const struct holder *h;
 
-	if (want_ownerless && !g->missing_only)
+	if (reads_all && !g->missing_only)
 		return 1;
 	h = first_holder(e->inode);
 	return h != NULL && (!g->missing_only || !h->listed);
@@ -3455,6 +3500,18 @@ open_socket_netns(const struct ns_link *l)
 	return ns;
 }
 
+/* Enters the namespace that fd is, and closes that. */
+static int
+set_netns(const struct netns *ns, int fd)
+{
+	const int result = setns(fd, CLONE_NEWNET);
+
+	if (result == -1)
+		count_number("netns", ns->inode, "setns", strerror(errno));
+	close(fd);
+	return result;
+}
+
 /*
  * Enters a namespace that no process is in.  A worker need not come back:
  * nothing else depends on where it is.  Returns its net directory, or -1.
@@ -3463,7 +3520,7 @@ static int
 enter_netns(const struct netns *ns)
 {
 	const struct ns_link *l = &ns_links[ns->link];
-	int result, fd;
+	int fd;
 
 	fd = l->is_socket ? open_socket_netns(l) : open_netns(l);
 	if (fd == -1) {
@@ -3472,12 +3529,8 @@ enter_netns(const struct netns *ns)
 			    strerror(errno));
 		return -1;
 	}
-	result = setns(fd, CLONE_NEWNET);
-	close_quietly(fd);
-	if (result == -1) {
-		count_number("netns", ns->inode, "setns", strerror(errno));
+	if (set_netns(ns, fd) == -1)
 		return -1;
-	}
 	fd = open_below(proc, "self/net", O_DIRECTORY);
 	if (fd == -1)
 		count_number("netns", ns->inode, "net", strerror(errno));
@@ -4297,7 +4350,7 @@ is_worth_reading(const struct answer *a, uint32_t ns, uint8_t table)
 		return 1;
 	if (a->how == ASKED || n->reads >= MAX_READS)
 		return 0;
-	n->pending |= 1u << table & table_mask;
+	n->pending |= 1u << table & read_mask;
 	return (n->pending & 1u << table) != 0;
 }
 
@@ -4738,7 +4791,7 @@ look(void)
 
 	scan_list();
 	scan_processes();
-	if (!want_ownerless && nholders == 0)
+	if (!reads_all && nholders == 0)
 		return;		/* there is no row */
 	do {
 		from = nentries;
@@ -4856,6 +4909,460 @@ confirm_counts(void)
 	if (confirmed > 0)
 		status = 1;
 	free(before);
+}
+
+/* The other end */
+
+/*
+ * A socket, by the two ends of its connection.  IPv4 addresses are mapped
+ * ones.  A unix socket is known by its peer alone, whose inode is its remote
+ * address.
+ */
+struct connection {
+	struct end {
+		unsigned char address[16];
+		uint32_t port;
+	} local, remote;
+	uint32_t protocol;
+	uint32_t netns;
+	uint64_t inode;		/* 0: it has none, or these are several */
+	size_t next;		/* of the same hash value; 0 ends, else +1 */
+};
+
+static struct connection *connections;
+static size_t nconnections, connections_room, connections_mark;
+
+/* A hash table of index + 1. */
+static size_t *connection_buckets;
+static size_t connection_mask;
+
+/* What a worker finds: a unix socket, and the one at its other end. */
+struct unix_pair {
+	uint32_t inode, peer;
+};
+
+static struct numbers peer_jobs;	/* indexes of namespaces */
+
+static struct end
+end_of(const struct entry *e, const unsigned char *address, uint32_t port)
+{
+	struct end end = { .port = port };
+
+	memcpy(end.address, address, sizeof end.address);
+	if (e->family == AF_INET) {
+		memcpy(end.address + 12, address, 4);
+		memset(end.address, 0, 10);
+		memset(end.address + 10, 0xff, 2);
+	}
+	return end;
+}
+
+/* The end that a unix socket is. */
+static struct end
+unix_end(uint64_t inode)
+{
+	struct end end = { .port = 0 };
+
+	memcpy(end.address, &inode, sizeof inode);
+	return end;
+}
+
+/* Returns -1 if an entry has no other end that can be known. */
+static int
+connection_of(const struct entry *e, struct connection *c)
+{
+	if (e->family == AF_UNIX && e->inode != 0) {
+		*c = (struct connection){ .local = unix_end(e->inode),
+		    .netns = NOWHERE };
+		return 0;
+	}
+	if ((e->family != AF_INET && e->family != AF_INET6) ||
+	    e->local_port == 0 || e->remote_port == 0 ||
+	    (e->protocol != IPPROTO_TCP && e->protocol != IPPROTO_UDP &&
+	    e->protocol != IPPROTO_SCTP))
+		return -1;
+	*c = (struct connection){ end_of(e, e->local, e->local_port),
+	    end_of(e, e->remote, e->remote_port), e->protocol, e->netns,
+	    e->inode, 0 };
+	return 0;
+}
+
+static void
+add_connection(const struct connection *c)
+{
+	connections = grow(connections, &connections_room, nconnections,
+	    sizeof *c);
+	connections[nconnections++] = *c;
+}
+
+/* Bytes that two have in common if their ends are the same. */
+enum { COMPARED = offsetof(struct connection, netns) };
+
+static size_t *
+bucket_of(const struct connection *c)
+{
+	uint64_t key = 0, words[(COMPARED + 7) / 8] = { 0 };
+	size_t i;
+
+	memcpy(words, c, COMPARED);
+	for (i = 0; i < sizeof words / sizeof *words; i++)
+		key = (key ^ words[i]) * multiplier + (key >> 32);
+	return &connection_buckets[hash(key, connection_mask)];
+}
+
+/*
+ * Looks from i on for a connection with these ends.  Returns in how many
+ * namespaces there is one, and sets *end to that in this one or, without it,
+ * to another.
+ */
+static int
+find_connection(const struct connection *c, size_t i, struct connection **end)
+{
+	struct connection *other;
+	int n = 0;
+
+	for (; i != 0; i = other->next) {
+		other = &connections[i - 1];
+		if (memcmp(other, c, COMPARED) != 0)
+			continue;
+		if (n++ == 0 || other->netns == c->netns)
+			*end = other;
+	}
+	return n;
+}
+
+/* Those with the same ends in one namespace become one, of no inode. */
+static void
+index_connections(void)
+{
+	struct connection *c, *same;
+	size_t i, *bucket;
+
+	connection_mask = hash_mask(2 * nconnections);
+	connection_buckets = allocate((connection_mask + 1) *
+	    sizeof *connection_buckets);
+	for (i = 0; i < nconnections; i++) {
+		c = &connections[i];
+		bucket = bucket_of(c);
+		if (find_connection(c, *bucket, &same) > 0 &&
+		    same->netns == c->netns) {
+			if (same->inode != c->inode)
+				same->inode = 0;
+			continue;
+		}
+		c->next = *bucket;
+		*bucket = i + 1;
+	}
+}
+
+static int
+is_loopback(const struct end *end)
+{
+	static const unsigned char mapped[13] = { [10] = 0xff, 0xff, 127 },
+	    one[16] = { [15] = 1 };
+
+	return memcmp(end->address, mapped, sizeof mapped) == 0 ||
+	    memcmp(end->address, one, sizeof one) == 0;
+}
+
+/*
+ * The inode of the socket at the other end of an entry: that in the same
+ * namespace or, without one, the only such one of all.  If several namespaces
+ * have one of the two ends, nobody can know which it is.  0: none is known.
+ */
+static uint64_t
+find_peer(const struct entry *e)
+{
+	static const struct entry *last;
+	static uint64_t inode;
+	struct connection c, other, *peer, *own;
+	int n;
+
+	if (e == last)
+		return inode;
+	last = e;
+	inode = 0;
+	if (connection_of(e, &c) == -1)
+		return inode;
+	other = c;
+	other.local = c.remote;
+	other.remote = c.local;
+	n = find_connection(&other, *bucket_of(&other), &peer);
+	if (n > 0 && (peer->netns == c.netns || (n == 1 &&
+	    !is_loopback(&c.local) && !is_loopback(&c.remote) &&
+	    find_connection(&c, *bucket_of(&c), &own) == 1)))
+		inode = peer->inode;
+	return inode;
+}
+
+/* A socket that has been asked for all peers here; -1 with errno. */
+static int
+open_diag(void)
+{
+	const struct {
+		struct nlmsghdr head;
+		struct unix_diag_req peers;
+	} request = {
+		{ .nlmsg_len = sizeof request,
+		    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		{ .sdiag_family = AF_UNIX, .udiag_states = UINT32_MAX,
+		    .udiag_show = UDIAG_SHOW_PEER },
+	};
+	/* Not by socketcall(2), whose arguments the sandbox cannot see. */
+	const int s = (int)syscall(SYS_socket, AF_NETLINK,
+	    SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (s == -1 || syscall(SYS_sendto, s, &request, sizeof request, 0,
+	    NULL, 0) != -1)
+		return s;
+	close_quietly(s);
+	return -1;
+}
+
+/* Takes len bytes of netlink off, and what fills them up to a word. */
+static void
+skip_padded(const char **s, size_t *n, size_t len)
+{
+	len = (len + 3) & ~(size_t)3;
+	if (len > *n)
+		len = *n;
+	*s += len;
+	*n -= len;
+}
+
+/* Sends the peer that a message names, its n bytes behind the header. */
+static void
+send_peer(const char *s, size_t n)
+{
+	struct unix_diag_msg m;
+	struct nlattr a;
+	struct unix_pair pair;
+	size_t len;
+
+	if (take_head(&s, &n, &m, sizeof m) == -1)
+		return;
+	pair.inode = m.udiag_ino;
+	while (take_head(&s, &n, &a, sizeof a) == 0 &&
+	    a.nla_len >= sizeof a && a.nla_len - sizeof a <= n) {
+		len = a.nla_len - sizeof a;
+		if (a.nla_type == UNIX_DIAG_PEER && len == sizeof pair.peer) {
+			memcpy(&pair.peer, s, len);
+			if (pair.inode != 0 && pair.peer != 0)
+				send_record(FOUND_PEER, &pair, sizeof pair,
+				    NULL, 0);
+		}
+		skip_padded(&s, &n, len);
+	}
+}
+
+/*
+ * Goes through the messages of one read(2).  Returns 0 at the end of the dump,
+ * -1 if there are more, else an errno: EAGAIN if it was interrupted.
+ */
+static int
+read_messages(const char *s, size_t n)
+{
+	struct nlmsghdr h;
+	int error = 0;
+	size_t len;
+
+	while (take_head(&s, &n, &h, sizeof h) == 0) {
+		len = h.nlmsg_len - sizeof h;
+		if (h.nlmsg_len < sizeof h || len > n ||
+		    (h.nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+			return EAGAIN;
+		switch (h.nlmsg_type) {
+		case NLMSG_DONE:
+		case NLMSG_ERROR:
+			if (len >= sizeof error)
+				memcpy(&error, s, sizeof error);
+			return error < 0 ? -error : 0;
+		case SOCK_DIAG_BY_FAMILY:
+			send_peer(s, len);
+		}
+		skip_padded(&s, &n, len);
+	}
+	return -1;
+}
+
+/* Reads the peers of the namespace that this is; returns an errno. */
+static int
+read_peers(void)
+{
+	static char buf[65536];	/* more than the kernel sends at once */
+	ssize_t n;
+	int error = -1, s = open_diag();
+
+	if (s == -1)
+		return errno;
+	while (error == -1) {
+		step();
+		n = read(s, buf, sizeof buf);
+		error = n == -1 ? errno : read_messages(buf, (size_t)n);
+	}
+	close(s);
+	return error;
+}
+
+/* Whether this is the namespace. */
+static int
+is_inside(const struct netns *ns)
+{
+	uint64_t inode;
+
+	return read_inode_link(proc, "self/ns/net", "net:[", &inode) == 0 &&
+	    inode == ns->inode;
+}
+
+/* Enters a namespace through a task that is in it; -1 if there is none. */
+static int
+enter_through_task(const struct netns *ns)
+{
+	const struct task *t;
+	int dir, fd;
+
+	for (t = tasks + ns->first_task; t < tasks + ntasks; t++) {
+		if (t->netns != ns - namespaces)
+			continue;
+		dir = open_task(t);
+		fd = dir == -1 ? -1 : open_below(dir, "ns/net", 0);
+		close(dir);
+		if (fd != -1 && (set_netns(ns, fd) == -1 || is_inside(ns)))
+			break;
+	}
+	return is_inside(ns) ? 0 : -1;
+}
+
+/* Enters a namespace; returns -1 if that cannot be. */
+static int
+enter_any_netns(const struct netns *ns)
+{
+	int fd;
+
+	if (is_inside(ns))
+		return 0;
+	if (ns->first_task != NOWHERE)
+		return enter_through_task(ns);
+	if (ns_links[ns->link].is_socket) {
+		/* A copy of it must not come into this worker's hands. */
+		count_number("netns", ns->inode, "unix_diag",
+		    "only a socket keeps it");
+		return -1;
+	}
+	fd = enter_netns(ns);
+	close(fd);
+	return fd == -1 ? -1 : 0;
+}
+
+/* A job of the fifth scan: a namespace. */
+static void
+ask_peers(size_t job)
+{
+	const struct netns *ns = &namespaces[peer_jobs.n[job]];
+	const char *why;
+	int tries = 0, error;
+
+	if (enter_any_netns(ns) == -1)
+		return;
+	do {
+		send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
+		error = read_peers();
+	} while (error == EAGAIN && ++tries < MAX_READS);
+	switch (error) {
+	case 0:
+		return;
+	case EAGAIN:
+		why = "changed while it was read";
+		break;
+	case ENOENT:	/* no unix_diag */
+	case EINVAL:	/* before Linux 3.3 */
+	case ENOSYS:
+	case EAFNOSUPPORT:
+	case EPROTONOSUPPORT:
+		why = "not in this kernel";
+		break;
+	default:
+		why = strerror(error);
+	}
+	count_number("netns", ns->inode, "unix_diag", why);
+}
+
+static void
+prepare_peers(void)
+{
+	open_proc();
+	if (!in_worker)
+		return;
+	/* sock_diag closes sockets for who has CAP_NET_ADMIN. */
+	if (getauxval(AT_EUID) == 0)
+		(void)keep_capabilities(may_look | 1u << CAP_SYS_ADMIN);
+	confine_worker(peer_calls, NPEER, peer_conditions, NPEER_CONDITIONS);
+}
+
+static void
+begin_peers(size_t job)
+{
+	(void)job;
+	connections_mark = nconnections;
+}
+
+static void
+take_peer(size_t job, int kind, const char *s, size_t n)
+{
+	struct unix_pair pair;
+
+	(void)job;
+	if (kind == FOUND_AGAIN)
+		nconnections = connections_mark;
+	if (kind != FOUND_PEER || take_head(&s, &n, &pair, sizeof pair) == -1)
+		return;
+	add_connection(&(struct connection){ .remote = unix_end(pair.inode),
+	    .netns = NOWHERE, .inode = pair.peer });
+}
+
+static void
+lose_peers(size_t job, const char *why)
+{
+	nconnections = connections_mark;
+	count_number("netns", namespaces[peer_jobs.n[job]].inode, "unix_diag",
+	    why);
+}
+
+/* The fifth scan: asks each namespace that has unix sockets. */
+static void
+scan_peers(void)
+{
+	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
+	    .prepare = prepare_peers, .work = ask_peers,
+	    .begin = begin_peers, .take = take_peer, .lose = lose_peers };
+	unsigned char *has_unix = allocate(nnamespaces + 1);
+	const struct entry *e;
+	size_t i;
+
+	for (e = entries; e < entries + nentries; e++)
+		if (e->family == AF_UNIX && e->netns != NOWHERE)
+			has_unix[e->netns] = 1;
+	for (i = 0; i < nnamespaces; i++)
+		if (has_unix[i] && namespaces[i].inode != 0)
+			add_number(&peer_jobs, (int)i);
+	free(has_unix);
+	scan.njobs = peer_jobs.count;
+	run_scan(&scan);
+}
+
+static void
+join_ends(void)
+{
+	const struct entry *e;
+	struct connection c;
+
+	if (asks_kernel)
+		scan_peers();
+	for (e = entries; e < entries + nentries; e++)
+		if (e->family != AF_UNIX && connection_of(e, &c) == 0)
+			add_connection(&c);
+	index_connections();
 }
 
 /* Columns */
@@ -5081,6 +5588,26 @@ print_v6only(void)
 		put_number(row->v6only);
 }
 
+static void
+print_peer(void)
+{
+	const uint64_t peer = find_peer(row);
+
+	if (peer != 0)
+		put_number(peer);
+}
+
+/* The first of its holders has the lowest number. */
+static void
+print_peer_pid(void)
+{
+	const uint64_t peer = find_peer(row);
+	const struct holder *h = first_holder(peer);
+
+	if (peer != 0)
+		put_signed(h != NULL ? tasks[h->task].pid : NONE);
+}
+
 /* The name of the table or, without one, of the protocol, in lower case. */
 static void
 print_proto(void)
@@ -5147,6 +5674,8 @@ static const struct column columns[] = {
 	{ "v6only", print_v6only, NEED_V6ONLY, 0 },
 	{ "filter", print_u32, NEED_FILTER,
 	    offsetof(struct entry, filter_length) },
+	{ "peer", print_peer, NEED_PEER, 0 },
+	{ "peer_pid", print_peer_pid, NEED_PEER, 0 },
 	{ NULL, NULL, 0, 0 },
 };
 
@@ -5206,12 +5735,16 @@ static void
 print_entries(void)
 {
 	const uint32_t *order = order_entries();
+	const struct entry *e;
 	uint32_t i;
 
 	if (!no_header)
 		print_header();
-	for (i = 0; i < nentries; i++)
-		print_entry(&entries[order[i]]);
+	for (i = 0; i < nentries; i++) {
+		e = &entries[order[i]];
+		if (e->table == UNLISTED || (table_mask & 1u << e->table) != 0)
+			print_entry(e);
+	}
 }
 
 static void
@@ -5277,6 +5810,7 @@ static const char help[] =
     "    local_port remote_port path state net_namespace\n"
     "  with -o also: tid comm exe cwd cmdline uid user ppid start_time\n"
     "    cgroup type proto owner rx_queue tx_queue interface v6only filter\n"
+    "    peer peer_pid\n"
     "tables: tcp tcp6 udp udp6 udplite udplite6 raw raw6 icmp icmp6 unix\n"
     "    packet netlink sctp\n"
     "exit status: 0 complete, 1 something was not read, 2 no answer\n";
@@ -5366,6 +5900,15 @@ parse_options(int argc, char *argv[])
 	if (!some_tables)
 		table_mask = (1u << NTABLES) - 1;
 	needs = choose_columns(columns, DEFAULT_COLUMNS);
+	read_mask = table_mask;
+	if ((needs & NEED_PEER) == 0) {
+		reads_all = want_ownerless;
+		return;
+	}
+	/* The peer of an IPv4 socket may be one at an IPv6 address. */
+	for (c = 0; c < 4; c += 2)	/* tcp and tcp6, udp and udp6 */
+		if ((table_mask & 3u << c) != 0)
+			read_mask |= 3u << c;
 }
 
 /* For a user's first run, in which nearly all rows have pid -1. */
@@ -5404,6 +5947,8 @@ main(int argc, char *argv[])
 	report_unsure_rows();
 	if (root != NULL)
 		turn_addresses();
+	if ((needs & NEED_PEER) != 0)
+		join_ends();
 	print_entries();
 	return explain_rights(finish());
 }

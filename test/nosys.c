@@ -29,6 +29,7 @@ static const struct {
 	{ "openat2", SYS_openat2, ENOSYS },
 	{ "statx", SYS_statx, ENOSYS },
 	{ "setns", SYS_setns, ENOSYS },
+	{ "socket", SYS_socket, ENOSYS },
 	{ "prctl", SYS_prctl, ENOSYS },
 	{ "capset", SYS_capset, ENOSYS },
 	{ "fork", SYS_clone, EAGAIN },

@@ -225,6 +225,65 @@ subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
 		'-1	104		' '42	101	102	43' '43	102	101	42')"
 }
 
+@test "a peer that -p and -t leave out is a peer all the same" {
+	peers
+	netns 42 4026531840
+	inet 0100007F:9000 0100007F:0050 01 101 | table 42 tcp
+	inet 0000000000000000FFFF00000100007F:0050 \
+		0000000000000000FFFF00000100007F:9000 01 102 | table 42 tcp6
+	hold 42 3 101
+	netns 43 4026531840
+	hold 43 4 102
+	hold 44 4 102
+	rows -p 42 -t tcp -o pid,socket,peer,peer_pid
+	expect 0 <<<'42 101 102 43'
+	rows -p 43 -t tcp6 -o pid,socket,peer,peer_pid
+	expect 0 <<<'43 102 101 42'
+}
+
+@test "none rather than a wrong peer" {
+	peers
+	netns 42 4026531840
+	netns 43 4026532000
+	# Two sockets that share both ends: SO_REUSEPORT.
+	{
+		inet 0100007F:0001 0100007F:0002 01 101
+		inet 0100007F:0002 0100007F:0001 01 102
+		inet 0100007F:0002 0100007F:0001 01 103
+	} | table 42 udp
+	# The loopback of another network, and an address that is not.
+	{
+		inet 0100007F:0003 0100007F:0004 01 104
+		inet 0100000A:0005 0200000A:0006 01 105
+		inet 0100000A:0007 0200000A:0008 01 106
+	} | table 42 tcp
+	{
+		inet 0100007F:0004 0100007F:0003 01 107
+		inet 0200000A:0006 0100000A:0005 01 108
+		inet 0200000A:0008 0100000A:0007 06 0
+	} | table 43 tcp
+	# Another protocol.
+	inet 0200000A:0008 0100000A:0007 01 109 | table 43 udp
+	rows -o socket,peer,peer_pid
+	is "$(sort <<<"$output")" "$(printf '%s\n' '0	106	-1' '101		' \
+		'102	101	-1' '103	101	-1' '104		' \
+		'105	108	-1' '106		' '107		' '108	105	-1' \
+		'109		')"
+}
+
+# bats test_tags=live
+@test "without unix_diag: no peers of unix sockets, and one warning" {
+	peers
+	need_root
+	sockets socketpair
+	wrap=("$bin/nosys" socket)
+	live -p "$pid" -t unix -o socket,peer,peer_pid
+	is "$status" 1
+	is "$(sort <<<"$output")" "$(printf '%s\t\t\n' \
+		"$(told socketpair 1)" "$(told socketpair 2)" | sort)"
+	is "$(grep -c 'unix_diag: not in this kernel$' <<<"$errors")" 1
+}
+
 # The other columns.
 
 # shown KIND VALUE...: the rows of that socket have one of these values.

@@ -2,8 +2,9 @@
 
 /*
  * psock's own source, but a main that tries each call below in a worker of its
- * own, and in a child that is confined as the parent is.  Prints which should
- * have been stopped by SIGSYS and was not, or the other way round.
+ * own, and in a child that is confined as the parent is; then others, as if
+ * the columns of the other end were chosen.  Prints which should have been
+ * stopped by SIGSYS and was not, or the other way round.
  */
 
 static int psock_main(int, char *[]);
@@ -32,7 +33,7 @@ static const struct attempt {
 	const char *name;
 	int stopped;
 	long call, a, b, c;
-} attempts[] = {
+} usual_attempts[] = {
 	{ "write to a copied socket", WORKER, SYS_write, OTHER, (long)"x", 1 },
 	{ "write to standard error of the terminal", WORKER, SYS_write, 10,
 	    (long)"", 0 },
@@ -45,6 +46,8 @@ static const struct attempt {
 	{ "truncate", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
 	    O_TRUNC | O_RDONLY },
 	{ "socket", BOTH, SYS_socket, AF_INET, SOCK_STREAM, 0 },
+	{ "socket of sock_diag", BOTH, SYS_socket, AF_NETLINK, SOCK_RAW,
+	    NETLINK_SOCK_DIAG },
 	{ "connect", BOTH, SYS_connect, OTHER, 0, 0 },
 	{ "sendto", BOTH, SYS_sendto, OTHER, (long)"x", 1 },
 	{ "shutdown", BOTH, SYS_shutdown, OTHER, SHUT_RDWR, 0 },
@@ -78,8 +81,27 @@ static const struct attempt {
 	{ "ask for a namespace", NOBODY, SYS_ioctl, OTHER, GET_NETNS, 0 },
 	{ "memory", NOBODY, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE },
 };
-enum { NATTEMPTS = sizeof attempts / sizeof *attempts };
 
+/* What only the worker that asks for peers may, or may not any more. */
+static const struct attempt peer_attempts[] = {
+	{ "socket of sock_diag", NOBODY, SYS_socket, AF_NETLINK, SOCK_RAW,
+	    NETLINK_SOCK_DIAG },
+	{ "socket of another netlink", BOTH, SYS_socket, AF_NETLINK, SOCK_RAW,
+	    NETLINK_ROUTE },
+	{ "socket of that number elsewhere", BOTH, SYS_socket, AF_INET,
+	    SOCK_RAW, NETLINK_SOCK_DIAG },
+	{ "copy a socket", WORKER, SYS_pidfd_getfd, -1, 0, 0 },
+	{ "ask a process", WORKER, SYS_pidfd_open, 1, 0, 0 },
+	{ "setsockopt", BOTH, SYS_setsockopt, OTHER, 0, 0 },
+	{ "sendmsg", BOTH, SYS_sendmsg, OTHER, 0, 0 },
+	{ "bind", BOTH, SYS_bind, OTHER, 0, 0 },
+	{ "write to a copied socket", WORKER, SYS_write, OTHER, (long)"x", 1 },
+	{ "open for writing", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
+	    O_WRONLY },
+	{ "execve", BOTH, SYS_execve, (long)"/bin/true", 0, 0 },
+};
+
+static const struct attempt *attempts;
 static int wrong;
 
 static void
@@ -141,22 +163,34 @@ is_stopped(size_t i)
 	    WTERMSIG(result) == SIGSYS;
 }
 
-int
-main(void)
+/* Tries n of them in the parent and in workers. */
+static void
+try_all(const struct attempt *all, size_t n, void (*prepare)(void))
 {
-	const struct scan scan = { .njobs = NATTEMPTS, .alone = 1, .most = 1,
-	    .prepare = prepare_worker, .work = work_attempt,
+	const struct scan scan = { .njobs = n, .alone = 1, .most = 1,
+	    .prepare = prepare, .work = work_attempt,
 	    .take = take_attempt, .lose = lose_attempt };
 	size_t i;
 
+	attempts = all;
+	for (i = 0; i < n; i++)
+		judge(i, "parent", is_stopped(i), attempts[i].stopped == BOTH);
+	run_scan(&scan);
+	printf("%zu tried\n", n);
+}
+
+int
+main(void)
+{
 	start("psock");
 	dup2(socket(AF_UNIX, SOCK_DGRAM, 0), OTHER);
 	dup2(2, OTHER + 1);
-	for (i = 0; i < NATTEMPTS; i++)
-		judge(i, "parent", is_stopped(i), attempts[i].stopped == BOTH);
 	asks_kernel = 1;
-	run_scan(&scan);
-	printf("%d tried\n", NATTEMPTS);
+	try_all(usual_attempts, sizeof usual_attempts /
+	    sizeof *usual_attempts, prepare_worker);
+	needs |= NEED_PEER;
+	try_all(peer_attempts, sizeof peer_attempts / sizeof *peer_attempts,
+	    prepare_peers);
 	fflush(stdout);
 	(void)psock_main;
 	return wrong != 0 || finish() != 0;
