@@ -131,7 +131,7 @@ enum {
 	FOUND_USAGE,		/* struct usage of the namespace */
 	FOUND_TABLE,		/* nothing more: a table was read */
 	FOUND_AGAIN,		/* the rows of this job so far do not count */
-	FOUND_HOLDER,		/* struct found_fd, in a second look */
+	FOUND_HOLDERS,		/* struct found_fd of a process, looking again */
 	FOUND_MOVE,		/* nothing more: descriptors moved */
 	FOUND_PEER,		/* struct unix_pair */
 };
@@ -210,8 +210,10 @@ struct holder {
 	int32_t fd;
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
 	/* Of the first holder of a socket alone. */
+	uint32_t answer;	/* of the socket; 0: none, else +1 */
 	uint8_t listed;		/* there is an entry */
-	uint8_t asked;		/* in the next scan */
+	uint8_t asked;		/* by the scan of sockets */
+	uint8_t lost;		/* that scan lost it */
 	uint8_t unanswered;	/* it was gone when it was asked */
 	uint8_t late;		/* found in a second look: it may move */
 	uint8_t counted;	/* by count_seen */
@@ -345,6 +347,8 @@ static int proc = NONE;		/* of a worker: ROOT/proc */
 static struct host host = { .boot_time = NONE };
 static struct numbers processes;	/* all of them */
 static struct numbers unlisted_processes;	/* that -x has found */
+static int second_look;		/* for what nobody seems to hold */
+static struct numbers moving;	/* processes whose descriptors moved then */
 
 /* A name of ROOT/etc/passwd. */
 static struct user {
@@ -369,6 +373,8 @@ static struct entry *entries;
 static size_t nentries, entries_room;
 static char *texts;
 static size_t texts_used, texts_room;
+static struct answer *answers;	/* of the last scan of sockets */
+static size_t nanswers, answers_room;
 
 /* A hash table of index + 1. */
 static uint32_t *holder_buckets;
@@ -376,9 +382,15 @@ static size_t holder_mask;
 static uint64_t multiplier;
 
 /* How much there was before the job whose records are taken. */
-static struct {
-	size_t tasks, holders, links, namespaces, entries, texts;
+static struct mark {
+	size_t tasks, holders, links, namespaces, entries, texts, answers,
+	    moving;
 } mark;
+
+/* An entry of which nothing is known. */
+static const struct entry blank_entry = { .netns = NOWHERE, .owner = UNKNOWN,
+    .rx_queue = UNKNOWN, .tx_queue = UNKNOWN, .filter_length = UNKNOWN,
+    .table = UNLISTED, .v6only = 2 };
 
 /* The row that is being printed. */
 static const struct entry *row;
@@ -514,11 +526,11 @@ is_gone(int errnum)
 	return errnum == ENOENT || errnum == ESRCH;
 }
 
-/* Counts what could not be read of a process, unless it is gone. */
+/* Counts, once, what could not be read of a process, unless it is gone. */
 static void
 count_refusal(int pid, const char *what)
 {
-	if (!is_gone(errno))
+	if (!is_gone(errno) && !second_look)
 		count_number("process", (uint64_t)pid, what, strerror(errno));
 }
 
@@ -1091,6 +1103,42 @@ prepare_worker(void)
 		(void)syscall(SYS_fchdir, proc);
 }
 
+/* Before the first record of a job. */
+static void
+begin_job(size_t job)
+{
+	(void)job;
+	mark = (struct mark){ ntasks, nholders, nns_links, nnamespaces,
+	    nentries, texts_used, nanswers, moving.count };
+}
+
+/* Forgets what was taken of a job since then. */
+static void
+forget_job(void)
+{
+	ntasks = mark.tasks;
+	nholders = mark.holders;
+	nns_links = mark.links;
+	nnamespaces = mark.namespaces;
+	nentries = mark.entries;
+	texts_used = mark.texts;
+	nanswers = mark.answers;
+	moving.count = mark.moving;
+}
+
+/* Does the jobs of a scan, itself if no worker can be forked. */
+static void
+scan_jobs(size_t njobs, void (*work)(size_t),
+    void (*take)(size_t, int, const char *, size_t),
+    void (*lose)(size_t, const char *))
+{
+	const struct scan scan = { .njobs = njobs, .here = 1,
+	    .ahead = SIZE_MAX, .prepare = prepare_worker, .work = work,
+	    .begin = begin_job, .take = take, .lose = lose };
+
+	run_scan(&scan);
+}
+
 /* The number that a worker itself has in ROOT/proc, or NONE. */
 static int
 read_own_number(void)
@@ -1195,15 +1243,12 @@ lose_list(size_t job, const char *why)
 static void
 list_once(void)
 {
-	static const struct scan scan = { .njobs = 1, .here = 1,
-	    .prepare = prepare_worker, .work = list_processes,
-	    .take = take_list, .lose = lose_list };
 	int tries;
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
 		why_own_proc = list_lost = NULL;
 		nns_links = nusers = 0;
-		run_scan(&scan);
+		scan_jobs(1, list_processes, take_list, lose_list);
 		if (list_lost == NULL)
 			return;
 		if (status != 0)	/* it has said why itself */
@@ -1281,14 +1326,11 @@ lose_numbers(size_t job, const char *why)
 static void
 find_unlisted_processes(void)
 {
-	const struct scan scan = { .here = 1,
-	    .njobs = MAX_PID / NUMBERS_AT_ONCE,
-	    .prepare = prepare_worker, .work = ask_numbers,
-	    .take = take_unlisted_process, .lose = lose_numbers };
 	size_t i, n = 0;
 
 	unlisted_processes.count = 0;
-	run_scan(&scan);
+	scan_jobs(MAX_PID / NUMBERS_AT_ONCE, ask_numbers,
+	    take_unlisted_process, lose_numbers);
 	if (unlisted_processes.count == 0)
 		return;
 	list_once();
@@ -1334,6 +1376,101 @@ scan_list(void)
 			processes.n[n++] = processes.n[i];
 	if (!reads_all)
 		processes.count = n;
+}
+
+/* Holders by inode */
+
+/* The order of rows: by pid and fd; one inode of a number beside another. */
+static int
+compare_holders(const void *a, const void *b)
+{
+	const struct holder *x = a, *y = b;
+	int xpid = tasks[x->task].pid, ypid = tasks[y->task].pid;
+
+	if (xpid != ypid)
+		return (xpid > ypid) - (xpid < ypid);
+	if (x->fd != y->fd)
+		return (x->fd > y->fd) - (x->fd < y->fd);
+	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+/* The high bits of a product by any odd number spread what it is made of. */
+static size_t
+hash(uint64_t key, size_t mask)
+{
+	return (size_t)(key * multiplier >> __builtin_clzll(mask));
+}
+
+/* A power of two with room for n entries, less one. */
+static size_t
+hash_mask(size_t n)
+{
+	size_t size = 1024;
+
+	while (size < n)
+		size *= 2;
+	return size - 1;
+}
+
+/*
+ * Orders the holders by pid and fd.  Threads that share descriptors with
+ * each other but not with their leader were read more than once; it is the
+ * first of them whose table it is.
+ */
+static void
+sort_holders(void)
+{
+	size_t i, n = 0;
+
+	for (i = 1; i < nholders; i++)
+		if (compare_holders(&holders[i - 1], &holders[i]) >= 0)
+			break;
+	if (i >= nholders)
+		return;
+	qsort(holders, nholders, sizeof *holders, compare_holders);
+	for (i = 0; i < nholders; i++)
+		if (n == 0 || compare_holders(&holders[n - 1],
+		    &holders[i]) != 0)
+			holders[n++] = holders[i];
+		else if (holders[i].task < holders[n - 1].task)
+			holders[n - 1].task = holders[i].task;
+	nholders = n;
+}
+
+/* Makes the holders found by inode. */
+static void
+index_holders(void)
+{
+	size_t i;
+	uint32_t *bucket;
+
+	sort_holders();
+	holder_mask = hash_mask(nholders);
+	free(holder_buckets);
+	holder_buckets = allocate((holder_mask + 1) * sizeof *holder_buckets);
+	for (i = nholders; i-- > 0;) {
+		bucket = &holder_buckets[hash(holders[i].inode, holder_mask)];
+		holders[i].next = *bucket;
+		*bucket = (uint32_t)i + 1;
+	}
+}
+
+/* The first holder at or behind the link that holds inode, or null. */
+static struct holder *
+next_holder(uint32_t link, uint64_t inode)
+{
+	for (; link != 0; link = holders[link - 1].next)
+		if (holders[link - 1].inode == inode)
+			return &holders[link - 1];
+	return NULL;
+}
+
+static struct holder *
+first_holder(uint64_t inode)
+{
+	if (inode == 0)
+		return NULL;
+	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
 }
 
 /* Processes */
@@ -1593,9 +1730,17 @@ is_leaders(int fd, uint64_t inode)
 	return 0;
 }
 
+/* Notes a socket; in a second look, one that nobody is known to hold. */
 static void
 add_fd(uint64_t inode, int fd)
 {
+	size_t i;
+
+	if (second_look && first_holder(inode) != NULL)
+		return;
+	for (i = 0; second_look && i < found.nfds; i++)
+		if (found.fds[i].inode == inode)
+			return;
 	found.fds = grow(found.fds, &found.room, found.nfds,
 	    sizeof *found.fds);
 	found.fds[found.nfds++] = (struct found_fd){ inode, fd, 0 };
@@ -1628,6 +1773,8 @@ look_at_fd(int fd, const char *link, ssize_t len)
 	if (parse_link(link, len, "socket:[", &inode) == 0) {
 		if (!is_leaders(fd, inode))
 			add_fd(inode, fd);
+	} else if (second_look) {
+		return;
 	} else if (is_ring(link, len)) {
 		add_number(&found.rings, fd);
 	} else if (asks_kernel && reads_all &&
@@ -1636,41 +1783,96 @@ look_at_fd(int fd, const char *link, ssize_t len)
 	}
 }
 
-/*
- * Reads the descriptors below dir.  Returns their number, or SIZE_MAX if they
- * may not be read.
- */
-static size_t
-read_fds(int dir)
+/* Looks at one descriptor; returns -1 with errno if that cannot be. */
+static int
+read_fd(int fd_dir, int fd)
 {
-	static struct numbers list;
 	char name[12], link[64];
 	ssize_t len;
-	size_t i;
-	int fd_dir, refused = 0;
 
-	fd_dir = open_below(dir, "fd", O_DIRECTORY);
-	if (fd_dir == -1 || read_numbers(fd_dir, &list) == -1) {
-		refused = is_gone(errno) ? 0 : errno;
-		list.count = 0;
-	}
+	step();
+	len = readlinkat(fd_dir, number_name(name, fd), link, sizeof link);
+	if (len == -1)
+		return -1;
+	look_at_fd(fd, link, len);
+	return 0;
+}
+
+/*
+ * Looks at all descriptors that are listed; returns their number, or -1 with
+ * errno.  Sets *missed if one was gone before it was looked at, or not listed
+ * (since Linux 6.2 the size of the directory is their number), for one that
+ * moves may have been missed.
+ */
+static int
+read_listed_fds(int fd_dir, int *highest, int *missed)
+{
+	static struct numbers list;
+	struct stat st = { .st_size = 0 };
+	size_t i;
+
+	if (second_look)
+		(void)fstat(fd_dir, &st);
+	if (read_numbers(fd_dir, &list) == -1)
+		return -1;
+	*missed = (uint64_t)st.st_size > list.count;
 	for (i = 0; i < list.count; i++) {
-		step();
-		len = readlinkat(fd_dir, number_name(name, list.n[i]), link,
-		    sizeof link);
-		if (len == -1 && !is_gone(errno)) {
-			refused = errno;
-			break;	/* the others are refused, too */
-		}
-		look_at_fd(list.n[i], link, len);
+		if (read_fd(fd_dir, list.n[i]) == 0)
+			continue;
+		if (!is_gone(errno))
+			return -1;	/* the others are refused, too */
+		*missed = 1;
 	}
-	if (refused != 0) {
-		errno = refused;
+	if (list.count > 0 && list.n[list.count - 1] > *highest)
+		*highest = list.n[list.count - 1];
+	return (int)list.count;
+}
+
+/*
+ * Some descriptors move: all numbers up to the highest are tried, again and
+ * again.  Returns 1 if they moved to the end.
+ */
+static int
+chase_fds(int fd_dir, int highest)
+{
+	enum { MAX_SEARCHES = 20 };
+	static int spare = 1 << 20;	/* tries, for all processes */
+	int n, fd, missed = 1;
+
+	for (n = 0; missed; n++) {
+		if (n == MAX_SEARCHES || highest >= spare)
+			return 1;
+		spare -= highest;
+		for (fd = 0; fd <= highest; fd++)
+			(void)read_fd(fd_dir, fd);
+		(void)lseek(fd_dir, 0, SEEK_SET);
+		missed = 0;
+		(void)read_listed_fds(fd_dir, &highest, &missed);
+	}
+	return 0;
+}
+
+/*
+ * Reads the descriptors below dir.  Returns their number, or -1 if they may
+ * not be read.
+ */
+static int
+read_fds(int dir)
+{
+	int n = -1, highest = 0, missed = 0;
+	int fd_dir = open_below(dir, "fd", O_DIRECTORY);
+
+	if (fd_dir != -1)
+		n = read_listed_fds(fd_dir, &highest, &missed);
+	if (n == -1 && is_gone(errno))
+		n = 0;
+	else if (n == -1)
 		count_unread(found.pid, dir, "fd");
-	}
+	if (second_look && missed && chase_fds(fd_dir, highest))
+		send_record(FOUND_MOVE, NULL, 0, NULL, 0);
 	if (fd_dir != -1)
 		close(fd_dir);
-	return refused != 0 ? SIZE_MAX : list.count;
+	return n;
 }
 
 /*
@@ -1781,7 +1983,7 @@ compare_tables(int tid, int other)
 /* Threads with descriptors of their own, and the leader, in kcmp's order. */
 static struct numbers own_tables;
 /* Descriptors of threads that cannot be compared: he may have many of both. */
-static size_t uncompared = 4 << 20;
+static int uncompared = 4 << 20;
 
 /*
  * Whether a thread has descriptors that are none of own_tables, which it is
@@ -1822,8 +2024,7 @@ read_thread(int leader_dir, int task_dir, int tid)
 	struct task_head t = { .pid = found.pid, .tid = tid };
 	const size_t before = found.nfds;
 	char name[12];
-	size_t n;
-	int dir, own;
+	int dir, own, n;
 
 	own = has_own_table(tid);
 	if (own == 2 && asks_kernel && uncompared == 0) {
@@ -1839,7 +2040,7 @@ read_thread(int leader_dir, int task_dir, int tid)
 	identify_netns(dir, &t);
 	if (own) {
 		n = read_fds(dir);
-		if (own == 2 && n != SIZE_MAX)
+		if (own == 2 && n != -1)
 			uncompared -= n < uncompared ? n : uncompared;
 	}
 	if (found.nfds > before || found.nlinks + found.rings.count > 0 ||
@@ -1874,25 +2075,33 @@ read_threads(int dir)
 		close(task_dir);
 }
 
+/* Opens the process of a job, of which nothing is found yet. */
+static int
+open_process(size_t job)
+{
+	const struct task task = { processes.n[job], processes.n[job],
+	    NOWHERE, NULL };
+
+	found.pid = task.pid;
+	found.nfds = found.nlinks = found.leader_end = found.rings.count = 0;
+	return open_task(&task);
+}
+
 /* A job of the second scan. */
 static void
 read_process(size_t job)
 {
-	struct task_head t = { 0 };
-	const struct task task = { processes.n[job], processes.n[job],
-	    NOWHERE, NULL };
-	size_t n, leader_end;
-	int dir;
+	const int dir = open_process(job);
+	struct task_head t = { .pid = found.pid, .tid = found.pid };
+	size_t leader_end;
+	int n;
 
-	found.pid = t.pid = t.tid = task.pid;
-	found.nfds = found.nlinks = found.leader_end = found.rings.count = 0;
-	dir = open_task(&task);
-	if (has_number(&unlisted_processes, task.pid) && (dir != -1 ||
-	    exists(task.pid)))
-		count_number("process", (uint64_t)task.pid, "",
+	if (has_number(&unlisted_processes, t.pid) && (dir != -1 ||
+	    exists(t.pid)))
+		count_number("process", (uint64_t)t.pid, "",
 		    "not listed in /proc, but it exists");
 	if (dir == -1) {
-		count_refusal(task.pid, "directory");
+		count_refusal(t.pid, "directory");
 		return;
 	}
 	identify_netns(dir, &t);
@@ -1902,8 +2111,52 @@ read_process(size_t job)
 	send_task(&t, 0, dir, dir);
 	found.leader_end = leader_end;
 	/* What refuses its leader's descriptors refuses its threads'. */
-	if (n != SIZE_MAX)
+	if (n != -1)
 		read_threads(dir);
+	close(dir);
+}
+
+/* A mapping holds its socket: a ring of a packet or AF_XDP socket, or TCP. */
+static void
+search_maps(int dir)
+{
+	static const char prefix[] = "socket:[";
+	struct reader r;
+	uint64_t inode;
+	ptrdiff_t len;
+	const char *s;
+	char *line;
+
+	if (open_lines(&r, dir, "maps") == -1) {
+		/* EACCES: its descriptors were refused, too. */
+		if (errno != EACCES && !is_gone(errno))
+			count_number("process", (uint64_t)found.pid, "maps",
+			    strerror(errno));
+		return;
+	}
+	while ((len = read_line(&r, '\n', &line)) != -1) {
+		step();
+		s = find_text(line, (size_t)len, prefix);
+		if (s != NULL && parse_link(s, line + len - s, prefix,
+		    &inode) == 0)
+			add_fd(inode, NONE);
+	}
+	(void)close_lines(&r, "maps");
+}
+
+/* A job of the second look at all processes. */
+static void
+search_process(size_t job)
+{
+	const int dir = open_process(job);
+
+	if (dir == -1)
+		return;
+	(void)read_fds(dir);
+	search_maps(dir);
+	if (found.nfds > 0)
+		send_record(FOUND_HOLDERS, NULL, 0, found.fds,
+		    found.nfds * sizeof *found.fds);
 	close(dir);
 }
 
@@ -1961,16 +2214,27 @@ netns_of(const struct task_head *t, uint32_t task)
 }
 
 static void
+add_holders(uint32_t task, const char *s, size_t n)
+{
+	struct found_fd fd;
+
+	if (nholders + n / sizeof fd >= UINT32_MAX - 1)
+		too_much(EOVERFLOW);
+	holders = grow(holders, &holders_room, nholders + n / sizeof fd,
+	    sizeof *holders);
+	while (take_head(&s, &n, &fd, sizeof fd) == 0)
+		holders[nholders++] = (struct holder){ .inode = fd.inode,
+		    .task = task, .fd = fd.fd, .late = second_look != 0 };
+}
+
+static void
 take_task(const char *s, size_t n)
 {
 	struct task_head t;
-	struct found_fd fd;
 	struct task *task;
 
 	if (take_head(&s, &n, &t, sizeof t) == -1)
 		return;
-	if (nholders + n / sizeof fd >= UINT32_MAX - 1)
-		too_much(EOVERFLOW);
 	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
 	task = &tasks[ntasks];
 	*task = (struct task){ t.pid, t.tid, NOWHERE, NULL };
@@ -1980,13 +2244,21 @@ take_task(const char *s, size_t n)
 		task->details->numbers = t.numbers;
 	}
 	if (task->netns != NOWHERE)
-		namespaces[task->netns].nfds += n / sizeof fd;
-	holders = grow(holders, &holders_room, nholders + n / sizeof fd,
-	    sizeof *holders);
-	while (take_head(&s, &n, &fd, sizeof fd) == 0)
-		holders[nholders++] = (struct holder){ .inode = fd.inode,
-		    .task = (uint32_t)ntasks, .fd = fd.fd };
-	ntasks++;
+		namespaces[task->netns].nfds += n / sizeof(struct found_fd);
+	add_holders((uint32_t)ntasks++, s, n);
+}
+
+/* What a second look has found belongs to the process as it was read. */
+static void
+take_holders(int pid, const char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < ntasks; i++)
+		if (tasks[i].pid == pid) {
+			add_holders((uint32_t)i, s, n);
+			break;
+		}
 }
 
 static void
@@ -2001,19 +2273,8 @@ take_detail(const char *s, size_t n)
 }
 
 static void
-begin_process(size_t job)
-{
-	(void)job;
-	mark.tasks = ntasks;
-	mark.holders = nholders;
-	mark.links = nns_links;
-	mark.namespaces = nnamespaces;
-}
-
-static void
 take_process(size_t job, int kind, const char *s, size_t n)
 {
-	(void)job;
 	switch (kind) {
 	case FOUND_TASK:
 		take_task(s, n);
@@ -2025,112 +2286,21 @@ take_process(size_t job, int kind, const char *s, size_t n)
 		if (ntasks > 0)
 			take_link(s, n);
 		break;
+	case FOUND_HOLDERS:
+		take_holders(processes.n[job], s, n);
+		break;
+	case FOUND_MOVE:
+		add_number(&moving, processes.n[job]);
+		break;
 	}
 }
 
 static void
 lose_process(size_t job, const char *why)
 {
-	ntasks = mark.tasks;
-	nholders = mark.holders;
-	nns_links = mark.links;
-	nnamespaces = mark.namespaces;
-	count_number("process", (uint64_t)processes.n[job], "", why);
-}
-
-/* Holders by inode */
-
-/* The order of rows: by pid and fd; one inode of a number beside another. */
-static int
-compare_holders(const void *a, const void *b)
-{
-	const struct holder *x = a, *y = b;
-	int xpid = tasks[x->task].pid, ypid = tasks[y->task].pid;
-
-	if (xpid != ypid)
-		return (xpid > ypid) - (xpid < ypid);
-	if (x->fd != y->fd)
-		return (x->fd > y->fd) - (x->fd < y->fd);
-	return (x->inode > y->inode) - (x->inode < y->inode);
-}
-
-/* The high bits of a product by any odd number spread what it is made of. */
-static size_t
-hash(uint64_t key, size_t mask)
-{
-	return (size_t)(key * multiplier >> __builtin_clzll(mask));
-}
-
-/* A power of two with room for n entries, less one. */
-static size_t
-hash_mask(size_t n)
-{
-	size_t size = 1024;
-
-	while (size < n)
-		size *= 2;
-	return size - 1;
-}
-
-/*
- * Orders the holders by pid and fd.  Threads that share descriptors with
- * each other but not with their leader were read more than once; it is the
- * first of them whose table it is.
- */
-static void
-sort_holders(void)
-{
-	size_t i, n = 0;
-
-	for (i = 1; i < nholders; i++)
-		if (compare_holders(&holders[i - 1], &holders[i]) >= 0)
-			break;
-	if (i >= nholders)
-		return;
-	qsort(holders, nholders, sizeof *holders, compare_holders);
-	for (i = 0; i < nholders; i++)
-		if (n == 0 || compare_holders(&holders[n - 1],
-		    &holders[i]) != 0)
-			holders[n++] = holders[i];
-		else if (holders[i].task < holders[n - 1].task)
-			holders[n - 1].task = holders[i].task;
-	nholders = n;
-}
-
-/* Makes the holders found by inode. */
-static void
-index_holders(void)
-{
-	size_t i;
-	uint32_t *bucket;
-
-	sort_holders();
-	holder_mask = hash_mask(nholders);
-	free(holder_buckets);
-	holder_buckets = allocate((holder_mask + 1) * sizeof *holder_buckets);
-	for (i = nholders; i-- > 0;) {
-		bucket = &holder_buckets[hash(holders[i].inode, holder_mask)];
-		holders[i].next = *bucket;
-		*bucket = (uint32_t)i + 1;
-	}
-}
-
-/* The first holder at or behind the link that holds inode, or null. */
-static struct holder *
-next_holder(uint32_t link, uint64_t inode)
-{
-	for (; link != 0; link = holders[link - 1].next)
-		if (holders[link - 1].inode == inode)
-			return &holders[link - 1];
-	return NULL;
-}
-
-static struct holder *
-first_holder(uint64_t inode)
-{
-	if (inode == 0)
-		return NULL;
-	return next_holder(holder_buckets[hash(inode, holder_mask)], inode);
+	forget_job();
+	count_number("process", (uint64_t)processes.n[job],
+	    second_look ? "maps" : "", why);
 }
 
 /* Whether -p lets rows of this process through; -1: nobody's. */
@@ -2144,12 +2314,7 @@ is_wanted(int pid)
 static void
 scan_processes(void)
 {
-	const struct scan scan = { .njobs = processes.count, .here = 1,
-	    .ahead = SIZE_MAX, .prepare = prepare_worker,
-	    .work = read_process, .begin = begin_process,
-	    .take = take_process, .lose = lose_process };
-
-	run_scan(&scan);
+	scan_jobs(processes.count, read_process, take_process, lose_process);
 	index_holders();
 }
 
@@ -2524,32 +2689,36 @@ still_holds(const struct holder *h)
 	    inode == h->inode;
 }
 
+/* What is said of a socket before it is asked. */
+static struct answer
+blank_answer(const struct holder *h)
+{
+	struct answer a = { .e = blank_entry, .how = REFUSED };
+
+	a.e.inode = h->inode;
+	a.holder = (uint32_t)(h - holders);
+	return a;
+}
+
 /*
- * Asks the holders of a socket, one after the other, and sends the answer.
- * If none of them holds it any more, there is no answer.
+ * Asks the holders of a socket, one after the other from the first, and sends
+ * the answer.  If none of them holds it any more, there is no answer.
  */
 static void
-ask_socket(uint64_t inode)
+ask_socket(const struct holder *h)
 {
 	char text[UNIX_NAME_MAX];
-	struct answer a = { .e = { .inode = inode, .netns = NOWHERE,
-	    .owner = UNKNOWN, .rx_queue = UNKNOWN, .tx_queue = UNKNOWN,
-	    .filter_length = UNKNOWN, .table = UNLISTED, .v6only = 2 },
-	    .how = REFUSED };
-	const struct holder *h;
+	struct answer a = blank_answer(h);
 	size_t n = 0;
-	int fd = -1, held = root != NULL;
+	int fd = -1, held = 0;
 
-	for (h = first_holder(inode); h != NULL && fd == -1; ) {
+	for (; h != NULL && fd == -1; h = next_holder(h->next, a.e.inode)) {
 		a.holder = (uint32_t)(h - holders);
-		if (!asks_kernel)
-			break;
 		fd = copy_fd(h);
 		if (fd == -1 && still_holds(h)) {
 			held = 1;
 			ask_attribute(h, &a.e);
 		}
-		h = next_holder(h->next, inode);
 	}
 	if (fd != -1) {
 		a.how = ASKED;
@@ -3172,11 +3341,12 @@ is_needed(const struct reading *g, const struct entry *e)
 static void
 begin_row(struct row *r, const struct nettable *t, const struct reading *g)
 {
-	*r = (struct row){ .e = { .family = t->family, .netns = g->ns,
-	    .protocol = t->protocol, .type = t->type, .owner = UNKNOWN,
-	    .rx_queue = UNKNOWN, .tx_queue = UNKNOWN,
-	    .filter_length = UNKNOWN, .v6only = 2,
-	    .table = (uint8_t)(t - nettables) } };
+	*r = (struct row){ .e = blank_entry };
+	r->e.family = t->family;
+	r->e.protocol = t->protocol;
+	r->e.type = t->type;
+	r->e.netns = g->ns;
+	r->e.table = (uint8_t)(t - nettables);
 }
 
 /* A row that is cut is none, wherever it is cut. */
@@ -3749,25 +3919,15 @@ set_listed(uint64_t inode)
 		h->listed = 1;
 }
 
-/* Keeps an entry; a row of the unix table is not known to be one yet. */
+/* Keeps a row; it is not known to be an entry yet. */
 static void
-keep_entry(struct entry *e, const char *text, size_t n)
+keep_row(struct entry *e, const char *text, size_t n)
 {
 	if (nentries >= UINT32_MAX - 1)
 		too_much(EOVERFLOW);
 	set_text(e, text, n);
 	entries = grow(entries, &entries_room, nentries, sizeof *entries);
 	copy_bytes(&entries[nentries++], e, sizeof *e);
-	if (e->family != AF_UNIX || e->table == UNLISTED)
-		set_listed(e->inode);
-}
-
-static void
-begin_tables(size_t job)
-{
-	(void)job;
-	mark.entries = nentries;
-	mark.texts = texts_used;
 }
 
 /* Whether what a worker says of a row is within bounds. */
@@ -3789,7 +3949,7 @@ take_table(size_t job, int kind, const char *s, size_t n)
 	switch (kind) {
 	case FOUND_ROW:
 		if (take_head(&s, &n, &e, sizeof e) == 0 && is_sound(&e))
-			keep_entry(&e, s, n);
+			keep_row(&e, s, n);
 		break;
 	case FOUND_USAGE:
 		(void)take_head(&s, &n, &ns->usage, sizeof ns->usage);
@@ -3798,8 +3958,7 @@ take_table(size_t job, int kind, const char *s, size_t n)
 		any_table = 1;
 		break;
 	case FOUND_AGAIN:
-		nentries = mark.entries;
-		texts_used = mark.texts;
+		forget_job();
 		break;
 	}
 }
@@ -3811,8 +3970,7 @@ lose_table(size_t job, const char *why)
 	const struct table_job *j = &table_jobs[job];
 	struct netns *ns = &namespaces[j->ns];
 
-	nentries = mark.entries;
-	texts_used = mark.texts;
+	forget_job();
 	ns->why = keep_text(why, strlen(why)).s;
 	if (++ns->tries < MAX_TRIES && ns->first_task != NOWHERE)
 		ns->pending |= j->tables;
@@ -3890,37 +4048,6 @@ merge_netns(void)
 	}
 }
 
-/* The third scan, of all tables that are pending. */
-static void
-scan_tables(void)
-{
-	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
-	    .prepare = prepare_worker, .work = read_netns,
-	    .begin = begin_tables, .take = take_table, .lose = lose_table };
-	uint32_t i;
-
-	merge_netns();
-	add_linked_netns();
-	/* No process has tables of its own, or none could be identified. */
-	if (nnamespaces == 0)
-		(void)add_netns(0, 0, 0, 0);
-	do {
-		ntable_jobs = 0;
-		for (i = 0; i < nnamespaces; i++)
-			add_table_jobs(i);
-		scan.njobs = ntable_jobs;
-		run_scan(&scan);
-	} while (ntable_jobs > 0);
-	for (i = 0; i < nnamespaces; i++)
-		namespaces[i].reads++;
-	if (any_table)
-		return;
-	if (ntasks == 0)
-		fatal("%s/proc: no process and no table",
-		    root != NULL ? root : "");
-	warning("%s/proc: no table", root != NULL ? root : "");
-}
-
 /* Names of unix sockets, and sockets that no table lists: both are asked */
 
 /* The table that should list a socket, or UNLISTED if none does. */
@@ -3948,40 +4075,28 @@ table_of(const struct answer *a)
 	return UNLISTED;
 }
 
-/* Holders of the sockets that are asked, in their order. */
-static struct ask {
-	uint32_t holder;
-	int lost;
-} *asks;
-static size_t nasks, asks_room;
-
-/* A job of the scan: some asks of one process. */
+/* A job of the fourth scan: the holders of one process that are asked. */
 static struct ask_job {
-	size_t from, to;	/* of asks */
+	size_t from, to;	/* of holders */
+	size_t asked;
 } *ask_jobs;
 static size_t nask_jobs, ask_jobs_room;
 
-/* What they answered, in the same order; the text is kept. */
-static struct answer *answers;
-static size_t nanswers, answers_room;
-
 static void
-add_ask(const struct holder *h)
+add_ask(size_t i)
 {
 	enum { ASKS_AT_ONCE = 256 };
-	const int pid = tasks[h->task].pid;
 	struct ask_job *j = nask_jobs > 0 ? &ask_jobs[nask_jobs - 1] : NULL;
 
-	asks = grow(asks, &asks_room, nasks, sizeof *asks);
-	asks[nasks] = (struct ask){ (uint32_t)(h - holders), 0 };
-	if (j == NULL || j->to - j->from == ASKS_AT_ONCE ||
-	    tasks[holders[asks[j->from].holder].task].pid != pid) {
+	if (j == NULL || j->asked == ASKS_AT_ONCE ||
+	    tasks[holders[j->from].task].pid != tasks[holders[i].task].pid) {
 		ask_jobs = grow(ask_jobs, &ask_jobs_room, nask_jobs,
 		    sizeof *ask_jobs);
 		j = &ask_jobs[nask_jobs++];
-		j->from = nasks;
+		*j = (struct ask_job){ i, i, 0 };
 	}
-	j->to = ++nasks;
+	j->to = i + 1;
+	j->asked++;
 }
 
 static void
@@ -3990,91 +4105,77 @@ ask_sockets(size_t job)
 	size_t i;
 
 	for (i = ask_jobs[job].from; i < ask_jobs[job].to; i++)
-		ask_socket(holders[asks[i].holder].inode);
+		if (holders[i].asked)
+			ask_socket(&holders[i]);
 }
 
-static size_t answers_mark;
-
-static void
-begin_answers(size_t job)
-{
-	(void)job;
-	answers_mark = nanswers;
-}
-
+/* Keeps the answer of a socket that the job had to ask. */
 static void
 take_answer(size_t job, int kind, const char *s, size_t n)
 {
 	struct answer a;
+	struct holder *h;
 
-	(void)job;
 	if (kind != FOUND_SOCKET || take_head(&s, &n, &a, sizeof a) == -1 ||
 	    !is_sound(&a.e) || a.e.netns != NOWHERE || a.holder >= nholders ||
-	    n > UNIX_NAME_MAX)
+	    holders[a.holder].inode != a.e.inode || n > UNIX_NAME_MAX)
+		return;
+	h = first_holder(a.e.inode);
+	if (h == NULL || !h->asked || h < holders + ask_jobs[job].from ||
+	    h >= holders + ask_jobs[job].to)
 		return;
 	set_text(&a.e, s, n);
 	answers = grow(answers, &answers_room, nanswers, sizeof a);
 	answers[nanswers++] = a;
+	h->answer = (uint32_t)nanswers;
 }
 
 static void
 lose_answers(size_t job, const char *why)
 {
-	const struct holder *h = &holders[asks[ask_jobs[job].from].holder];
+	const struct ask_job *j = &ask_jobs[job];
 	size_t i;
 
-	nanswers = answers_mark;
-	for (i = ask_jobs[job].from; i < ask_jobs[job].to; i++)
-		asks[i].lost = 1;
-	count_number("process", (uint64_t)tasks[h->task].pid, "sockets", why);
+	forget_job();
+	for (i = j->from; i < j->to; i++) {
+		holders[i].lost = 1;
+		holders[i].answer = 0;
+	}
+	count_number("process", (uint64_t)tasks[holders[j->from].task].pid,
+	    "sockets", why);
+}
+
+/* Makes the jobs of asking all holders that are marked. */
+static void
+plan_asking(void)
+{
+	size_t i;
+
+	nask_jobs = nanswers = 0;
+	for (i = 0; i < nholders; i++) {
+		holders[i].answer = 0;
+		holders[i].lost = 0;
+		if (holders[i].asked)
+			add_ask(i);
+	}
 }
 
 /* Asks the sockets of all holders that are marked. */
 static void
 ask_marked(void)
 {
-	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
-	    .prepare = prepare_worker, .work = ask_sockets,
-	    .begin = begin_answers, .take = take_answer,
-	    .lose = lose_answers };
-	struct holder *h;
-
-	nasks = nask_jobs = nanswers = 0;
-	for (h = holders; h < holders + nholders; h++)
-		if (h->asked) {
-			h->asked = 0;
-			add_ask(h);
-		}
-	scan.njobs = nask_jobs;
+	plan_asking();
 	if (asks_kernel)
-		run_scan(&scan);
+		scan_jobs(nask_jobs, ask_sockets, take_answer, lose_answers);
 }
 
-static int
-compare_answers(const void *a, const void *b)
-{
-	const struct answer *x = a, *y = b;
-
-	return (x->e.inode > y->e.inode) - (x->e.inode < y->e.inode);
-}
-
-/* The answer of the socket with this inode, or null; sort them first. */
+/* The answer of the socket with this inode, or null. */
 static const struct answer *
 find_answer(uint64_t inode)
 {
-	const struct answer key = { .e = { .inode = inode } };
+	const struct holder *h = first_holder(inode);
 
-	if (nanswers == 0)
-		return NULL;
-	return bsearch(&key, answers, nanswers, sizeof *answers,
-	    compare_answers);
-}
-
-static void
-sort_answers(void)
-{
-	if (nanswers > 0)
-		qsort(answers, nanswers, sizeof *answers, compare_answers);
+	return h != NULL && h->answer != 0 ? &answers[h->answer - 1] : NULL;
 }
 
 static int
@@ -4204,6 +4305,8 @@ mark_names(size_t from)
 	struct holder *h;
 	int any = 0;
 
+	for (h = holders; h < holders + nholders; h++)
+		h->asked = 0;
 	for (e = entries + from; e < entries + nentries; e++) {
 		if (!may_go_on(e))
 			continue;
@@ -4230,24 +4333,27 @@ move_entry(const struct entry *e, size_t to)
 		entries[to] = *e;
 }
 
-/* What was a row of the unix table and is an entry now, or not. */
+/*
+ * What was a row and is an entry now, or not: a unix row that is part of a
+ * name, or whose socket has another one.
+ */
 static void
-keep_unix_rows(size_t from)
+keep_rows(size_t from)
 {
 	size_t i, n = from;
 	struct entry *e;
 	struct holder *h;
+	int unsure;
 
 	for (i = from; i < nentries; i++) {
 		e = &entries[i];
 		h = first_holder(e->inode);
+		unsure = (e->flags & IN_NAME) != 0;
 		if (is_unix_row(e) && ((e->flags & FORGED) != 0 ||
-		    (h == NULL ? !want_ownerless : h->listed &&
-		    (e->flags & IN_NAME) == 0)))
+		    (h == NULL ? !want_ownerless : h->listed && !unsure)))
 			continue;
 		/* If nobody can be asked, it is taken for what it says. */
-		if (is_unix_row(e) && h != NULL && (!asks_kernel ||
-		    (e->flags & IN_NAME) == 0))
+		if (h != NULL && (!asks_kernel || !unsure))
 			h->listed = 1;
 		move_entry(e, n++);
 	}
@@ -4297,19 +4403,37 @@ scan_names(size_t from)
 	nanswers = 0;
 	if (mark_names(from))
 		ask_marked();
-	sort_answers();
 	resolve_names(from);
-	keep_unix_rows(from);
+	keep_rows(from);
 }
 
-/* What is said of a socket that could not be asked. */
-static struct answer
-unasked_answer(const struct holder *h)
+/* The third scan, of all tables that are pending. */
+static void
+scan_tables(void)
 {
-	return (struct answer){ .e = { .inode = h->inode, .netns = NOWHERE,
-	    .owner = UNKNOWN, .rx_queue = UNKNOWN, .tx_queue = UNKNOWN,
-	    .filter_length = UNKNOWN, .table = UNLISTED, .v6only = 2 },
-	    .holder = (uint32_t)(h - holders), .how = REFUSED };
+	const size_t from = nentries;
+	uint32_t i;
+
+	merge_netns();
+	add_linked_netns();
+	/* No process has tables of its own, or none could be identified. */
+	if (nnamespaces == 0)
+		(void)add_netns(0, 0, 0, 0);
+	do {
+		ntable_jobs = 0;
+		for (i = 0; i < nnamespaces; i++)
+			add_table_jobs(i);
+		scan_jobs(ntable_jobs, read_netns, take_table, lose_table);
+	} while (ntable_jobs > 0);
+	for (i = 0; i < nnamespaces; i++)
+		namespaces[i].reads++;
+	scan_names(from);
+	if (any_table)
+		return;
+	if (ntasks == 0)
+		fatal("%s/proc: no process and no table",
+		    root != NULL ? root : "");
+	warning("%s/proc: no table", root != NULL ? root : "");
 }
 
 /*
@@ -4453,7 +4577,6 @@ scan_sockets(void)
 	const struct entry *e;
 	struct answer a;
 	struct holder *h;
-	size_t i;
 	uint32_t ns;
 
 	for (h = holders; h < holders + nholders; h++)
@@ -4463,18 +4586,13 @@ scan_sockets(void)
 		if (is_unsure_row(e) && (h = first_holder(e->inode)) != NULL)
 			h->asked = 1;
 	ask_marked();
-	sort_answers();
 	use_answers();
-	for (i = 0; i < nasks; i++) {
-		h = &holders[asks[i].holder];
-		if (find_answer(h->inode) != NULL)
-			a = *find_answer(h->inode);
-		else if (asks[i].lost || !asks_kernel || h->late)
-			a = unasked_answer(h);
-		else {
-			h->unanswered = 1;
+	for (h = holders; h < holders + nholders; h++) {
+		h->unanswered = h->asked && h->answer == 0 && !h->lost &&
+		    asks_kernel && !h->late;
+		if (!h->asked || h->unanswered)
 			continue;
-		}
+		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
 		keep_answer(&a);
 	}
 	for (ns = 0; ns < nnamespaces; ns++)
@@ -4567,180 +4685,23 @@ has_ownerless(void)
 	return 0;
 }
 
-/* Sends a holder of what nobody seemed to hold, once. */
+/* Forgets who held a socket that was gone when it was asked. */
 static void
-send_holder(uint64_t inode, int fd)
+drop_unanswered(void)
 {
-	const struct found_fd f = { inode, fd, 0 };
-	const struct holder *h = first_holder(inode);
-	size_t i;
-
-	if (h != NULL && !h->unanswered)
-		return;
-	for (i = 0; i < found.nfds; i++)
-		if (found.fds[i].inode == inode)
-			return;
-	add_fd(inode, fd);
-	send_record(FOUND_HOLDER, &f, sizeof f, NULL, 0);
-}
-
-/* Looks at one descriptor; returns -1 if it is gone. */
-static int
-search_fd(int fd_dir, int fd)
-{
-	char name[12];
-	uint64_t inode;
-
-	step();
-	if (read_inode_link(fd_dir, number_name(name, fd), "socket:[",
-	    &inode) == 0)
-		send_holder(inode, fd);
-	else if (is_gone(errno))
-		return -1;
-	return 0;
-}
-
-/*
- * Looks at all descriptors that are listed.  Returns 1 if one was gone before
- * it was looked at, or not listed (since Linux 6.2 the size of the directory
- * is their number), for one that moves may have been missed.
- */
-static int
-search_list(int fd_dir, int *highest)
-{
-	static struct numbers list;
-	struct stat st;
-	size_t i;
-	int missed;
-
-	if (fstat(fd_dir, &st) == -1 || read_numbers(fd_dir, &list) == -1)
-		return 0;
-	missed = (uint64_t)st.st_size > list.count;
-	for (i = 0; i < list.count; i++)
-		missed |= search_fd(fd_dir, list.n[i]) == -1;
-	if (list.count > 0 && list.n[list.count - 1] > *highest)
-		*highest = list.n[list.count - 1];
-	return missed;
-}
-
-/*
- * Looks at all descriptors of a process.  If some move, all numbers up to the
- * highest are tried, again and again.  Returns 1 if they moved to the end.
- */
-static int
-search_fds(int fd_dir)
-{
-	enum { MAX_SEARCHES = 20 };
-	static int spare = 1 << 20;	/* tries, for all processes */
-	int n, fd, highest = 0;
-
-	for (n = 0; search_list(fd_dir, &highest); n++) {
-		if (n == MAX_SEARCHES || highest >= spare)
-			return 1;
-		spare -= highest;
-		for (fd = 0; fd <= highest; fd++)
-			(void)search_fd(fd_dir, fd);
-		(void)lseek(fd_dir, 0, SEEK_SET);
-	}
-	return 0;
-}
-
-/* A mapping holds its socket: a ring of a packet or AF_XDP socket, or TCP. */
-static void
-search_maps(int dir)
-{
-	static const char prefix[] = "socket:[";
-	struct reader r;
-	uint64_t inode;
-	ptrdiff_t len;
-	const char *s;
-	char *line;
-
-	if (open_lines(&r, dir, "maps") == -1) {
-		if (errno != EACCES)	/* so were its descriptors */
-			count_refusal(found.pid, "maps");
-		return;
-	}
-	while ((len = read_line(&r, '\n', &line)) != -1) {
-		step();
-		s = find_text(line, (size_t)len, prefix);
-		if (s != NULL && parse_link(s, line + len - s, prefix,
-		    &inode) == 0)
-			send_holder(inode, NONE);
-	}
-	(void)close_lines(&r, "maps");
-}
-
-/* Looks once more at a process, for sockets that nobody seems to hold. */
-static void
-search_process(size_t job)
-{
-	const struct task t = { processes.n[job], processes.n[job], NOWHERE,
-	    NULL };
-	int dir, fd_dir;
-
-	found.pid = t.pid;
-	found.nfds = found.leader_end = 0;
-	dir = open_task(&t);
-	if (dir == -1)
-		return;
-	fd_dir = open_below(dir, "fd", O_DIRECTORY);
-	if (fd_dir != -1) {
-		if (search_fds(fd_dir))
-			send_record(FOUND_MOVE, NULL, 0, NULL, 0);
-		close(fd_dir);
-		search_maps(dir);
-	}
-	close(dir);
-}
-
-/* Processes whose descriptors moved all the time. */
-static struct numbers moving;
-
-static size_t found_mark, nfound;
-
-static void
-begin_search(size_t job)
-{
-	(void)job;
-	mark.holders = nholders;
-	found_mark = moving.count;
-}
-
-static void
-take_search(size_t job, int kind, const char *s, size_t n)
-{
-	const int pid = processes.n[job];
-	struct found_fd f;
+	const struct holder *first;
 	struct holder *h;
-	size_t i;
+	size_t n = 0;
 
-	if (kind == FOUND_MOVE)
-		add_number(&moving, pid);
-	if (kind != FOUND_HOLDER || take_head(&s, &n, &f, sizeof f) == -1)
-		return;
-	for (i = 0; i < ntasks && tasks[i].pid != pid; i++)
-		;
-	if (i == ntasks || nholders >= UINT32_MAX - 1)
-		return;
-	h = first_holder(f.inode);
-	if (h == NULL) {
-		holders = grow(holders, &holders_room, nholders,
-		    sizeof *holders);
-		h = &holders[nholders++];
+	for (h = holders; h < holders + nholders; h++) {
+		first = first_holder(h->inode);
+		h->unanswered = first->unanswered && !first->listed;
 	}
-	*h = (struct holder){ .inode = f.inode, .task = (uint32_t)i,
-	    .fd = f.fd, .next = h < holders + mark.holders ? h->next : 0,
-	    .late = 1 };
-	nfound++;
-}
-
-static void
-lose_search(size_t job, const char *why)
-{
-	nholders = mark.holders;
-	moving.count = found_mark;
-	count_number("process", (uint64_t)processes.n[job], "maps", why);
+	for (h = holders; h < holders + nholders; h++)
+		if (!h->unanswered)
+			holders[n++] = *h;
+	nholders = n;
+	index_holders();
 }
 
 /*
@@ -4751,15 +4712,17 @@ lose_search(size_t job, const char *why)
 static int
 search_holders(void)
 {
-	const struct scan scan = { .njobs = processes.count, .here = 1,
-	    .ahead = SIZE_MAX, .prepare = prepare_worker,
-	    .work = search_process, .begin = begin_search,
-	    .take = take_search, .lose = lose_search };
 	const struct entry *e;
+	size_t before;
 
-	moving.count = nfound = 0;
-	run_scan(&scan);
-	if (nfound == 0)
+	drop_unanswered();
+	before = nholders;
+	moving.count = 0;
+	second_look = 1;
+	scan_jobs(processes.count, search_process, take_process,
+	    lose_process);
+	second_look = 0;
+	if (nholders == before)
 		return 0;
 	index_holders();
 	for (e = entries; e < entries + nentries; e++)
@@ -4787,23 +4750,22 @@ has_hidden(void)
 static void
 look(void)
 {
-	size_t from, i;
+	size_t i;
 
 	scan_list();
 	scan_processes();
 	if (!reads_all && nholders == 0)
 		return;		/* there is no row */
-	do {
-		from = nentries;
+	do
 		scan_tables();
-		scan_names(from);
-	} while (scan_sockets());
+	while (scan_sockets());
 	if (!asks_kernel || !want_ownerless || (!has_ownerless() &&
 	    (some_tables || count_miscounted() == 0)))
 		return;
 	asks_protocol = 1;
 	if (search_holders() || count_miscounted() > 0)
-		(void)scan_sockets();
+		while (scan_sockets())
+			scan_tables();
 	if (has_hidden() || (!some_tables && count_miscounted() > 0))
 		for (i = 0; i < moving.count; i++)
 			count_number("process", (uint64_t)moving.n[i], "fd",
@@ -4814,8 +4776,9 @@ look(void)
 static void
 forget(void)
 {
-	ntasks = nholders = nnamespaces = nentries = texts_used = 0;
-	nns_links = nusers = nanswers = 0;
+	mark = (struct mark){ 0 };
+	forget_job();
+	nusers = 0;
 	asks_protocol = unplaced = 0;
 }
 

@@ -78,7 +78,7 @@ read_entries(const char *s, size_t n, size_t table)
 		h->listed = h->asked = h->unanswered = 0;
 	nentries = texts_used = 0;
 	forget_sent();
-	begin_tables(0);
+	begin_job(0);
 	(void)read_table(&nettables[table], &g);
 	deliver(take_table);
 }
@@ -337,7 +337,7 @@ answer_names(void)
 	struct holder *h;
 	size_t i;
 
-	nanswers = 0;
+	plan_asking();
 	for (h = holders; h < holders + nholders; h++) {
 		if (!h->asked || h->inode < FIRST_NAMED)
 			continue;
@@ -346,10 +346,8 @@ answer_names(void)
 		a.holder = (uint32_t)(h - holders);
 		send_record(FOUND_SOCKET, &a, sizeof a, names[i].s,
 		    names[i].n);
-		h->asked = 0;
 	}
 	deliver(take_answer);
-	sort_answers();
 }
 
 /*
@@ -389,7 +387,7 @@ fuzz_names(const char *s, size_t n, int table)
 	(void)mark_names(0);
 	answer_names();
 	resolve_names(0);
-	keep_unix_rows(0);
+	keep_rows(0);
 	asks_kernel = 0;
 	print_entries();
 	end();
@@ -411,7 +409,7 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	found.pid = 7;
 	found.nfds = found.nlinks = found.leader_end = found.rings.count = 0;
 	add_fd(99, 3);
-	begin_process(0);
+	begin_job(0);
 	send_task(&t, 0, DIRECTORY, DIRECTORY);
 	deliver(take_process);
 	must(ntasks == mark.tasks + 1 && nholders == mark.holders + 1,
