@@ -81,6 +81,8 @@ make_host() {
 		inet 00000000:0016 00000000:0000 0A 18201
 		inet 0500000A:C942 097100CB:115C 01 40960
 		inet 0100007F:9C40 0100007F:1538 01 41000
+		inet 0100007F:1538 0100007F:9C40 01 41001
+		inet 010011AC:0050 020011AC:C000 01 18202
 	} | table 640 tcp
 	# Nobody holds it.
 	inet 00000000:0044 00000000:0000 07 18300 | table 640 udp
@@ -95,6 +97,14 @@ make_host() {
 	hold 900 4 700
 	inet "$(printf '0%.0s' {1..32}):0035" \
 		"$(printf '0%.0s' {1..32}):0000" 07 700 | table 900 udp6
+	# A container that talks to the host.
+	hold 900 5 701
+	inet 020011AC:C000 010011AC:0050 01 701 | table 900 tcp
+	echo 0::/system.slice/docker-4f5e0c.scope >"$root/proc/900/cgroup"
+	process 2201 1 0 / postgres
+	netns 2201 4026531840
+	hold 2201 7 41001
+	hold 2201 8 18202
 	process 1337 812 1000 /tmp/.x sh -i
 	netns 1337 4026531840
 	for fd in 0 1 2; do

@@ -10,11 +10,20 @@
 bats_require_minimum_version 1.5.0
 
 load live_helper
+load manual_helper
 
-# The sockets of ends.py, in $told, and the rows of psock beside them, once.
+# The sockets of ends.py, in $told, and the rows of psock beside them, once;
+# and what the recipes of psock(7) make of these.
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
 	[ "$(id -u)" -eq 0 ] && command -v python3 ip >/dev/null || return 0
+	commands psock.7
+	mkdir bin
+	ln -s "$(realpath "${PSOCK:-$BATS_TEST_DIRNAME/../psock}")" bin/psock
+	sed 's#/run/docker.sock#./stream#' \
+		"$(grep -l docker.sock run/*)" >who_uses
+	cp "$(grep -l 'ns\[p\] != ns\[s\]' run/*)" containers
+	cp "$(grep -l '" to "' run/*)" tree
 	timeout -s KILL 120 unshare --net --pid --mount --fork --kill-child \
 		--mount-proc bash -uc '
 		coproc E { exec python3 "$1" "$PWD"; }
@@ -31,7 +40,11 @@ setup_file() {
 			$trace peer_pid "$2" -H -o peer_pid >/dev/null 2>&1
 		}
 		"$2" -H -o socket,peer,peer_pid >rows 2>errors
-		echo "$?" >status' - "$BATS_TEST_DIRNAME/ends.py" \
+		echo "$?" >status
+		PATH=$PWD/bin:$PATH
+		for recipe in who_uses containers tree; do
+			bash -o pipefail "$recipe" >"$recipe.out" 2>&1
+		done' - "$BATS_TEST_DIRNAME/ends.py" \
 		"${PSOCK:-$BATS_TEST_DIRNAME/../psock}" 3>&- >log 2>&1 || :
 }
 
@@ -169,6 +182,49 @@ asks() {
 	# And no other socket is opened.
 	! grep -v 'NETLINK_SOCK_DIAG\|NETLINK_INET_DIAG\|exited\|SIG' \
 		plain most peer peer_pid
+}
+
+# pid_of NAME: the process that holds that socket.
+pid_of() {
+	awk -v n="$1" '$1 == n { print $2 }' told
+}
+
+# bats test_tags=live
+@test "psock(7): who uses a unix service" {
+	host
+	cat who_uses.out
+	is "$(cut -f 1 who_uses.out)" "$(pid_of unix-stream-client)"
+}
+
+# bats test_tags=live
+@test "psock(7): which container talks to which" {
+	host
+	cat containers.out
+	local pair
+	for pair in tcp-there tcp-back tcp6-there tcp6-back udp-there; do
+		is "$(awk -v "a=$(pid_of $pair-client)" \
+			-v "b=$(pid_of $pair-server)" -F '\t' '
+			$1 != $5 && ($2 == a && $6 == b ||
+			$2 == b && $6 == a) { n++ } END { print n }' \
+			containers.out)" 1
+	done
+	for pair in tcp-loopback two-there own-b; do
+		run -1 awk -v "a=$(pid_of $pair-client)" -F '\t' '
+			$2 == a || $6 == a { n++ } END { exit !n }' \
+			containers.out
+	done
+}
+
+# bats test_tags=live
+@test "psock(7): a tree of who is connected to whom" {
+	host
+	cat tree.out
+	local pair
+	for pair in tcp-loopback tcp-there unix-abstract; do
+		grep -A 1 "^$(pid_of $pair-client) [^ ]* ([^ ]*)  *20..-" \
+			tree.out |
+			grep "^  [a-z0-9]* to $(pid_of $pair-server) "
+	done
 }
 
 # bats test_tags=live
