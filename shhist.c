@@ -5112,9 +5112,9 @@ static void
 check_options(void)
 {
 	if (mflag && (root != NULL || fflag != NULL || *operands != NULL))
-		usage_error("-m goes with no -f, -r or file");
+		usage_error("-m cannot be used with -f, -r or files");
 	if (*operands != NULL && (aflag || passwdfd != -1 || nwanted > 0))
-		usage_error("a file goes with no -a, -p or -u");
+		usage_error("files cannot be used with -a, -p or -u");
 	if (root != NULL)
 		rootfd = open_named(root, O_PATH | O_DIRECTORY);
 }

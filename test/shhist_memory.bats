@@ -279,7 +279,7 @@ socket.socket(socket.AF_UNIX).bind("none")'
 	for option in '-r /' '-f bash' /dev/null; do
 		run -2 "$shhist" -m $option
 		same "$output" \
-			'shhist: -m goes with no -f, -r or file (see shhist -h)'
+			'shhist: -m cannot be used with -f, -r or files (see shhist -h)'
 	done
 }
 

@@ -410,7 +410,7 @@ shhist: fifo: is a FIFO, not a regular file'
 	for option in -a '-u ann' '-p -'; do
 		run -2 "$shhist" $option "$BATS_TEST_TMPDIR/some"
 		same "$output" \
-			'shhist: a file goes with no -a, -p or -u (see shhist -h)'
+			'shhist: files cannot be used with -a, -p or -u (see shhist -h)'
 	done
 }
 
