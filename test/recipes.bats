@@ -6,6 +6,8 @@
 
 # shellcheck disable=SC2016 # what is run has dollars of its own
 
+bats_require_minimum_version 1.5.0
+
 load psock_helper
 load manual_helper
 
@@ -30,6 +32,7 @@ setup() {
 		^tcp	0.0.0.0	22	812	root	/usr/bin/sshd$
 		^host 22 812 /usr/bin/sshd$
 		^udp	68	4026531840$
+		^4026531840	812	sshd$
 		^900	4	700	10	17	::	::	53	0	.*	4026532000$
 		^/system.slice/sshd.service	812	tcp	22	0.0.0.0	LISTEN$
 		^/system.slice/docker-4f5e0c.scope	4026532000	900	tcp	49152	2201$
@@ -39,6 +42,7 @@ setup() {
 		^812  *3  *18201  *2  *6  *0.0.0.0  *0.0.0.0  *22 .* root  *sshd$
 		^2023-11-14 22:13:20	1337	alice	/usr/bin/sh$
 		^2023-11-14 22:15:20	root	echo "$
+		^status 0
 		psock: OK$
 		^812	3	18201
 		^1000	1700000000	id	/home/alice/.bash_history
@@ -62,8 +66,8 @@ setup() {
 		^1000	1700000000	id	/home/alice/.bash_history
 		^1000	1700000000	id	/home/alice/.bash_history	alice$
 	END
-	cd "stick/$(hostname)"
-	sha256sum -c "../$(hostname).sums"
+	cd "stick/$(uname -n)"
+	sha256sum -c "../$(uname -n).sums"
 	# There is no -m below -r.
 	[ "$(cut -d ' ' -f 2 commands | tr '\n' ' ')" = '2 0 0 ' ]
 	[ ! -s sockets.err ]
@@ -100,9 +104,9 @@ setup() {
 		^1337	0	40960
 		^1337  *0  *40960 .* alice  *sh$
 		^900	4	700	10	17
-		^0	4444	1337	203.0.113.9	/usr/bin/sh$
+		^0	4444	1337	alice	203.0.113.9	/usr/bin/sh$
 		^/tmp/LISTENd (deleted)	1400	alice	LISTENd LISTEN$
-		^RAW	17			-1	$
+		^RAW	17			-1		$
 		^ *1 1337$
 		^status 0
 	END
@@ -190,6 +194,15 @@ messages() {
 @test "the nightly script: linted" {
 	command -v shellcheck >/dev/null || skip 'shellcheck is not installed'
 	shellcheck "$manuals/nightly"
+}
+
+@test "the nightly script without a directory: usage, nothing is made" {
+	for arguments in '' 'one two'; do
+		# shellcheck disable=SC2086 # none or two words
+		run -2 "$manuals/nightly" $arguments
+		[ "$output" = 'usage: nightly DIRECTORY' ]
+	done
+	[ "$(ls)" = bin ]
 }
 
 # bats test_tags=live
