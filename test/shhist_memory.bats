@@ -104,6 +104,23 @@ held() {
 	[ ! -e .bash_history ]
 }
 
+# In the manual they look at every user.
+@test "the examples of the manual that have -m" {
+	need bash
+	load manual_helper
+	bash_with -u HISTFILE
+	printf '#!/bin/sh\nexec "%s" -qu %s "$@"\n' "$shhist" "$uid" >shhist
+	chmod +x shhist
+	commands shhist.1
+	grep -lE 'shhist -H?m' run/* >examples
+	[ "$(wc -l <examples)" -eq 2 ]
+	while IFS= read -r file; do
+		PATH=$PWD:$PATH bash "$file" </dev/null >rows
+		cat rows
+		grep "command number 200\($\|	/proc/$pid/mem$\)" rows
+	done <examples
+}
+
 @test "bash: each command has its time" {
 	need bash
 	before=$(date +%s)
