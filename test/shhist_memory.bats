@@ -104,16 +104,18 @@ held() {
 	[ ! -e .bash_history ]
 }
 
-# In the manual they look at every user.
-@test "the examples of the manual that have -m" {
+# There they look at every user.
+@test "the examples of README and manual that have -m" {
 	need bash
 	load manual_helper
 	bash_with -u HISTFILE
 	printf '#!/bin/sh\nexec "%s" -qu %s "$@"\n' "$shhist" "$uid" >shhist
 	chmod +x shhist
 	commands shhist.1
+	sed -n 's/.*`\(\.\/shhist -m\)`.*/\1/p' "$manuals/../README" \
+		>run/README
 	grep -lE 'shhist -H?m' run/* >examples
-	[ "$(wc -l <examples)" -eq 2 ]
+	[ "$(wc -l <examples)" -eq 3 ]
 	while IFS= read -r file; do
 		PATH=$PWD:$PATH bash "$file" </dev/null >rows
 		cat rows
