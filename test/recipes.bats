@@ -112,6 +112,19 @@ setup() {
 	END
 }
 
+@test "an address of IPv4 is found in IPv6 sockets, too" {
+	make_host
+	inet 0000000000000000FFFF00000500000A:0050 \
+		0000000000000000FFFF0000097100CB:8000 01 40961 | table 640 tcp6
+	hold 812 7 40961
+	for page in psock.1 psock.7; do
+		commands "$page"
+		bash "$(grep -l "::ffff.*203" run/*)" >rows
+		grep '^\(812	7	.*	\)*::ffff:203.0.113.9	' rows
+		grep '^\(1337	0	.*	\)*203.0.113.9	' rows
+	done
+}
+
 @test "shhist(1): the examples" {
 	make_host
 	cp -r "$root" copy
