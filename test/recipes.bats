@@ -204,6 +204,43 @@ messages() {
 	done
 }
 
+# documented TOOL: the parts of the messages in its manual, without what
+# stands for a number or a name.
+documented() {
+	awk '/^\.Sh DIAG/ { on = 1 } /^\.Sh SEE/ { on = 0 }
+		on && sub(/^\.It Li "/, "") && sub(/"$/, "")' "$manuals/$1.1" |
+		sed 's/: /\n/g; s/; /\n/g; s/, /\n/g' | sed -E '
+		s/^(process|netns|socket|unix row|line|table) [^ ]+$//
+		s/^(file|user|home|process range) [^ ]+$//
+		s/^[0-9]+ sockets? (is|are) //; s/^[^ ]* is /is /
+		s/ as uid N$/as uid/; s/ N$//; s/^.x. //
+		s/more than 64 columns//' | grep ' ' |
+		grep -v '^is none of$\| \.\.\.$' | sort -u
+}
+
+@test "every message of the manual is one of the programs" {
+	local words binary
+	for tool in psock shhist; do
+		binary=$manuals/../$tool
+		tr '\n\t' '  ' <"$binary.c" >source
+		tr '\n\t' '  ' <"$manuals/../common.c" >>source
+		sed -i 's/" *"//g' source
+		# The reasons are in the binary, in the words of its libc.
+		tr '\0' '\n' <"$binary" >reasons
+		grep -qxa 'No file descriptors available' reasons ||
+			skip 'not built with musl'
+		documented "$tool" >parts
+		[ "$(wc -l <parts)" -gt 40 ]
+		while IFS= read -r words; do
+			grep -qF -- "$words" source ||
+				grep -qxaF -- "$words" reasons ||
+				echo "$tool: $words"
+		done <parts >unknown
+		cat unknown
+		[ ! -s unknown ]
+	done
+}
+
 @test "the nightly script: linted" {
 	command -v shellcheck >/dev/null || skip 'shellcheck is not installed'
 	shellcheck "$manuals/nightly"
