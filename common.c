@@ -902,10 +902,10 @@ parse_number(const char *s, size_t n, int base, uint64_t max, uint64_t *value)
 		digit = (unsigned char)s[i] - (unsigned)'0';
 		if (digit > 9) {
 			digit = ((unsigned char)s[i] | 0x20u) - (unsigned)'a';
-			if (base != 16 || digit > 5)
-				return -1;
-			digit += 10;
+			digit = digit > 5 ? 16 : digit + 10;
 		}
+		if (digit >= (unsigned)base)
+			return -1;
 		if (__builtin_mul_overflow(v, (unsigned)base, &v) ||
 		    __builtin_add_overflow(v, digit, &v) || v > max)
 			return -1;

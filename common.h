@@ -222,8 +222,8 @@ void print_header(void);
 void print_row(void);
 
 /*
- * parse_number: the n bytes at s, all of them digits of base (10 or 16; of
- * either case), as a number of at most max.  Returns 0 and sets *value, or
+ * parse_number: the n bytes at s, all of them digits of base (8, 10 or 16;
+ * of either case), as a number of at most max.  Returns 0 and sets *value, or
  * -1 where they are anything else: empty, signed, too large.
  */
 int parse_number(const char *s, size_t n, int base, uint64_t max,

@@ -35,6 +35,7 @@
 
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -82,6 +83,7 @@ enum {
 	MAX_FIELDS = 32,
 	MAX_ROW_FIELDS = 1024,	/* sctp lists all addresses of a host */
 	MAX_TABLES = 16,
+	MAX_PLACES = 8,		/* columns of a table that are read */
 	MAX_READS = 3,		/* of a table, if it loses rows */
 	MAX_TRIES = 3,		/* of a table, through other processes */
 	BUSY_NETNS = 4000,	/* descriptors: its tables are read apart */
@@ -128,7 +130,7 @@ enum {
 	FOUND_DETAIL,		/* enum detail of that task, and a text */
 	FOUND_ROW,		/* struct entry, and its text */
 	FOUND_SOCKET,		/* struct answer, and its text */
-	FOUND_USAGE,		/* struct usage of the namespace */
+	FOUND_USED,		/* int64_t sockets that the kernel counts */
 	FOUND_TABLE,		/* nothing more: a table was read */
 	FOUND_AGAIN,		/* the rows of this job so far do not count */
 	FOUND_HOLDERS,		/* struct found_fd of a process, looking again */
@@ -170,24 +172,15 @@ struct text {
 	size_t len;
 };
 
-/* What the columns show of a process. */
-enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, NTEXTS };
-
-/* Numbers that the columns show of a process; NONE if not known. */
-struct numbers_of {
-	int64_t uid, ppid, start_time;
-};
-
-struct details {
-	struct text texts[NTEXTS];
-	struct numbers_of numbers;
-};
+/* What the columns show of a process, as text; empty if not known. */
+enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, PPID, START_TIME,
+    NDETAILS };
 
 /* A descriptor table: a process, or a thread with one of its own. */
 struct task {
 	int pid, tid;
 	uint32_t netns;
-	struct details *details;
+	struct text *details;	/* NDETAILS; null if none was asked for */
 };
 
 /* A task as a worker has found it. */
@@ -195,7 +188,6 @@ struct task_head {
 	int32_t pid, tid;
 	uint64_t netns_inode;	/* 0: not known */
 	uint64_t table_inode;	/* what tells it apart then; 0: nothing */
-	struct numbers_of numbers;
 };
 
 /* A socket and the descriptor that holds it. */
@@ -228,11 +220,6 @@ struct ns_link {
 	int is_socket;
 };
 
-/* What the kernel counts in a namespace, by its net/sockstat. */
-struct usage {
-	int64_t used;		/* sockets of user space; NONE: not known */
-};
-
 struct netns {
 	uint64_t inode;		/* 0: cannot be known */
 	uint64_t table_inode;	/* st_ino of one of its tables; 0: not asked */
@@ -243,7 +230,7 @@ struct netns {
 	unsigned tries;		/* how often a table was lost */
 	const char *why;	/* it was lost last; null: it was not */
 	unsigned reads;
-	struct usage usage;
+	int64_t used;		/* that the kernel counts; NONE: not known */
 	int64_t seen;		/* sockets that should be counted there */
 	uint64_t sum;		/* of their inodes: the same sockets */
 };
@@ -283,33 +270,45 @@ struct answer {
 	int32_t bound;		/* netlink: has a port id */
 };
 
-/* Positions in nettable.columns of what every parser wants. */
-enum { LOCAL, REMOTE, STATE, QUEUE, TIMER, OWNER, INODE, POINTER, TYPE,
-    PROTOCOL, IFACE, RX_QUEUE, LOCAL_PORT, REMOTE_PORT, PORT_ID, MAX_WANTED };
-
 struct field {
 	const char *s;
 	size_t len;
 };
 
-/* A row as a parser leaves it: the entry, and what is not kept of it. */
+/* A row of a table: the entry that it may be, and what is not kept of it. */
 struct row {
 	struct entry e;
-	uint32_t ifindex;
+	uint32_t ifindex, port_id, flags;
+	uint16_t type;		/* as this table has it */
 	uint64_t pointer;	/* the kernel's, 0 if it does not show that */
 };
 
+/*
+ * A column of a table: its name in the header, how its fields are written,
+ * and the member of a row that they are for.  "rem*" stands for rem_address
+ * and remote_address.  A leading '?' marks what old kernels lack.
+ */
+enum syntax { DECIMAL, HEX, USER, ADDRESS, QUEUES, LIST };
+
+struct table_column {
+	const char *name;
+	enum syntax syntax;
+	size_t size, offset;
+};
+
+struct layout {
+	const char *file;	/* null: as the table is named */
+	const char *header;	/* the usual one, for tables without */
+	struct table_column columns[MAX_PLACES];	/* up to a null name */
+};
+
 struct nettable {
-	const char *name, *file;
+	const char *name;
 	uint16_t family, protocol;
 	uint8_t type;
 	/* A socket may have several rows: MPTCP, sctp. */
 	uint8_t many;
-	/* Parses a row; returns -1 if it is malformed. */
-	int (*parse)(const struct nettable *, struct row *,
-	    const struct field *, size_t nfields, const int *place);
-	const char *const *columns;	/* names in the header */
-	const char *header;		/* the usual one */
+	const struct layout *layout;
 	const char *sockstat;		/* line of net/sockstat{,6} */
 };
 
@@ -870,18 +869,15 @@ read_table_inode(int dir)
 static void
 decode_octal(char *s)
 {
-	uint64_t hi, mid, lo;
-	char *to = s;
+	uint64_t value;
+	char *to;
 
-	while (*s != '\0') {
-		if (s[0] == '\\' && parse_number(s + 1, s[1] != '\0', 10, 3,
-		    &hi) == 0 && parse_number(s + 2, s[2] != '\0', 10, 7,
-		    &mid) == 0 && parse_number(s + 3, s[3] != '\0', 10, 7,
-		    &lo) == 0) {
-			*to++ = (char)(hi * 64 + mid * 8 + lo);
-			s += 4;
-		} else {
-			*to++ = *s++;
+	for (to = s; *s != '\0'; s++) {
+		*to++ = *s;
+		if (*s == '\\' && parse_number(s + 1, 3, 8, 0xff,
+		    &value) == 0) {
+			to[-1] = (char)value;
+			s += 3;
 		}
 	}
 	*to = '\0';
@@ -1045,6 +1041,14 @@ read_host(void)
 	send_record(FOUND_HOST, &h, sizeof h, NULL, 0);
 }
 
+/* The directory that is looked at, or -1. */
+static int
+open_root(void)
+{
+	return openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
+	    O_DIRECTORY | O_CLOEXEC);
+}
+
 /* The names of users, from ROOT/etc/passwd. */
 static void
 read_users(void)
@@ -1053,10 +1057,8 @@ read_users(void)
 	struct reader r;
 	char *line;
 	ptrdiff_t len;
-	int dir, etc;
+	int dir = open_root(), etc;
 
-	dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
-	    O_DIRECTORY | O_CLOEXEC);
 	etc = dir == -1 ? -1 : open_below(dir, "etc", O_DIRECTORY);
 	if (etc == -1 || open_lines(&r, etc, "passwd") == -1) {
 		count_warning("file", "/etc/passwd", "", strerror(errno));
@@ -1080,8 +1082,7 @@ open_proc(void)
 	if (own_proc != NONE) {	/* with a place of its own in the list */
 		proc = open_below(own_proc, ".", O_DIRECTORY);
 	} else {
-		dir = openat(AT_FDCWD, root != NULL ? root : "/", O_PATH |
-		    O_DIRECTORY | O_CLOEXEC);
+		dir = open_root();
 		if (dir != -1)
 			proc = open_below(dir, "proc", O_DIRECTORY);
 		if (proc == NONE)
@@ -1475,49 +1476,6 @@ first_holder(uint64_t inode)
 
 /* Processes */
 
-/*
- * /proc/PID/stat: "pid (comm) state ppid ...", the comm with blanks,
- * parentheses and newlines in it; the start in ticks is the 22nd field.
- * Sets *comm to the comm, or to nothing.
- */
-static void
-parse_stat(struct numbers_of *d, const char *s, size_t len,
-    struct field *comm)
-{
-	struct field f[MAX_FIELDS];
-	uint64_t ticks, ppid;
-	const char *left, *right;
-	unsigned long hz = getauxval(AT_CLKTCK);
-
-	*comm = (struct field){ s, 0 };
-	left = memchr(s, '(', len);
-	right = memrchr(s, ')', len);
-	if (left == NULL || right == NULL || right < left)
-		return;
-	*comm = (struct field){ left + 1, (size_t)(right - left) - 1 };
-	if (split(right + 1, len - (size_t)(right + 1 - s), f) < 20 ||
-	    field_number(&f[1], 10, INT_MAX, &ppid) == -1)
-		return;
-	d->ppid = (int64_t)ppid;
-	if (field_number(&f[19], 10, INT64_MAX, &ticks) == 0 && hz != 0 &&
-	    host.boot_time != NONE)
-		d->start_time = host.boot_time + (int64_t)(ticks / hz);
-}
-
-static void
-parse_status(struct numbers_of *d, const char *s, size_t len)
-{
-	struct field f[MAX_FIELDS];
-	const char *line, *end = s + len;
-	ptrdiff_t n;
-	uint64_t uid;
-
-	while ((n = next_line(&s, end, &line)) != -1)
-		if (split(line, (size_t)n, f) > 1 && field_is(&f[0], "Uid:") &&
-		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0)
-			d->uid = (int64_t)uid;
-}
-
 /* The path in the unified hierarchy, else the first one that is not "/". */
 static struct field
 parse_cgroup(const char *s, size_t len)
@@ -1569,6 +1527,67 @@ send_detail(enum detail which, const char *s, size_t n)
 		send_record(FOUND_DETAIL, &which, sizeof which, s, n);
 }
 
+static void
+send_comm(const char *s, size_t n)
+{
+	send_detail(COMM, s, n < 64 ? n : 64);
+}
+
+static void
+send_number(enum detail which, uint64_t value)
+{
+	char text[24];
+
+	send_detail(which, text, format_text(text, sizeof text, "%llu",
+	    (unsigned long long)value));
+}
+
+/*
+ * /proc/PID/stat: "pid (comm) state ppid ...", the comm with blanks,
+ * parentheses and newlines in it; the start in ticks is the 22nd field.
+ */
+static void
+send_stat(int dir, int with_comm)
+{
+	struct field f[MAX_FIELDS];
+	uint64_t ticks, ppid;
+	const char *left, *right;
+	unsigned long hz = getauxval(AT_CLKTCK);
+	char *s;
+	size_t n = read_text(found.pid, dir, "stat", &s);
+
+	left = memchr(s, '(', n);
+	right = memrchr(s, ')', n);
+	if (left == NULL || right == NULL || right < left)
+		return;
+	if (with_comm)
+		send_comm(left + 1, (size_t)(right - left) - 1);
+	if (split(right + 1, n - (size_t)(right + 1 - s), f) < 20 ||
+	    field_number(&f[1], 10, INT_MAX, &ppid) == -1)
+		return;
+	send_number(PPID, ppid);
+	if (field_number(&f[19], 10, INT64_MAX, &ticks) == 0 && hz != 0 &&
+	    host.boot_time != NONE)
+		send_number(START_TIME, (uint64_t)host.boot_time +
+		    ticks / hz);
+}
+
+static void
+send_uid(int dir)
+{
+	struct field f[MAX_FIELDS];
+	const char *line, *at, *end;
+	char *s;
+	size_t size = read_text(found.pid, dir, "status", &s);
+	ptrdiff_t n;
+	uint64_t uid;
+
+	for (at = s, end = s + size; (n = next_line(&at, end, &line)) != -1;)
+		if (split(line, (size_t)n, f) > 1 && field_is(&f[0], "Uid:") &&
+		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0)
+			send_number(UID, uid);
+}
+
 /* Arguments end in a NUL each: one blank between them. */
 static void
 send_cmdline(int dir)
@@ -1597,52 +1616,27 @@ send_link(enum detail which, int dir, const char *name)
 }
 
 /*
- * Reads what the columns show in numbers.  comm is in stat as well, for there
- * is no /proc/PID/comm before Linux 2.6.33.
- */
-static struct numbers_of
-read_process_numbers(int dir, char *comm, size_t *comm_length)
-{
-	struct numbers_of d = { NONE, NONE, NONE };
-	struct field f;
-	size_t n;
-	char *s;
-
-	*comm_length = 0;
-	if ((needs & NEED_COMM) != 0) {
-		n = read_text(found.pid, dir, "comm", &s);
-		*comm_length = n <= 64 ? n - (n > 0) : 64;
-		memcpy(comm, s, *comm_length);
-	}
-	if ((needs & NEED_STAT) != 0 || ((needs & NEED_COMM) != 0 &&
-	    *comm_length == 0)) {
-		n = read_text(found.pid, dir, "stat", &s);
-		parse_stat(&d, s, n, &f);
-		if (*comm_length == 0) {
-			*comm_length = f.len < 64 ? f.len : 64;
-			memcpy(comm, f.s, *comm_length);
-		}
-	}
-	if ((needs & NEED_STATUS) != 0) {
-		n = read_text(found.pid, dir, "status", &s);
-		parse_status(&d, s, n);
-	}
-	return d;
-}
-
-/*
- * Sends what the columns show in text.  What belongs to its memory is gone
- * from dir if the leader has exited, and is read from the thread's.
+ * Sends what the columns show.  What belongs to its memory is gone from dir
+ * if the leader has exited, and is read from the thread's.
  */
 static void
-send_details(int dir, int thread_dir, const char *comm, size_t comm_length)
+send_details(int dir, int thread_dir)
 {
 	struct field f;
-	size_t n;
+	size_t n, comm_length = 0;
 	char *s;
 
-	if ((needs & NEED_COMM) != 0)
-		send_detail(COMM, comm, comm_length);
+	if ((needs & NEED_COMM) != 0) {
+		n = read_text(found.pid, dir, "comm", &s);
+		comm_length = n - (n > 0);
+		send_comm(s, comm_length);
+	}
+	/* There is no /proc/PID/comm before Linux 2.6.33. */
+	if ((needs & NEED_STAT) != 0 || ((needs & NEED_COMM) != 0 &&
+	    comm_length == 0))
+		send_stat(dir, comm_length == 0);
+	if ((needs & NEED_STATUS) != 0)
+		send_uid(dir);
 	if ((needs & NEED_CGROUP) != 0) {
 		n = read_text(found.pid, dir, "cgroup", &s);
 		f = parse_cgroup(s, n);
@@ -1946,20 +1940,14 @@ read_ring(int dir, int fd)
 static void
 send_task(struct task_head *t, size_t from, int dir, int thread_dir)
 {
-	char comm[64];
-	size_t i, comm_length = 0;
-	int any;
+	size_t i;
 
 	for (i = 0; i < found.rings.count; i++)
 		read_ring(thread_dir, found.rings.n[i]);
-	any = found.nfds > from || found.nlinks > 0;
-	t->numbers = (struct numbers_of){ NONE, NONE, NONE };
-	if (any && (needs & NEED_PROCESS) != 0)
-		t->numbers = read_process_numbers(dir, comm, &comm_length);
 	send_record(FOUND_TASK, t, sizeof *t, found.fds + from,
 	    (found.nfds - from) * sizeof *found.fds);
-	if (any && (needs & NEED_PROCESS) != 0)
-		send_details(dir, thread_dir, comm, comm_length);
+	if (found.nfds > from && (needs & NEED_PROCESS) != 0)
+		send_details(dir, thread_dir);
 	for (i = 0; i < found.nlinks; i++)
 		send_record(FOUND_LINK, &found.links[i], sizeof *found.links,
 		    NULL, 0);
@@ -2167,7 +2155,7 @@ add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 	    sizeof *namespaces);
 	namespaces[nnamespaces] = (struct netns){ .inode = inode,
 	    .table_inode = table_inode, .first_task = task, .link = link,
-	    .pending = read_mask, .usage = { NONE } };
+	    .pending = read_mask, .used = NONE };
 	return (uint32_t)nnamespaces++;
 }
 
@@ -2239,10 +2227,8 @@ take_task(const char *s, size_t n)
 	task = &tasks[ntasks];
 	*task = (struct task){ t.pid, t.tid, NOWHERE, NULL };
 	task->netns = netns_of(&t, (uint32_t)ntasks);
-	if ((needs & NEED_PROCESS) != 0 && n > 0) {
-		task->details = allocate(sizeof *task->details);
-		task->details->numbers = t.numbers;
-	}
+	if ((needs & NEED_PROCESS) != 0 && n > 0)
+		task->details = allocate(NDETAILS * sizeof *task->details);
 	if (task->netns != NOWHERE)
 		namespaces[task->netns].nfds += n / sizeof(struct found_fd);
 	add_holders((uint32_t)ntasks++, s, n);
@@ -2264,12 +2250,12 @@ take_holders(int pid, const char *s, size_t n)
 static void
 take_detail(const char *s, size_t n)
 {
-	struct details *d = ntasks > 0 ? tasks[ntasks - 1].details : NULL;
+	struct text *details = ntasks > 0 ? tasks[ntasks - 1].details : NULL;
 	enum detail which;
 
-	if (take_head(&s, &n, &which, sizeof which) == 0 && d != NULL &&
-	    (unsigned)which < NTEXTS)
-		d->texts[which] = keep_text(s, n);
+	if (take_head(&s, &n, &which, sizeof which) == 0 &&
+	    details != NULL && (unsigned)which < NDETAILS)
+		details[which] = keep_text(s, n);
 }
 
 static void
@@ -2731,11 +2717,104 @@ ask_socket(const struct holder *h)
 
 /* Tables */
 
+#define INTO(member) sizeof((struct row *)0)->member, \
+    offsetof(struct row, member)
+
+/* Positions of columns that their parser looks at. */
+enum { INET_QUEUE = 3, INET_INODE = 5 };
+enum { SCTP_ADDRESSES = 0, SCTP_STYLE = 1, SCTP_REMOTE_PORT = 6 };
+
+static const struct layout inet = { NULL, "sl local_address rem_address st "
+    "tx_queue rx_queue tr tm->when retrnsmt uid timeout inode", {
+	{ "local_address", ADDRESS, INTO(e.local) },
+	{ "rem*", ADDRESS, INTO(e.remote) },
+	{ "st", HEX, INTO(e.state) },
+	{ "tx_queue", QUEUES, 0, 0 },
+	{ "uid", USER, INTO(e.owner) },
+	{ "inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout unix_sockets = { NULL, "Num RefCount Protocol "
+    "Flags Type St Inode Path", {
+	{ "Flags", HEX, INTO(flags) },
+	{ "Type", HEX, INTO(type) },
+	{ "St", HEX, INTO(e.state) },
+	{ "Inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout packet = { NULL, "sk RefCnt Type Proto Iface R "
+    "Rmem User Inode", {
+	{ "Type", DECIMAL, INTO(type) },
+	{ "Proto", HEX, INTO(e.protocol) },
+	{ "Iface", DECIMAL, INTO(ifindex) },
+	{ "Rmem", DECIMAL, INTO(e.rx_queue) },
+	{ "User", USER, INTO(e.owner) },
+	{ "Inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout netlink = { NULL, "sk Eth Pid Groups Rmem Wmem "
+    "Dump Locks Drops Inode", {
+	{ "Eth", DECIMAL, INTO(e.protocol) },
+	{ "Pid", DECIMAL, INTO(port_id) },
+	{ "Rmem", DECIMAL, INTO(e.rx_queue) },
+	{ "?Inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout endpoints = { "sctp/eps", "ENDPT SOCK STY SST HBKT "
+    "LPORT UID INODE LADDRS", {
+	{ "LADDRS", LIST, 0, 0 },
+	{ "?STY", DECIMAL, INTO(type) },
+	{ "SST", DECIMAL, INTO(e.state) },
+	{ "LPORT", DECIMAL, INTO(e.local_port) },
+	{ "?UID", USER, INTO(e.owner) },
+	{ "?INODE", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout associations = { "sctp/assocs", "ASSOC SOCK STY SST "
+    "ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> "
+    "RADDRS", {
+	{ "LADDRS", LIST, 0, 0 },
+	{ "?STY", DECIMAL, INTO(type) },
+	{ "ST", DECIMAL, INTO(e.state) },
+	{ "LPORT", DECIMAL, INTO(e.local_port) },
+	{ "?UID", USER, INTO(e.owner) },
+	{ "?INODE", DECIMAL, INTO(e.inode) },
+	{ "RPORT", DECIMAL, INTO(e.remote_port) },
+} };
+
+/*
+ * In the order of the rows.  idle_tables knows tcp and tcp6 by their place,
+ * table_of takes the first row of a family that is neither inet nor inet6.
+ */
+static const struct nettable nettables[] = {
+	{ "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP:" },
+	{ "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP6:" },
+	{ "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, 0, &inet, "UDP:" },
+	{ "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, 0, &inet, "UDP6:" },
+	{ "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM, 0, &inet,
+	    "UDPLITE:" },
+	{ "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM, 0, &inet,
+	    "UDPLITE6:" },
+	{ "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, 0, &inet, "RAW:" },
+	{ "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, 0, &inet, "RAW6:" },
+	{ "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, 0, &inet, NULL },
+	{ "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, 0, &inet, NULL },
+	{ "unix", AF_UNIX, 0, 0, 0, &unix_sockets, NULL },
+	{ "packet", AF_PACKET, 0, 0, 0, &packet, NULL },
+	{ "netlink", AF_NETLINK, 0, 0, 0, &netlink, NULL },
+	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &endpoints, NULL },
+	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &associations, NULL },
+};
+enum { NTABLES = sizeof nettables / sizeof *nettables };
+_Static_assert((int)NTABLES <= (int)MAX_TABLES, "UNLISTED is a table");
+
+/* The file of a table below net. */
+static const char *
+table_file(const struct nettable *t)
+{
+	return t->layout->file != NULL ? t->layout->file : t->name;
+}
+
 /* "0100007F:22B8": 32-bit words in the host's byte order, port in hex. */
 static int
-parse_address(const struct field *f, size_t words, unsigned char *address,
-    uint32_t *port)
+parse_address(struct entry *e, unsigned char *address, const struct field *f)
 {
+	const size_t words = e->family == AF_INET ? 1 : 4;
 	uint64_t value;
 	uint32_t word;
 	size_t i;
@@ -2750,32 +2829,8 @@ parse_address(const struct field *f, size_t words, unsigned char *address,
 	}
 	if (parse_number(f->s + words * 8 + 1, 4, 16, 0xffff, &value) == -1)
 		return -1;
-	*port = (uint32_t)value;
-	return 0;
-}
-
-static int
-set_number(uint32_t *to, const struct field *f, int base)
-{
-	uint64_t value;
-
-	if (field_number(f, base, UINT32_MAX, &value) == -1)
-		return -1;
-	*to = (uint32_t)value;
-	return 0;
-}
-
-/* A uid; kernels before 2.6.39 (and gVisor) print it as a signed number. */
-static int
-set_uid(uint32_t *to, const struct field *f)
-{
-	const struct field digits = { f->s + 1, f->len - 1 };
-
-	if (f->len < 2 || *f->s != '-')
-		return set_number(to, f, 10);
-	if (set_number(to, &digits, 10) == -1 || *to > (uint32_t)INT32_MAX + 1)
-		return -1;
-	*to = -*to;
+	*(address == e->local ? &e->local_port : &e->remote_port) =
+	    (uint32_t)value;
 	return 0;
 }
 
@@ -2794,6 +2849,48 @@ parse_queues(struct entry *e, const struct field *f)
 	return 0;
 }
 
+static void
+set_number(void *to, size_t size, uint64_t value)
+{
+	const uint32_t word = (uint32_t)value;
+	const uint16_t half = (uint16_t)value;
+	const uint8_t byte = (uint8_t)value;
+
+	memcpy(to, size == 8 ? (const void *)&value : size == 4 ?
+	    (const void *)&word : size == 2 ? (const void *)&half : &byte,
+	    size);
+}
+
+/* Parses a field of a row; returns -1 if it is malformed. */
+static int
+parse_field(struct row *r, const struct table_column *c,
+    const struct field *f)
+{
+	unsigned char *to = (unsigned char *)r + c->offset;
+	uint64_t value, max;
+	int minus = 0;
+
+	switch (c->syntax) {
+	case ADDRESS:
+		return parse_address(&r->e, to, f);
+	case QUEUES:
+		return parse_queues(&r->e, f);
+	case LIST:	/* finish_sctp does that */
+		return 0;
+	case USER:	/* Linux before 2.6.39 and gVisor print it signed */
+		minus = f->len > 1 && *f->s == '-';
+		break;
+	default:
+		break;
+	}
+	max = minus ? UINT64_C(1) << 31 : UINT64_MAX >> (64 - 8 * c->size);
+	if (parse_number(f->s + minus, f->len - (size_t)minus,
+	    c->syntax == HEX ? 16 : 10, max, &value) == -1)
+		return -1;
+	set_number(to, c->size, minus ? -value : value);
+	return 0;
+}
+
 /*
  * What `sockets: used` does not count though it has a row: a connection that
  * is only requested, and one that has become a TIME_WAIT, by its timer (03).
@@ -2807,27 +2904,15 @@ is_embryo(const struct entry *e, const struct field *timer)
 }
 
 /* tcp, udp, udplite, raw and icmp, of either family. */
-static int
-parse_inet(const struct nettable *t, struct row *r, const struct field *f,
-    size_t nfields, const int *place)
+static void
+finish_inet(struct row *r, const struct field *f, size_t nfields,
+    const int *place)
 {
-	const size_t pointer = (size_t)place[INODE] + 2;
+	const size_t pointer = (size_t)place[INET_INODE] + 2;
 	struct entry *e = &r->e;
-	size_t words = t->family == AF_INET ? 1 : 4;
-	uint64_t state;
 
-	if (parse_address(&f[place[LOCAL]], words, e->local,
-	    &e->local_port) == -1 ||
-	    parse_address(&f[place[REMOTE]], words, e->remote,
-	    &e->remote_port) == -1 ||
-	    field_number(&f[place[STATE]], 16, 0xff, &state) == -1 ||
-	    set_uid(&e->owner, &f[place[OWNER]]) == -1 ||
-	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1 ||
-	    parse_queues(e, &f[place[QUEUE]]) == -1)
-		return -1;
-	if (t->protocol == IPPROTO_TCP)
-		e->state = tcp_state(state);
-	if (is_embryo(e, &f[place[QUEUE] + 1]))
+	e->state = e->protocol == IPPROTO_TCP ? tcp_state(e->state) : 0;
+	if (is_embryo(e, &f[place[INET_QUEUE] + 1]))
 		e->flags |= UNCOUNTED;
 	/* "... inode ref pointer": no header names these. */
 	if (pointer < nfields)
@@ -2835,75 +2920,6 @@ parse_inet(const struct nettable *t, struct row *r, const struct field *f,
 	if (r->pointer == 0 && f[0].len > 1)	/* "  12:" */
 		(void)parse_number(f[0].s, f[0].len - 1, 10, UINT32_MAX,
 		    &r->pointer);
-	return 0;
-}
-
-/*
- * "Num: RefCount Protocol Flags Type St Inode[ Path]"; what read_unix hands
- * over has that form already.
- */
-static int
-parse_unix(const struct nettable *t, struct row *r, const struct field *f,
-    size_t nfields, const int *place)
-{
-	struct entry *e = &r->e;
-	uint64_t flags, type, state;
-
-	(void)t;
-	(void)place;
-	if (nfields < 7 || field_number(&f[3], 16, UINT32_MAX, &flags) == -1 ||
-	    field_number(&f[4], 16, 0xffff, &type) == -1 ||
-	    field_number(&f[5], 16, 0xff, &state) == -1 ||
-	    field_number(&f[6], 10, UINT64_MAX, &e->inode) == -1)
-		return -1;
-	e->type = (uint8_t)(type <= 5 ? type : 0);
-	e->state = (uint8_t)((flags & __SO_ACCEPTCON) != 0 ? UNIX_LISTEN :
-	    state <= SS_DISCONNECTING ? STATE_UNIX + state : STATE_UNIX);
-	return 0;
-}
-
-static int
-parse_packet(const struct nettable *t, struct row *r, const struct field *f,
-    size_t nfields, const int *place)
-{
-	struct entry *e = &r->e;
-	uint64_t type, protocol;
-
-	(void)t;
-	(void)nfields;
-	if (field_number(&f[place[TYPE]], 10, 0xffff, &type) == -1 ||
-	    field_number(&f[place[PROTOCOL]], 16, 0xffff, &protocol) == -1 ||
-	    set_number(&r->ifindex, &f[place[IFACE]], 10) == -1 ||
-	    set_number(&e->rx_queue, &f[place[RX_QUEUE]], 10) == -1 ||
-	    set_uid(&e->owner, &f[place[OWNER]]) == -1 ||
-	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1)
-		return -1;
-	/* 10 is SOCK_PACKET, obsolete since Linux 2.0. */
-	e->type = (uint8_t)(type <= 5 ? type : 0);
-	e->protocol = (uint16_t)protocol;
-	return 0;
-}
-
-static int
-parse_netlink(const struct nettable *t, struct row *r,
-    const struct field *f, size_t nfields, const int *place)
-{
-	struct entry *e = &r->e;
-	uint64_t protocol, port_id;
-
-	(void)t;
-	(void)nfields;
-	if (field_number(&f[place[PROTOCOL]], 10, 0xffff, &protocol) == -1 ||
-	    field_number(&f[place[PORT_ID]], 10, UINT32_MAX, &port_id) == -1 ||
-	    set_number(&e->rx_queue, &f[place[RX_QUEUE]], 10) == -1)
-		return -1;
-	e->protocol = (uint16_t)protocol;
-	if (port_id == 0)
-		e->flags |= UNCOUNTED;	/* the kernel's own */
-	/* Linux 2.6.12 has no inode here. */
-	if (place[INODE] == NONE)
-		return 0;
-	return field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode);
 }
 
 /* "10.0.0.1", or "fd00:0000:0000:0000:0000:0000:0000:0001": all of it. */
@@ -2911,25 +2927,14 @@ static int
 parse_sctp_address(const char *s, size_t len, uint16_t *family,
     unsigned char *address)
 {
-	const char *end = s + len, *next;
-	const int v4 = memchr(s, '.', len) != NULL;
-	size_t words = v4 ? 4 : 8;
-	uint64_t value;
+	char text[INET6_ADDRSTRLEN];
 
-	*family = v4 ? AF_INET : AF_INET6;
-	for (; words > 0; words--) {
-		next = end;
-		if (words > 1)
-			next = memchr(s, v4 ? '.' : ':', (size_t)(end - s));
-		if (next == NULL || parse_number(s, (size_t)(next - s),
-		    v4 ? 10 : 16, v4 ? 0xff : 0xffff, &value) == -1)
-			return -1;
-		s = next + (words > 1);
-		if (!v4)
-			*address++ = (unsigned char)(value >> 8);
-		*address++ = (unsigned char)value;
-	}
-	return 0;
+	if (len >= sizeof text)
+		return -1;
+	memcpy(text, s, len);
+	text[len] = '\0';
+	*family = strchr(text, '.') != NULL ? AF_INET : AF_INET6;
+	return inet_pton(*family, text, address) - 1;
 }
 
 /*
@@ -2969,55 +2974,32 @@ map_address(const struct entry *e, uint16_t family, unsigned char *address)
 	}
 }
 
-/* The numbers that stand before the addresses. */
+/* sctp/eps and sctp/assocs.  Lists of addresses move what is behind them. */
 static int
-parse_sctp_numbers(struct entry *e, const struct field *f, const int *place,
-    uint64_t *state)
+finish_sctp(struct row *r, const struct field *f, size_t nfields,
+    const int *place)
 {
 	/* 0 and 1 are one-to-many: enum sctp_socket_type of the kernel. */
 	enum { STYLE_TCP = 2 };
-	uint64_t style = STYLE_TCP;
-
-	if (set_number(&e->local_port, &f[place[LOCAL_PORT]], 10) == -1 ||
-	    field_number(&f[place[STATE]], 10, 0xff, state) == -1 ||
-	    (place[REMOTE_PORT] != NONE && set_number(&e->remote_port,
-	    &f[place[REMOTE_PORT]], 10) == -1) || (place[TYPE] != NONE &&
-	    field_number(&f[place[TYPE]], 10, 0xff, &style) == -1) ||
-	    (place[OWNER] != NONE &&
-	    set_uid(&e->owner, &f[place[OWNER]]) == -1) ||
-	    (place[INODE] != NONE &&
-	    field_number(&f[place[INODE]], 10, UINT64_MAX, &e->inode) == -1))
-		return -1;
-	e->type = style == STYLE_TCP ? SOCK_STREAM : SOCK_SEQPACKET;
-	return 0;
-}
-
-/* sctp/eps and sctp/assocs.  Lists of addresses move what is behind them. */
-static int
-parse_sctp(const struct nettable *t, struct row *r, const struct field *f,
-    size_t nfields, const int *place)
-{
 	struct entry *e = &r->e;
-	int assoc = place[REMOTE_PORT] != NONE;
-	size_t next = (size_t)place[LOCAL];
-	uint64_t state;
+	const int assoc = place[SCTP_REMOTE_PORT] != NONE;
+	size_t next = (size_t)place[SCTP_ADDRESSES];
 	uint16_t local = 0, remote = 0;
 
-	(void)t;
-	if (nfields == MAX_ROW_FIELDS ||	/* it may be cut */
-	    parse_sctp_numbers(e, f, place, &state) == -1)
+	if (nfields == MAX_ROW_FIELDS)	/* it may be cut */
 		return -1;
+	e->type = place[SCTP_STYLE] == NONE || r->type == STYLE_TCP ?
+	    SOCK_STREAM : SOCK_SEQPACKET;
 	/* An endpoint has the socket's state, numbered as TCP's. */
 	if (assoc)
-		e->state = (uint8_t)(state < SCTP_LISTEN - STATE_SCTP ?
-		    STATE_SCTP + state : SCTP_UNKNOWN);
+		e->state = (uint8_t)(e->state < SCTP_LISTEN - STATE_SCTP ?
+		    STATE_SCTP + e->state : SCTP_UNKNOWN);
 	else
-		e->state = state == TCP_LISTEN ? SCTP_LISTEN :
-		    state == TCP_ESTABLISHED ? SCTP_ESTABLISHED : STATE_SCTP;
+		e->state = e->state == TCP_LISTEN ? SCTP_LISTEN : e->state ==
+		    TCP_ESTABLISHED ? SCTP_ESTABLISHED : STATE_SCTP;
 	if (parse_sctp_list(f, nfields, &next, &local, e->local) == -1)
 		return -1;
-	if (assoc && (next >= nfields || f[next].len != 3 ||
-	    memcmp(f[next++].s, "<->", 3) != 0 ||
+	if (assoc && (next >= nfields || !field_is(&f[next++], "<->") ||
 	    parse_sctp_list(f, nfields, &next, &remote, e->remote) == -1 ||
 	    remote == 0))
 		return -1;
@@ -3028,87 +3010,33 @@ parse_sctp(const struct nettable *t, struct row *r, const struct field *f,
 	return 0;
 }
 
-/*
- * The names in the header that each parser goes by.  "rem*" stands for
- * rem_address and remote_address.  A leading '?' marks what old kernels lack.
- */
-static const char *const inet_columns[MAX_WANTED] = {
-	[LOCAL] = "local_address", [REMOTE] = "rem*", [STATE] = "st",
-	[QUEUE] = "tx_queue", [OWNER] = "uid", [INODE] = "inode",
-};
-static const char *const unix_columns[MAX_WANTED] = {
-	[TYPE] = "Type", [STATE] = "St", [INODE] = "Inode",
-};
-static const char *const packet_columns[MAX_WANTED] = {
-	[TYPE] = "Type", [PROTOCOL] = "Proto", [IFACE] = "Iface",
-	[RX_QUEUE] = "Rmem", [OWNER] = "User", [INODE] = "Inode",
-};
-static const char *const netlink_columns[MAX_WANTED] = {
-	[PROTOCOL] = "Eth", [PORT_ID] = "Pid", [RX_QUEUE] = "Rmem",
-	[INODE] = "?Inode",
-};
-static const char *const eps_columns[MAX_WANTED] = {
-	[TYPE] = "?STY", [STATE] = "SST", [LOCAL_PORT] = "LPORT",
-	[OWNER] = "?UID", [INODE] = "?INODE", [LOCAL] = "LADDRS",
-};
-static const char *const assocs_columns[MAX_WANTED] = {
-	[TYPE] = "?STY", [STATE] = "ST", [LOCAL_PORT] = "LPORT",
-	[REMOTE_PORT] = "RPORT", [OWNER] = "?UID", [INODE] = "?INODE",
-	[LOCAL] = "LADDRS",
-};
+/* What the columns do not say by themselves; -1 if the row is malformed. */
+static int
+finish_row(struct row *r, const struct field *f, size_t nfields,
+    const int *place)
+{
+	struct entry *e = &r->e;
 
-/* The usual headers, for tables that have lost theirs. */
-static const char inet_header[] = "sl local_address rem_address st tx_queue "
-    "rx_queue tr tm->when retrnsmt uid timeout inode";
-static const char unix_header[] = "Num RefCount Protocol Flags Type St Inode "
-    "Path";
-static const char packet_header[] = "sk RefCnt Type Proto Iface R Rmem User "
-    "Inode";
-static const char netlink_header[] = "sk Eth Pid Groups Rmem Wmem Dump Locks "
-    "Drops Inode";
-static const char eps_header[] = "ENDPT SOCK STY SST HBKT LPORT UID INODE "
-    "LADDRS";
-static const char assocs_header[] = "ASSOC SOCK STY SST ST HBKT ASSOC-ID "
-    "TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS";
-
-/*
- * In the order of the rows.  idle_tables knows tcp and tcp6 by their place,
- * table_of takes the first row of a family that is neither inet nor inet6.
- */
-static const struct nettable nettables[] = {
-	{ "tcp", "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, 1, parse_inet,
-	    inet_columns, inet_header, "TCP:" },
-	{ "tcp6", "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, 1, parse_inet,
-	    inet_columns, inet_header, "TCP6:" },
-	{ "udp", "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, 0, parse_inet,
-	    inet_columns, inet_header, "UDP:" },
-	{ "udp6", "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, 0, parse_inet,
-	    inet_columns, inet_header, "UDP6:" },
-	{ "udplite", "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM, 0,
-	    parse_inet, inet_columns, inet_header, "UDPLITE:" },
-	{ "udplite6", "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM, 0,
-	    parse_inet, inet_columns, inet_header, "UDPLITE6:" },
-	{ "raw", "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, 0, parse_inet,
-	    inet_columns, inet_header, "RAW:" },
-	{ "raw6", "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, 0, parse_inet,
-	    inet_columns, inet_header, "RAW6:" },
-	{ "icmp", "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, 0, parse_inet,
-	    inet_columns, inet_header, NULL },
-	{ "icmp6", "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, 0,
-	    parse_inet, inet_columns, inet_header, NULL },
-	{ "unix", "unix", AF_UNIX, 0, 0, 0, parse_unix,
-	    unix_columns, unix_header, NULL },
-	{ "packet", "packet", AF_PACKET, 0, 0, 0, parse_packet,
-	    packet_columns, packet_header, NULL },
-	{ "netlink", "netlink", AF_NETLINK, 0, 0, 0, parse_netlink,
-	    netlink_columns, netlink_header, NULL },
-	{ "sctp", "sctp/eps", AF_INET, IPPROTO_SCTP, 0, 1, parse_sctp,
-	    eps_columns, eps_header, NULL },
-	{ "sctp", "sctp/assocs", AF_INET, IPPROTO_SCTP, 0, 1, parse_sctp,
-	    assocs_columns, assocs_header, NULL },
-};
-enum { NTABLES = sizeof nettables / sizeof *nettables };
-_Static_assert((int)NTABLES <= (int)MAX_TABLES, "UNLISTED is a table");
+	switch (e->family) {
+	case AF_UNIX:
+		e->state = (uint8_t)((r->flags & __SO_ACCEPTCON) != 0 ?
+		    UNIX_LISTEN : e->state <= SS_DISCONNECTING ?
+		    STATE_UNIX + e->state : STATE_UNIX);
+		__attribute__((fallthrough));
+	case AF_PACKET:
+		/* 10 is SOCK_PACKET, obsolete since Linux 2.0. */
+		e->type = (uint8_t)(r->type <= 5 ? r->type : 0);
+		return 0;
+	case AF_NETLINK:
+		if (r->port_id == 0)
+			e->flags |= UNCOUNTED;	/* the kernel's own */
+		return 0;
+	}
+	if (e->protocol == IPPROTO_SCTP)
+		return finish_sctp(r, f, nfields, place);
+	finish_inet(r, f, nfields, place);
+	return 0;
+}
 
 /* Whether a name in a header is the wanted one; "rem*" is a prefix. */
 static int
@@ -3121,7 +3049,7 @@ is_column(const struct field *f, const char *want)
 }
 
 /*
- * Finds the places of the wanted columns by the header.  Two of its names
+ * Finds the places of a table's columns by its header.  Two of the names there
  * share a field with the one before: tx_queue:rx_queue and tr:tm->when.
  */
 static int
@@ -3129,23 +3057,21 @@ parse_header(const struct nettable *t, const char *line, size_t len,
     int *place)
 {
 	struct field f[MAX_FIELDS];
-	const char *wanted;
-	size_t i, n, w;
+	const char *name;
+	size_t i, n, c;
 	int at;
 
 	n = split(line, len, f);
-	for (w = 0; w < MAX_WANTED; w++) {
-		place[w] = NONE;
-		wanted = t->columns[w];
-		if (wanted == NULL)
-			continue;
-		for (at = 0, i = 0; i < n && place[w] == NONE; i++) {
-			if (is_column(&f[i], wanted + (*wanted == '?')))
-				place[w] = at;
+	for (c = 0; c < MAX_PLACES; c++)
+		place[c] = NONE;
+	for (c = 0; (name = t->layout->columns[c].name) != NULL; c++) {
+		for (at = 0, i = 0; i < n && place[c] == NONE; i++) {
+			if (is_column(&f[i], name + (*name == '?')))
+				place[c] = at;
 			at += i + 1 == n || (!field_is(&f[i + 1],
 			    "rx_queue") && !field_is(&f[i + 1], "tm->when"));
 		}
-		if (place[w] == NONE && *wanted != '?')
+		if (place[c] == NONE && *name != '?')
 			return -1;
 	}
 	return 0;
@@ -3157,44 +3083,45 @@ parse_header(const struct nettable *t, const char *line, size_t len,
  */
 static struct {
 	struct sent_row {
-		uint64_t inode, facts;
-		uint8_t table, used;
+		uint64_t inode, facts;	/* both 0: there is none */
 	} *rows;
 	size_t count, mask;
 } sent;
 
-/* A number that stands for all that tells rows of one socket apart. */
-static uint64_t
-facts_of(const struct row *r)
+/*
+ * What tells a row from others.  A socket with an inode has one row, but with
+ * MPTCP and sctp several, which differ; then it is a number that stands for
+ * all that they differ in.
+ */
+static struct sent_row
+key_of(const struct row *r)
 {
 	const struct entry *e = &r->e;
 	uint64_t key = r->pointer, word;
 	size_t i;
 
+	if (e->inode != 0 && !nettables[e->table].many)
+		return (struct sent_row){ e->inode, 0 };
 	for (i = 0; i < sizeof e->local; i += sizeof word) {
 		memcpy(&word, e->local + i, sizeof word);
 		key = (key ^ word) * multiplier + (key >> 32);
 		memcpy(&word, e->remote + i, sizeof word);
 		key = (key ^ word) * multiplier + (key >> 32);
 	}
-	word = (uint64_t)e->local_port << 32 | e->remote_port;
-	return (key ^ word) * multiplier;
+	word = (uint64_t)e->local_port << 32 | (uint64_t)e->table << 24 |
+	    e->remote_port;
+	return (struct sent_row){ e->inode, (key ^ word) * multiplier | 1 };
 }
 
-/*
- * Where a row is, or is to be.  A socket with an inode has one row, but with
- * MPTCP and sctp several, which differ.
- */
+/* Where a row is, or is to be. */
 static struct sent_row *
 find_sent(const struct sent_row *new)
 {
-	const int alone = new->inode != 0 && !nettables[new->table].many;
-	size_t i = hash(alone ? new->inode : new->inode ^ new->facts,
-	    sent.mask);
+	size_t i = hash(new->inode ^ new->facts, sent.mask);
 	struct sent_row *s = &sent.rows[i];
 
-	while (s->used && (s->inode != new->inode || (!alone &&
-	    (s->table != new->table || s->facts != new->facts)))) {
+	while ((s->inode | s->facts) != 0 && (s->inode != new->inode ||
+	    s->facts != new->facts)) {
 		i = (i + 1) & sent.mask;
 		s = &sent.rows[i];
 	}
@@ -3210,7 +3137,7 @@ grow_sent(void)
 	sent.mask = old == NULL ? 1023 : 2 * sent.mask + 1;
 	sent.rows = allocate((sent.mask + 1) * sizeof *sent.rows);
 	for (s = old; n > 0; s++, n--)
-		if (s->used)
+		if ((s->inode | s->facts) != 0)
 			*find_sent(s) = *s;
 	free(old);
 }
@@ -3230,8 +3157,7 @@ forget_sent(void)
 static int
 is_duplicate(const struct row *r)
 {
-	const struct sent_row new = { r->e.inode, facts_of(r), r->e.table,
-	    1 };
+	const struct sent_row new = key_of(r);
 	struct sent_row *s;
 
 	if (r->e.inode == 0 && r->pointer == 0)
@@ -3239,7 +3165,7 @@ is_duplicate(const struct row *r)
 	if (2 * sent.count >= sent.mask)
 		grow_sent();
 	s = find_sent(&new);
-	if (s->used)
+	if (s->inode == new.inode && s->facts == new.facts)
 		return 1;
 	*s = new;
 	sent.count++;
@@ -3253,13 +3179,15 @@ struct reading {
 	int netdir;
 	int missing_only;	/* it was read before: only what was lost */
 	unsigned skip;		/* processes that did not serve before */
+	const struct nettable *table;
+	int place[MAX_PLACES];	/* of its columns; NONE: not there */
 	size_t line;		/* of the table, from 1 */
 };
 
 static void
-count_malformed(const struct nettable *t, const struct reading *g)
+count_malformed(const struct reading *g)
 {
-	count_number("line", g->line, t->name, "malformed");
+	count_number("line", g->line, g->table->name, "malformed");
 }
 
 /* The name of an interface, by the files of net/ that name it. */
@@ -3339,8 +3267,10 @@ is_needed(const struct reading *g, const struct entry *e)
 
 /* What is known of a row before it is parsed. */
 static void
-begin_row(struct row *r, const struct nettable *t, const struct reading *g)
+begin_row(struct row *r, const struct reading *g)
 {
+	const struct nettable *t = g->table;
+
 	*r = (struct row){ .e = blank_entry };
 	r->e.family = t->family;
 	r->e.protocol = t->protocol;
@@ -3351,32 +3281,37 @@ begin_row(struct row *r, const struct nettable *t, const struct reading *g)
 
 /* A row that is cut is none, wherever it is cut. */
 static int
-parse_row(const struct nettable *t, struct row *r, const char *line,
-    size_t len, const int *place)
+parse_row(const struct reading *g, struct row *r, const char *line,
+    size_t len)
 {
 	static struct field f[MAX_ROW_FIELDS];
-	size_t n, wanted = 1;
-	int i;
+	const struct table_column *columns_read = g->table->layout->columns;
+	size_t i, n, needed = 1;
 
-	for (i = 0; i < MAX_WANTED; i++)
-		if (place[i] >= (int)wanted)
-			wanted = (size_t)place[i] + 1;
-	/* sctp wants a list of addresses, tcp what is behind the inode. */
-	n = split_some(line, len, f, t->parse == parse_sctp ?
-	    MAX_ROW_FIELDS : wanted + 2);
-	return n < wanted ? -1 : t->parse(t, r, f, n, place);
+	begin_row(r, g);
+	for (i = 0; i < MAX_PLACES; i++)
+		if (g->place[i] >= (int)needed)
+			needed = (size_t)g->place[i] + 1;
+	/* sctp has a list of addresses, tcp a pointer behind the inode. */
+	n = split_some(line, len, f, g->table->protocol == IPPROTO_SCTP ?
+	    MAX_ROW_FIELDS : needed + 2);
+	if (n < needed)
+		return -1;
+	for (i = 0; columns_read[i].name != NULL; i++)
+		if (g->place[i] != NONE && parse_field(r, &columns_read[i],
+		    &f[g->place[i]]) == -1)
+			return -1;
+	return finish_row(r, f, n, g->place);
 }
 
 static void
-read_row(const struct nettable *t, const struct reading *g, const int *place,
-    const char *line, size_t len)
+read_row(const struct reading *g, const char *line, size_t len)
 {
 	struct row r;
 	char name[64];
 
-	begin_row(&r, t, g);
-	if (parse_row(t, &r, line, len, place) == -1)
-		count_malformed(t, g);
+	if (parse_row(g, &r, line, len) == -1)
+		count_malformed(g);
 	else if (is_needed(g, &r.e) && !is_duplicate(&r))
 		send_record(FOUND_ROW, &r.e, sizeof r.e, name,
 		    name_interface(g, r.ifindex, name, sizeof name));
@@ -3455,24 +3390,22 @@ send_unix_row(const struct reading *g, struct unix_row *u)
 
 /* Takes a line that has the form of a row, up to its name. */
 static void
-begin_unix_row(const struct nettable *t, const struct reading *g,
-    struct unix_row *u, const char *line, size_t head, size_t len)
+begin_unix_row(const struct reading *g, struct unix_row *u, const char *line,
+    size_t head, size_t len)
 {
-	struct field f[MAX_FIELDS];
 	size_t n = len - head;
 
 	/* A name may hold two rows, the first without one. */
 	u->behind = (u->r.e.flags & NAMED) != 0 ? u->used + 1 + len :
 	    u->behind + 1 + len;
-	begin_row(&u->r, t, g);
+	u->pending = parse_row(g, &u->r, line, head) == 0;
 	u->r.e.flags = (uint8_t)((u->behind <= UNIX_NAME_MAX ? IN_NAME : 0) |
 	    (n > 0 ? NAMED : 0));
 	u->r.e.row_len = (uint16_t)len;
 	u->used = n > 0 ? n - 1 : 0;
 	memcpy(u->name, line + head + (n > 0), u->used);
-	u->pending = parse_unix(t, &u->r, f, split(line, head, f), NULL) == 0;
 	if (!u->pending)
-		count_malformed(t, g);
+		count_malformed(g);
 }
 
 /*
@@ -3481,14 +3414,14 @@ begin_unix_row(const struct nettable *t, const struct reading *g,
  * has may do so if it fits into that; resolve_names decides.
  */
 static void
-read_unix_line(const struct nettable *t, const struct reading *g,
-    struct unix_row *u, const char *line, size_t len)
+read_unix_line(const struct reading *g, struct unix_row *u, const char *line,
+    size_t len)
 {
 	size_t head = unix_row_length(line, len);
 
 	if (head == 0 ? !u->pending || u->used + 1 + len > UNIX_NAME_MAX :
 	    len - head > UNIX_NAME_MAX + 1) {
-		count_malformed(t, g);
+		count_malformed(g);
 	} else if (head == 0) {
 		u->name[u->used++] = '\n';
 		memcpy(u->name + u->used, line, len);
@@ -3497,7 +3430,7 @@ read_unix_line(const struct nettable *t, const struct reading *g,
 		u->r.e.row_len = (uint16_t)(u->r.e.row_len + 1 + len);
 	} else {
 		send_unix_row(g, u);
-		begin_unix_row(t, g, u, line, head, len);
+		begin_unix_row(g, u, line, head, len);
 	}
 }
 
@@ -3506,60 +3439,63 @@ read_unix_line(const struct nettable *t, const struct reading *g,
  * row, of a table that has lost its header; -1 if it is neither.
  */
 static int
-read_header(const struct nettable *t, const char *line, size_t len,
-    int *place)
+read_header(struct reading *g, const char *line, size_t len)
 {
-	struct row r = { 0 };
+	const struct nettable *t = g->table;
+	const char *usual = t->layout->header;
+	struct row r;
 
-	if (parse_header(t, line, len, place) == 0)
+	if (parse_header(t, line, len, g->place) == 0)
 		return 0;
-	if (parse_header(t, t->header, strlen(t->header), place) == 0 &&
+	if (parse_header(t, usual, strlen(usual), g->place) == 0 &&
 	    (t->family == AF_UNIX ? unix_row_length(line, len) != 0 :
-	    parse_row(t, &r, line, len, place) == 0)) {
-		count_warning("table", t->file, "",
+	    parse_row(g, &r, line, len) == 0)) {
+		count_warning("table", table_file(t), "",
 		    "no header, read by the usual columns");
 		return 1;
 	}
-	count_warning("table", t->file, "", "unknown header");
+	count_warning("table", table_file(t), "", "unknown header");
 	return -1;
 }
 
-/* Returns -1 if the namespace has no such table. */
+/* Returns -1 if the namespace has no such table, -2 if it is not whole. */
 static int
 read_table(const struct nettable *t, struct reading *g)
 {
 	static struct unix_row blank, u;
-	int place[MAX_WANTED], header = 0;
+	const char *file = table_file(t);
+	int header = 0;
 	struct reader r;
 	ptrdiff_t len;
 	char *line;
 
-	if (open_lines(&r, g->netdir, t->file) == -1) {
+	if (open_lines(&r, g->netdir, file) == -1) {
 		if (!is_gone(errno))
-			count_warning("table", t->file, "", strerror(errno));
+			count_warning("table", file, "", strerror(errno));
 		return -1;
 	}
+	g->table = t;
 	u = blank;
 	u.behind = UNIX_NAME_MAX;	/* the first row is the kernel's */
 	for (g->line = 1; (len = read_line(&r, '\n', &line)) != -1;
 	    g->line++) {
 		if (g->line == 1)
-			header = read_header(t, line, (size_t)len, place);
+			header = read_header(g, line, (size_t)len);
 		if (header == -1)
 			break;
 		if (g->line == 1 && header == 0)
 			continue;
 		if (!r.ended)
-			count_malformed(t, g);
+			count_malformed(g);
 		else if (t->family == AF_UNIX)
-			read_unix_line(t, g, &u, line, (size_t)len);
+			read_unix_line(g, &u, line, (size_t)len);
 		else
-			read_row(t, g, place, line, (size_t)len);
+			read_row(g, line, (size_t)len);
 	}
 	send_unix_row(g, &u);
 	if (g->line == 1 && header == 0 && r.error == 0)
-		count_warning("table", t->file, "", "no header");
-	return close_lines(&r, t->file) == 0 ? 0 : -2;
+		count_warning("table", file, "", "no header");
+	return close_lines(&r, file) == 0 ? 0 : -2;
 }
 
 /* Namespaces */
@@ -3797,7 +3733,7 @@ static size_t ntable_jobs, table_jobs_room;
 static int
 read_tables(const struct table_job *j, struct reading *g, int *lost)
 {
-	struct usage usage = { NONE };
+	int64_t used = NONE;
 	unsigned tables = j->tables;
 	int64_t after = NONE;
 	size_t t;
@@ -3806,7 +3742,7 @@ read_tables(const struct table_job *j, struct reading *g, int *lost)
 	*lost = 0;
 	/* Only a table of the kernel's own costs time when it is empty. */
 	if (asks_kernel)
-		tables &= ~idle_tables(g->netdir, &usage.used);
+		tables &= ~idle_tables(g->netdir, &used);
 	for (t = 0; t < NTABLES; t++) {
 		if ((tables & 1u << t) == 0)
 			continue;
@@ -3814,11 +3750,11 @@ read_tables(const struct table_job *j, struct reading *g, int *lost)
 		any |= result != -1;
 		*lost |= result == -2;
 	}
-	if (j->counts && asks_kernel && usage.used != NONE) {
+	if (j->counts && asks_kernel && used != NONE) {
 		(void)idle_tables(g->netdir, &after);
-		if (after < usage.used)	/* what is closing is no doubt */
-			usage.used = after;
-		send_record(FOUND_USAGE, &usage, sizeof usage, NULL, 0);
+		if (after < used)	/* what is closing is no doubt */
+			used = after;
+		send_record(FOUND_USED, &used, sizeof used, NULL, 0);
 	}
 	return any;
 }
@@ -3847,7 +3783,7 @@ name_tables(unsigned tables)
 	if ((tables & (tables - 1)) != 0)
 		return "tables";
 	(void)format_text(name, sizeof name, "table %s",
-	    nettables[__builtin_ctz(tables)].file);
+	    table_file(&nettables[__builtin_ctz(tables)]));
 	return name;
 }
 
@@ -3951,8 +3887,8 @@ take_table(size_t job, int kind, const char *s, size_t n)
 		if (take_head(&s, &n, &e, sizeof e) == 0 && is_sound(&e))
 			keep_row(&e, s, n);
 		break;
-	case FOUND_USAGE:
-		(void)take_head(&s, &n, &ns->usage, sizeof ns->usage);
+	case FOUND_USED:
+		(void)take_head(&s, &n, &ns->used, sizeof ns->used);
 		break;
 	case FOUND_TABLE:
 		any_table = 1;
@@ -4056,20 +3992,20 @@ table_of(const struct answer *a)
 {
 	const struct entry *e = &a->e;
 	const int asked = a->how == ASKED;
-	const int inet = e->family == AF_INET || e->family == AF_INET6;
+	const int is_inet = e->family == AF_INET || e->family == AF_INET6;
 	const struct nettable *t;
 	uint8_t i;
 
 	if (asked && e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
 		return UNLISTED;	/* unbound, or bound but no listener */
-	if (asked && inet && e->local_port == 0 && e->type == SOCK_DGRAM)
+	if (asked && is_inet && e->local_port == 0 && e->type == SOCK_DGRAM)
 		return UNLISTED;
 	if (asked && e->family == AF_NETLINK && !a->bound)
 		return UNLISTED;
 	for (i = 0; i < NTABLES; i++) {
 		t = &nettables[i];
-		if (t->family == e->family && t->parse != parse_sctp &&
-		    (t->protocol == e->protocol || !inet))
+		if (t->family == e->family && t->protocol != IPPROTO_SCTP &&
+		    (t->protocol == e->protocol || !is_inet))
 			return i;
 	}
 	return UNLISTED;
@@ -4656,7 +4592,7 @@ count_seen(void)
 static int
 is_miscounted(const struct netns *ns)
 {
-	return ns->usage.used > ns->seen;
+	return ns->used > ns->seen;
 }
 
 static int
@@ -4863,7 +4799,7 @@ confirm_counts(void)
 	for (ns = namespaces; confirmed > 0 && can_count() &&
 	    ns < namespaces + nnamespaces; ns++)
 		if (is_miscounted(ns) && was_miscounted(ns, before, n)) {
-			unseen = ns->usage.used - ns->seen;
+			unseen = ns->used - ns->seen;
 			note("netns %llu: %lld %s counted by the kernel and "
 			    "seen nowhere", (unsigned long long)ns->inode,
 			    (long long)unseen, unseen == 1 ? "socket is" :
@@ -5487,54 +5423,43 @@ print_net_namespace(void)
 	put_number(row->netns == NOWHERE ? 0 : namespaces[row->netns].inode);
 }
 
-static void
-print_text(void)
+/* A detail of the row's process. */
+static struct text
+detail(size_t which)
 {
-	const struct text *t;
-
 	if (row_task == NULL || row_task->details == NULL)
-		return;
-	t = &row_task->details->texts[column->offset];
-	put_field(t->s, t->len);
+		return (struct text){ NULL, 0 };
+	return row_task->details[which];
 }
 
-/* A member of the numbers of the row's process. */
 static void
-print_known(void)
+print_detail(void)
 {
-	const char *numbers;
-	int64_t n;
+	const struct text t = detail(column->offset);
 
-	if (row_task == NULL || row_task->details == NULL)
-		return;
-	numbers = (const char *)&row_task->details->numbers;
-	memcpy(&n, numbers + column->offset, sizeof n);
-	if (n != NONE)
-		put_signed(n);
+	put_field(t.s, t.len);
 }
 
 static void
 print_user(void)
 {
 	static const struct user *last;
+	const struct text t = detail(UID);
 	const struct user *u;
-	int64_t uid;
+	uint64_t uid;
 
-	if (row_task == NULL || row_task->details == NULL)
+	if (parse_number(t.s, t.len, 10, UINT32_MAX, &uid) == -1)
 		return;
-	uid = row_task->details->numbers.uid;
-	if (uid == NONE)
-		return;
-	if (last == NULL || last->uid != (uint64_t)uid) {
+	if (last == NULL || last->uid != uid) {
 		for (u = users; u < users + nusers; u++)
-			if (u->uid == (uint64_t)uid)
+			if (u->uid == uid)
 				break;
 		last = u < users + nusers ? u : NULL;
 	}
 	if (last != NULL)
 		put_field(last->name, strlen(last->name));
 	else
-		put_signed(uid);
+		put_number(uid);
 }
 
 static void
@@ -5602,8 +5527,6 @@ enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
 #define ENTRY(member) _Generic(((struct entry *)0)->member, \
     uint16_t: print_u16, uint32_t: print_u32, uint64_t: print_u64, \
     unsigned char *: print_address), 0, offsetof(struct entry, member)
-#define NUMBER(need, member) print_known, need, \
-    offsetof(struct numbers_of, member)
 
 static const struct column columns[] = {
 	{ "pid", print_pid, 0, 0 },
@@ -5619,15 +5542,15 @@ static const struct column columns[] = {
 	{ "state", print_state, 0, 0 },
 	{ "net_namespace", print_net_namespace, 0, 0 },
 	{ "tid", print_tid, 0, 0 },
-	{ "comm", print_text, NEED_COMM, COMM },
-	{ "exe", print_text, NEED_EXE, EXE },
-	{ "cwd", print_text, NEED_CWD, CWD },
-	{ "cmdline", print_text, NEED_CMDLINE, CMDLINE },
-	{ "uid", NUMBER(NEED_STATUS, uid) },
+	{ "comm", print_detail, NEED_COMM, COMM },
+	{ "exe", print_detail, NEED_EXE, EXE },
+	{ "cwd", print_detail, NEED_CWD, CWD },
+	{ "cmdline", print_detail, NEED_CMDLINE, CMDLINE },
+	{ "uid", print_detail, NEED_STATUS, UID },
 	{ "user", print_user, NEED_STATUS | NEED_USER, 0 },
-	{ "ppid", NUMBER(NEED_STAT, ppid) },
-	{ "start_time", NUMBER(NEED_STAT, start_time) },
-	{ "cgroup", print_text, NEED_CGROUP, CGROUP },
+	{ "ppid", print_detail, NEED_STAT, PPID },
+	{ "start_time", print_detail, NEED_STAT, START_TIME },
+	{ "cgroup", print_detail, NEED_CGROUP, CGROUP },
 	{ "type", print_type, NEED_TYPE, 0 },
 	{ "proto", print_proto, 0, 0 },
 	{ "owner", ENTRY(owner) },

@@ -73,7 +73,7 @@ read_entries(const char *s, size_t n, size_t table)
 	struct reading g = { .ns = 0, .dir = NONE, .netdir = DIRECTORY };
 	struct holder *h;
 
-	serve(last_name(nettables[table].file), s, n);
+	serve(last_name(table_file(&nettables[table])), s, n);
 	for (h = holders; h < holders + nholders; h++)
 		h->listed = h->asked = h->unanswered = 0;
 	nentries = texts_used = 0;
@@ -189,26 +189,24 @@ put_association(struct bytes *b, const struct entry *e)
 	put_format(b, "\t%8u %5d %5d\n", 30000, 10, 10);
 }
 
-/* How the kernel writes a table of each parser. */
+/* How the kernel writes a table of each layout. */
 static const struct {
-	int (*parse)(const struct nettable *, struct row *,
-	    const struct field *, size_t, const int *);
-	const char *file;	/* null: any */
+	const struct layout *layout;
 	const char *header;
 	void (*put)(struct bytes *, const struct entry *);
 } writers[] = {
-	{ parse_inet, NULL, "  sl  local_address rem_address   st tx_queue "
+	{ &inet, "  sl  local_address rem_address   st tx_queue "
 	    "rx_queue tr tm->when retrnsmt   uid  timeout inode ref\n",
 	    put_inet },
-	{ parse_unix, NULL, "Num       RefCount Protocol Flags    Type St "
+	{ &unix_sockets, "Num       RefCount Protocol Flags    Type St "
 	    "Inode Path\n", put_unix },
-	{ parse_packet, NULL, "sk               RefCnt Type Proto  Iface R "
+	{ &packet, "sk               RefCnt Type Proto  Iface R "
 	    "Rmem   User   Inode\n", put_packet },
-	{ parse_netlink, NULL, "sk               Eth Pid        Groups   Rmem"
+	{ &netlink, "sk               Eth Pid        Groups   Rmem"
 	    "     Wmem     Dump  Locks    Drops    Inode\n", put_netlink },
-	{ parse_sctp, "sctp/eps", " ENDPT     SOCK   STY SST HBKT LPORT   UID "
+	{ &endpoints, " ENDPT     SOCK   STY SST HBKT LPORT   UID "
 	    "INODE LADDRS\n", put_endpoint },
-	{ parse_sctp, "sctp/assocs", " ASSOC     SOCK   STY SST ST HBKT "
+	{ &associations, " ASSOC     SOCK   STY SST ST HBKT "
 	    "ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> "
 	    "RADDRS HBINT INS OUTS\n", put_association },
 };
@@ -220,8 +218,7 @@ write_table(const struct nettable *t)
 	const struct entry *e;
 	size_t i = 0;
 
-	while (writers[i].parse != t->parse || (writers[i].file != NULL &&
-	    strcmp(writers[i].file, t->file) != 0))
+	while (writers[i].layout != t->layout)
 		i++;
 	kernels.n = 0;
 	put_text(&kernels, writers[i].header);
@@ -399,7 +396,7 @@ static void
 show_details(const char *file, const char *s, size_t n, unsigned need)
 {
 	struct task_head t = { .pid = 7, .tid = 7 };
-	struct details *d;
+	struct text *d;
 	size_t i;
 
 	begin();
@@ -420,9 +417,9 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	print_row();
 	end();
 	d = tasks[mark.tasks].details;
-	for (i = 0; i < NTEXTS; i++) {
-		must(d->texts[i].len <= TEXT_MAX, "a text that is bounded");
-		free(d->texts[i].s);
+	for (i = 0; i < NDETAILS; i++) {
+		must(d[i].len <= TEXT_MAX, "a text that is bounded");
+		free(d[i].s);
 	}
 	free(d);
 	ntasks = mark.tasks;
