@@ -265,9 +265,16 @@ void
 put_number(uint64_t value)
 {
 	char digits[20];
-	size_t n = decimal(digits, value);
+	size_t n;
 
-	put_raw(digits + sizeof digits - n, n);
+	if (value < 10) {	/* most numbers of a row */
+		put_char((char)('0' + value));
+		return;
+	}
+	if (output_used + sizeof digits >= OUTPUT_SIZE)
+		flush_output();
+	for (n = decimal(digits, value); n > 0; n--)
+		output[output_used++] = digits[sizeof digits - n];
 }
 
 void
