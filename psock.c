@@ -135,7 +135,7 @@ enum {
 	FOUND_AGAIN,		/* the rows of this job so far do not count */
 	FOUND_HOLDERS,		/* struct found_fd of a process, looking again */
 	FOUND_MOVE,		/* nothing more: descriptors moved */
-	FOUND_PEER,		/* struct unix_pair */
+	FOUND_PEER,		/* struct connection */
 };
 
 /* Indexes of state_names; the kernel's numbers plus the base. */
@@ -233,6 +233,7 @@ struct netns {
 	int64_t used;		/* that the kernel counts; NONE: not known */
 	int64_t seen;		/* sockets that should be counted there */
 	uint64_t sum;		/* of their inodes: the same sockets */
+	int asks_peers;		/* it has unix sockets with peers to ask for */
 };
 
 /* One socket, as a row of a table or the socket itself describes it. */
@@ -257,6 +258,22 @@ enum {
 	IN_NAME = 4,		/* unix: may be part of the name before it */
 	FORGED = 8,		/* unix: is part of the name before it */
 	MULTIPATH = 16,		/* MPTCP: counted once more than its rows */
+};
+
+/*
+ * A socket, by the two ends of its connection.  IPv4 addresses are mapped
+ * ones.  A unix socket is known by its peer alone, whose inode is its remote
+ * address.
+ */
+struct connection {
+	struct end {
+		unsigned char address[16];
+		uint32_t port;
+	} local, remote;
+	uint32_t protocol;
+	uint32_t netns;
+	uint64_t inode;		/* 0: it has none, or these are several */
+	size_t next;		/* of the same hash value; 0 ends, else +1 */
 };
 
 /* What a socket that was asked says of itself. */
@@ -372,6 +389,8 @@ static struct entry *entries;
 static size_t nentries, entries_room;
 static char *texts;
 static size_t texts_used, texts_room;
+static struct connection *connections;
+static size_t nconnections, connections_room;
 static struct answer *answers;	/* of the last scan of sockets */
 static size_t nanswers, answers_room;
 
@@ -383,7 +402,7 @@ static uint64_t multiplier;
 /* How much there was before the job whose records are taken. */
 static struct mark {
 	size_t tasks, holders, links, namespaces, entries, texts, answers,
-	    moving;
+	    moving, connections;
 } mark;
 
 /* An entry of which nothing is known. */
@@ -1110,7 +1129,7 @@ begin_job(size_t job)
 {
 	(void)job;
 	mark = (struct mark){ ntasks, nholders, nns_links, nnamespaces,
-	    nentries, texts_used, nanswers, moving.count };
+	    nentries, texts_used, nanswers, moving.count, nconnections };
 }
 
 /* Forgets what was taken of a job since then. */
@@ -1125,6 +1144,7 @@ forget_job(void)
 	texts_used = mark.texts;
 	nanswers = mark.answers;
 	moving.count = mark.moving;
+	nconnections = mark.connections;
 }
 
 /* Does the jobs of a scan, itself if no worker can be forked. */
@@ -4812,35 +4832,9 @@ confirm_counts(void)
 
 /* The other end */
 
-/*
- * A socket, by the two ends of its connection.  IPv4 addresses are mapped
- * ones.  A unix socket is known by its peer alone, whose inode is its remote
- * address.
- */
-struct connection {
-	struct end {
-		unsigned char address[16];
-		uint32_t port;
-	} local, remote;
-	uint32_t protocol;
-	uint32_t netns;
-	uint64_t inode;		/* 0: it has none, or these are several */
-	size_t next;		/* of the same hash value; 0 ends, else +1 */
-};
-
-static struct connection *connections;
-static size_t nconnections, connections_room, connections_mark;
-
 /* A hash table of index + 1. */
 static size_t *connection_buckets;
 static size_t connection_mask;
-
-/* What a worker finds: a unix socket, and the one at its other end. */
-struct unix_pair {
-	uint32_t inode, peer;
-};
-
-static struct numbers peer_jobs;	/* indexes of namespaces */
 
 static struct end
 end_of(const struct entry *e, const unsigned char *address, uint32_t port)
@@ -5034,22 +5028,22 @@ skip_padded(const char **s, size_t *n, size_t len)
 static void
 send_peer(const char *s, size_t n)
 {
+	struct connection c = { .netns = NOWHERE };
 	struct unix_diag_msg m;
 	struct nlattr a;
-	struct unix_pair pair;
+	uint32_t peer;
 	size_t len;
 
 	if (take_head(&s, &n, &m, sizeof m) == -1)
 		return;
-	pair.inode = m.udiag_ino;
+	c.remote = unix_end(m.udiag_ino);
 	while (take_head(&s, &n, &a, sizeof a) == 0 &&
 	    a.nla_len >= sizeof a && a.nla_len - sizeof a <= n) {
 		len = a.nla_len - sizeof a;
-		if (a.nla_type == UNIX_DIAG_PEER && len == sizeof pair.peer) {
-			memcpy(&pair.peer, s, len);
-			if (pair.inode != 0 && pair.peer != 0)
-				send_record(FOUND_PEER, &pair, sizeof pair,
-				    NULL, 0);
+		if (a.nla_type == UNIX_DIAG_PEER && len == sizeof peer) {
+			memcpy(&peer, s, len);
+			c.inode = peer;
+			send_record(FOUND_PEER, &c, sizeof c, NULL, 0);
 		}
 		skip_padded(&s, &n, len);
 	}
@@ -5114,55 +5108,48 @@ is_inside(const struct netns *ns)
 	    inode == ns->inode;
 }
 
-/* Enters a namespace through a task that is in it; -1 if there is none. */
+/* Enters a namespace, through a task that is in it or by its link. */
 static int
-enter_through_task(const struct netns *ns)
+enter_any_netns(const struct netns *ns)
 {
 	const struct task *t;
 	int dir, fd;
 
-	for (t = tasks + ns->first_task; t < tasks + ntasks; t++) {
-		if (t->netns != ns - namespaces)
-			continue;
-		dir = open_task(t);
-		fd = dir == -1 ? -1 : open_below(dir, "ns/net", 0);
-		close(dir);
-		if (fd != -1 && (set_netns(ns, fd) == -1 || is_inside(ns)))
-			break;
-	}
-	return is_inside(ns) ? 0 : -1;
-}
-
-/* Enters a namespace; returns -1 if that cannot be. */
-static int
-enter_any_netns(const struct netns *ns)
-{
-	int fd;
-
-	if (is_inside(ns))
-		return 0;
-	if (ns->first_task != NOWHERE)
-		return enter_through_task(ns);
-	if (ns_links[ns->link].is_socket) {
+	if (ns->first_task == NOWHERE && ns_links[ns->link].is_socket) {
 		/* A copy of it must not come into this worker's hands. */
 		count_number("netns", ns->inode, "unix_diag",
 		    "only a socket keeps it");
 		return -1;
 	}
-	fd = enter_netns(ns);
-	close(fd);
-	return fd == -1 ? -1 : 0;
+	if (ns->first_task == NOWHERE) {
+		fd = enter_netns(ns);
+		close(fd);
+		return fd;
+	}
+	for (t = tasks + ns->first_task; !is_inside(ns); t++) {
+		while (t < tasks + ntasks &&
+		    t->netns != (uint32_t)(ns - namespaces))
+			t++;
+		if (t == tasks + ntasks)
+			return -1;	/* all have ended */
+		dir = open_task(t);
+		fd = dir == -1 ? -1 : open_below(dir, "ns/net", 0);
+		close(dir);
+		if (fd != -1 && set_netns(ns, fd) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 /* A job of the fifth scan: a namespace. */
 static void
 ask_peers(size_t job)
 {
-	const struct netns *ns = &namespaces[peer_jobs.n[job]];
+	const struct netns *ns = &namespaces[job];
 	const char *why;
 	int tries = 0, error;
 
-	if (enter_any_netns(ns) == -1)
+	if (!ns->asks_peers || enter_any_netns(ns) == -1)
 		return;
 	do {
 		send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
@@ -5200,32 +5187,22 @@ prepare_peers(void)
 }
 
 static void
-begin_peers(size_t job)
-{
-	(void)job;
-	connections_mark = nconnections;
-}
-
-static void
 take_peer(size_t job, int kind, const char *s, size_t n)
 {
-	struct unix_pair pair;
+	struct connection c;
 
 	(void)job;
 	if (kind == FOUND_AGAIN)
-		nconnections = connections_mark;
-	if (kind != FOUND_PEER || take_head(&s, &n, &pair, sizeof pair) == -1)
-		return;
-	add_connection(&(struct connection){ .remote = unix_end(pair.inode),
-	    .netns = NOWHERE, .inode = pair.peer });
+		forget_job();
+	else if (take_head(&s, &n, &c, sizeof c) == 0)
+		add_connection(&c);
 }
 
 static void
 lose_peers(size_t job, const char *why)
 {
-	nconnections = connections_mark;
-	count_number("netns", namespaces[peer_jobs.n[job]].inode, "unix_diag",
-	    why);
+	forget_job();
+	count_number("netns", namespaces[job].inode, "unix_diag", why);
 }
 
 /* The fifth scan: asks each namespace that has unix sockets. */
@@ -5234,19 +5211,15 @@ scan_peers(void)
 {
 	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
 	    .prepare = prepare_peers, .work = ask_peers,
-	    .begin = begin_peers, .take = take_peer, .lose = lose_peers };
-	unsigned char *has_unix = allocate(nnamespaces + 1);
+	    .begin = begin_job, .take = take_peer, .lose = lose_peers };
 	const struct entry *e;
-	size_t i;
 
 	for (e = entries; e < entries + nentries; e++)
-		if (e->family == AF_UNIX && e->netns != NOWHERE)
-			has_unix[e->netns] = 1;
-	for (i = 0; i < nnamespaces; i++)
-		if (has_unix[i] && namespaces[i].inode != 0)
-			add_number(&peer_jobs, (int)i);
-	free(has_unix);
-	scan.njobs = peer_jobs.count;
+		if (e->family == AF_UNIX && e->netns != NOWHERE &&
+		    namespaces[e->netns].inode != 0) {
+			namespaces[e->netns].asks_peers = 1;
+			scan.njobs = nnamespaces;
+		}
 	run_scan(&scan);
 }
 

@@ -247,6 +247,41 @@ subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
 	grep -qx "$held	$sent	-1" <<<"$output"
 }
 
+# left KEPT: psock beside a pair of unix sockets in a network that no process
+# is in any more; a descriptor of it is open if KEPT is 1.
+left() {
+	peers
+	need_root
+	command -v python3 >/dev/null || skip 'no python3'
+	run --separate-stderr unshare -n python3 -c '
+import ctypes, os, socket, subprocess, sys
+libc = ctypes.CDLL(None)
+home = os.open("/proc/self/ns/net", os.O_RDONLY)
+libc.unshare(0x40000000)
+if sys.argv[1] == "1":
+    kept = os.open("/proc/self/ns/net", os.O_RDONLY)
+pair = socket.socketpair()
+libc.setns(home, 0x40000000)
+print(os.getpid(), *[os.fstat(s.fileno()).st_ino for s in pair], flush=True)
+os.close(home)
+subprocess.run(sys.argv[2:])' "$1" "$psock" -H -o socket,peer,peer_pid
+	read -r holder first second <<<"$output"
+}
+
+# bats test_tags=live
+@test "unix sockets in a network that a descriptor keeps" {
+	left 1
+	grep -qx "$first	$second	$holder" <<<"$output"
+	grep -qx "$second	$first	$holder" <<<"$output"
+}
+
+# bats test_tags=live
+@test "unix sockets in a network that they alone keep: a warning" {
+	left 0
+	grep -qx "$first		" <<<"$output"
+	grep -q 'unix_diag: only a socket keeps it$' <<<"$stderr"
+}
+
 # bats test_tags=live
 @test "a user without privilege, in the own namespace" {
 	peers
@@ -338,6 +373,29 @@ subprocess.run(sys.argv[1:])' "$psock" -H -o socket,peer,peer_pid
 	is "$(sort <<<"$output")" "$(printf '%s\t\t\n' \
 		"$(told socketpair 1)" "$(told socketpair 2)" | sort)"
 	is "$(grep -c 'unix_diag: not in this kernel$' <<<"$errors")" 1
+}
+
+# bats test_tags=live
+@test "an answer of sock_diag that is not whole is asked for again" {
+	peers
+	need_root
+	cc -std=gnu11 -O1 -Wall -o "$T/psock" \
+		"$BATS_TEST_DIRNAME"/{inside/interrupted.c,../common.c}
+	psock=$T/psock
+	sockets socketpair
+	local first second
+	first=$(told socketpair 1) second=$(told socketpair 2)
+	for lie in INTERRUPTED CUT; do
+		wrap=(env "$lie=2")
+		live -p "$pid" -t unix -o socket,peer
+		[[ $errors != *unix_diag* ]]
+		grep -qx "$first	$second" <<<"$output"
+		wrap=(env "$lie=1000")
+		live -p "$pid" -t unix -o socket,peer
+		is "$status" 1
+		grep -q 'unix_diag: changed while it was read$' <<<"$errors"
+		grep -qx "$first	" <<<"$output"
+	done
 }
 
 # The other columns.
