@@ -249,23 +249,29 @@ put_string(const char *s)
 	put_raw(s, strlen(s));
 }
 
-/* Writes value in decimal to the end of digits[20]; returns its length. */
-static size_t
-decimal(char *digits, uint64_t value)
+char *
+decimal(char digits[DECIMAL_SIZE], uint64_t value)
 {
-	size_t i = 20;
+	char *s = digits + DECIMAL_SIZE - 1;
+	uint32_t low, tenth;
 
-	do
-		digits[--i] = (char)('0' + value % 10);
-	while ((value /= 10) != 0);
-	return 20 - i;
+	*s = '\0';
+	for (; value > UINT32_MAX; value /= 10)
+		*--s = (char)('0' + value % 10);
+	for (low = (uint32_t)value; ; low = tenth) {
+		/* low / 10; with -Os gcc divides, which takes thrice as long */
+		tenth = (uint32_t)((uint64_t)low * 0xcccccccd >> 35);
+		*--s = (char)('0' + low - 10 * tenth);
+		if (tenth == 0)
+			return s;
+	}
 }
 
 void
 put_number(uint64_t value)
 {
-	char digits[20];
-	size_t n;
+	char digits[DECIMAL_SIZE];
+	const char *s;
 
 	if (value < 10) {	/* most numbers of a row */
 		put_char((char)('0' + value));
@@ -273,8 +279,8 @@ put_number(uint64_t value)
 	}
 	if (output_used + sizeof digits >= OUTPUT_SIZE)
 		flush_output();
-	for (n = decimal(digits, value); n > 0; n--)
-		output[output_used++] = digits[sizeof digits - n];
+	for (s = decimal(digits, value); *s != '\0'; s++)
+		output[output_used++] = *s;
 }
 
 void
@@ -455,28 +461,27 @@ send_text(int kind, const char *text, size_t n)
 
 /* Messages */
 
-/* Writes an int64_t to the end of 21 bytes; returns its length. */
-static size_t
-format_number(char *dst, int64_t value, char conversion)
+static const char *
+format_number(char digits[DECIMAL_SIZE], int64_t value, char conversion)
 {
-	size_t n;
+	char *s;
 
 	if (conversion == 'c') {
-		dst[20] = (char)value;
-		return 1;
+		digits[0] = (char)value;
+		digits[1] = '\0';
+		return digits;
 	}
-	if (conversion == 'd' && value < 0) {
-		n = decimal(dst + 1, -(uint64_t)value);
-		dst[20 - n++] = '-';
-		return n;
-	}
-	return decimal(dst + 1, (uint64_t)value);
+	if (conversion == 'u' || value >= 0)
+		return decimal(digits, (uint64_t)value);
+	s = decimal(digits, -(uint64_t)value);
+	*--s = '-';
+	return s;
 }
 
 static size_t
 format_list(char *dst, size_t size, const char *fmt, va_list ap)
 {
-	char number[21];
+	char number[DECIMAL_SIZE];
 	size_t used = 0, len;
 	const char *s;
 	int64_t value;
@@ -502,8 +507,8 @@ format_list(char *dst, size_t size, const char *fmt, va_list ap)
 				    va_arg(ap, int);
 				if (longs == 0 && *fmt == 'u')
 					value &= UINT32_MAX;
-				len = format_number(number, value, *fmt);
-				s = number + sizeof number - len;
+				s = format_number(number, value, *fmt);
+				len = *fmt == 'c' ? 1 : strlen(s);
 			}
 		}
 		for (; len > 0; len--, s++, used++)
@@ -656,11 +661,9 @@ void
 count_number(const char *unit, uint64_t which, const char *what,
     const char *why)
 {
-	char number[24];
+	char digits[DECIMAL_SIZE];
 
-	(void)format_text(number, sizeof number, "%llu",
-	    (unsigned long long)which);
-	count_warning(unit, number, what, why);
+	count_warning(unit, decimal(digits, which), what, why);
 }
 
 static void

@@ -133,6 +133,13 @@ void count_number(const char *unit, uint64_t which, const char *what,
 size_t format_text(char *dst, size_t size, const char *, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * decimal: writes value to the end of digits, a NUL behind it; returns where
+ * it begins.  There is room for a sign before it.
+ */
+enum { DECIMAL_SIZE = 22 };
+char *decimal(char digits[DECIMAL_SIZE], uint64_t value);
+
 /* put_raw: n bytes to the output as they are. */
 void put_raw(const char *, size_t n);
 /* put_char: one byte to the output as it is. */

@@ -635,20 +635,6 @@ close_lines(struct reader *r, const char *what)
 	return whole ? 0 : -1;
 }
 
-/* Writes n in decimal to buf and returns it; snprintf(3) takes longer. */
-static const char *
-number_name(char *buf, int n)
-{
-	char digits[12];
-	size_t i = sizeof digits;
-
-	digits[--i] = '\0';
-	do
-		digits[--i] = (char)('0' + n % 10);
-	while ((n /= 10) != 0);
-	return memcpy(buf, digits + i, sizeof digits - i);
-}
-
 static int
 compare_ints(const void *a, const void *b)
 {
@@ -1291,7 +1277,7 @@ enum {
 static int
 exists(int pid)
 {
-	char name[12];
+	char name[DECIMAL_SIZE];
 	struct stat st;
 	int fd;
 
@@ -1299,7 +1285,7 @@ exists(int pid)
 	if (fd != -1)
 		close(fd);
 	else if (errno == ENOSYS)
-		fd = fstatat(proc, number_name(name, pid), &st, 0);
+		fd = fstatat(proc, decimal(name, (unsigned)pid), &st, 0);
 	return fd != -1;
 }
 
@@ -1556,10 +1542,10 @@ send_comm(const char *s, size_t n)
 static void
 send_number(enum detail which, uint64_t value)
 {
-	char text[24];
+	char digits[DECIMAL_SIZE];
+	const char *s = decimal(digits, value);
 
-	send_detail(which, text, format_text(text, sizeof text, "%llu",
-	    (unsigned long long)value));
+	send_detail(which, s, strlen(s));
 }
 
 /*
@@ -1677,10 +1663,9 @@ open_task(const struct task *t)
 	char name[64];
 
 	if (t->tid == t->pid)
-		number_name(name, t->pid);
-	else
-		(void)format_text(name, sizeof name, "%d/task/%d", t->pid,
-		    t->tid);
+		return open_below(proc, decimal(name, (unsigned)t->pid),
+		    O_DIRECTORY);
+	(void)format_text(name, sizeof name, "%d/task/%d", t->pid, t->tid);
 	return open_below(proc, name, O_DIRECTORY);
 }
 
@@ -1801,11 +1786,12 @@ look_at_fd(int fd, const char *link, ssize_t len)
 static int
 read_fd(int fd_dir, int fd)
 {
-	char name[12], link[64];
+	char name[DECIMAL_SIZE], link[64];
 	ssize_t len;
 
 	step();
-	len = readlinkat(fd_dir, number_name(name, fd), link, sizeof link);
+	len = readlinkat(fd_dir, decimal(name, (unsigned)fd), link,
+	    sizeof link);
 	if (len == -1)
 		return -1;
 	look_at_fd(fd, link, len);
@@ -2031,7 +2017,7 @@ read_thread(int leader_dir, int task_dir, int tid)
 {
 	struct task_head t = { .pid = found.pid, .tid = tid };
 	const size_t before = found.nfds;
-	char name[12];
+	char name[DECIMAL_SIZE];
 	int dir, own, n;
 
 	own = has_own_table(tid);
@@ -2040,7 +2026,7 @@ read_thread(int leader_dir, int task_dir, int tid)
 		    "too many descriptors");
 		own = 0;
 	}
-	dir = open_below(task_dir, number_name(name, tid), O_DIRECTORY);
+	dir = open_below(task_dir, decimal(name, (unsigned)tid), O_DIRECTORY);
 	if (dir == -1) {
 		count_refusal(found.pid, "task");
 		return;
@@ -2872,13 +2858,19 @@ parse_queues(struct entry *e, const struct field *f)
 static void
 set_number(void *to, size_t size, uint64_t value)
 {
-	const uint32_t word = (uint32_t)value;
-	const uint16_t half = (uint16_t)value;
-	const uint8_t byte = (uint8_t)value;
-
-	memcpy(to, size == 8 ? (const void *)&value : size == 4 ?
-	    (const void *)&word : size == 2 ? (const void *)&half : &byte,
-	    size);
+	switch (size) {
+	case 1:
+		*(uint8_t *)to = (uint8_t)value;
+		break;
+	case 2:
+		*(uint16_t *)to = (uint16_t)value;
+		break;
+	case 4:
+		*(uint32_t *)to = (uint32_t)value;
+		break;
+	default:
+		*(uint64_t *)to = value;
+	}
 }
 
 /* Parses a field of a row; returns -1 if it is malformed. */
@@ -3069,35 +3061,6 @@ is_column(const struct field *f, const char *want)
 }
 
 /*
- * Finds the places of a table's columns by its header.  Two of the names there
- * share a field with the one before: tx_queue:rx_queue and tr:tm->when.
- */
-static int
-parse_header(const struct nettable *t, const char *line, size_t len,
-    int *place)
-{
-	struct field f[MAX_FIELDS];
-	const char *name;
-	size_t i, n, c;
-	int at;
-
-	n = split(line, len, f);
-	for (c = 0; c < MAX_PLACES; c++)
-		place[c] = NONE;
-	for (c = 0; (name = t->layout->columns[c].name) != NULL; c++) {
-		for (at = 0, i = 0; i < n && place[c] == NONE; i++) {
-			if (is_column(&f[i], name + (*name == '?')))
-				place[c] = at;
-			at += i + 1 == n || (!field_is(&f[i + 1],
-			    "rx_queue") && !field_is(&f[i + 1], "tm->when"));
-		}
-		if (place[c] == NONE && *name != '?')
-			return -1;
-	}
-	return 0;
-}
-
-/*
  * The sockets that a job has sent already: a table lists some twice while
  * others come and go, and icmp6 lists IPv4 ping sockets as well (Linux 6.18).
  */
@@ -3201,6 +3164,7 @@ struct reading {
 	unsigned skip;		/* processes that did not serve before */
 	const struct nettable *table;
 	int place[MAX_PLACES];	/* of its columns; NONE: not there */
+	size_t needed;		/* fields of a row, by the last of these */
 	size_t line;		/* of the table, from 1 */
 };
 
@@ -3306,12 +3270,10 @@ parse_row(const struct reading *g, struct row *r, const char *line,
 {
 	static struct field f[MAX_ROW_FIELDS];
 	const struct table_column *columns_read = g->table->layout->columns;
-	size_t i, n, needed = 1;
+	const size_t needed = g->needed;
+	size_t i, n;
 
 	begin_row(r, g);
-	for (i = 0; i < MAX_PLACES; i++)
-		if (g->place[i] >= (int)needed)
-			needed = (size_t)g->place[i] + 1;
 	/* sctp has a list of addresses, tcp a pointer behind the inode. */
 	n = split_some(line, len, f, g->table->protocol == IPPROTO_SCTP ?
 	    MAX_ROW_FIELDS : needed + 2);
@@ -3455,6 +3417,39 @@ read_unix_line(const struct reading *g, struct unix_row *u, const char *line,
 }
 
 /*
+ * Finds the places of a table's columns by its header.  Two of the names there
+ * share a field with the one before: tx_queue:rx_queue and tr:tm->when.
+ */
+static int
+parse_header(struct reading *g, const char *line, size_t len)
+{
+	const struct table_column *column_read = g->table->layout->columns;
+	int *place = g->place;
+	struct field f[MAX_FIELDS];
+	const char *name;
+	size_t i, n, c;
+	int at;
+
+	n = split(line, len, f);
+	for (c = 0; c < MAX_PLACES; c++)
+		place[c] = NONE;
+	g->needed = 1;
+	for (c = 0; (name = column_read[c].name) != NULL; c++) {
+		for (at = 0, i = 0; i < n && place[c] == NONE; i++) {
+			if (is_column(&f[i], name + (*name == '?')))
+				place[c] = at;
+			at += i + 1 == n || (!field_is(&f[i + 1],
+			    "rx_queue") && !field_is(&f[i + 1], "tm->when"));
+		}
+		if (place[c] == NONE && *name != '?')
+			return -1;
+		if (place[c] >= (int)g->needed)
+			g->needed = (size_t)place[c] + 1;
+	}
+	return 0;
+}
+
+/*
  * Finds the places of the columns by the first line.  Returns 1 if that is a
  * row, of a table that has lost its header; -1 if it is neither.
  */
@@ -3465,9 +3460,9 @@ read_header(struct reading *g, const char *line, size_t len)
 	const char *usual = t->layout->header;
 	struct row r;
 
-	if (parse_header(t, line, len, g->place) == 0)
+	if (parse_header(g, line, len) == 0)
 		return 0;
-	if (parse_header(t, usual, strlen(usual), g->place) == 0 &&
+	if (parse_header(g, usual, strlen(usual)) == 0 &&
 	    (t->family == AF_UNIX ? unix_row_length(line, len) != 0 :
 	    parse_row(g, &r, line, len) == 0)) {
 		count_warning("table", table_file(t), "",
@@ -4129,7 +4124,7 @@ ask_marked(void)
 static const struct answer *
 find_answer(uint64_t inode)
 {
-	const struct holder *h = first_holder(inode);
+	const struct holder *h = nanswers > 0 ? first_holder(inode) : NULL;
 
 	return h != NULL && h->answer != 0 ? &answers[h->answer - 1] : NULL;
 }
