@@ -670,10 +670,12 @@ static void
 print_counts(void)
 {
 	const struct kind *k;
-	const char *plural, *colon, *first;
+	const char *last, *plural, *colon, *first;
 
 	for (k = kinds; k < kinds + nkinds; k++) {
-		plural = k->unit[strlen(k->unit) - 1] == 's' ? "es" : "s";
+		/* The plural of netns is netns. */
+		last = k->unit + strlen(k->unit) - 1;
+		plural = *last != 's' ? "s" : last[-1] == 's' ? "es" : "";
 		colon = *k->what != '\0' ? ": " : "";
 		first = k->first != NULL ? k->first : "";
 		if (k->count == 1)

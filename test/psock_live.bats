@@ -247,6 +247,22 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	[[ $errors != *'not root'* ]]
 }
 
+@test "a plain user is refused two namespaces: the plural is netns" {
+	need_root
+	unprivileged
+	touch "$open/1" "$open/2"
+	unshare --mount unshare --net="$open/1" true ||
+		skip 'namespaces may not be mounted'
+	# shellcheck disable=SC2016 # the inner shell's
+	run unshare --net --mount --pid --fork --mount-proc bash -ec '
+		unshare --net="$1/1" true
+		unshare --net="$1/2" true
+		cd "$1"
+		exec setpriv --reuid=65534 --regid=65534 --clear-groups \
+			./psock -t tcp' - "$open"
+	grep -E '^psock: 2 netns \(first: [0-9]+\): setns: Op' <<<"$output"
+}
+
 @test "root of a user namespace sees its own, and a warning for others" {
 	need_root
 	sockets tcp
