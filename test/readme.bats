@@ -112,6 +112,20 @@ session() {
 	done
 }
 
+@test "the README: a pipe that aligns the columns" {
+	command -v column >/dev/null || skip 'column is not installed'
+	pipe=$(sed -n 's/.*`\(column [^`]*\)`.*/\1/p' "$repo/README")
+	./psock -o pid,fd,family | bash -c "$pipe" >aligned
+	diff aligned - <<-'END'
+		pid   fd  family
+		812   3   2
+		1337  0   2
+		1337  1   2
+		640   5   1
+		2201  6   2
+	END
+}
+
 # bats test_tags=live
 @test "the README: what it says of its peers is what they do" {
 	for tool in ss lsof lsfd; do
