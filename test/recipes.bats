@@ -327,7 +327,7 @@ documented() {
 		shhist: file /root/.zsh_history: is a character device, not a regular file
 		quiet:
 		new:
-		listeners: new: LISTEN	0	unix		0	new.sock	root	$PWD/bin/sockets
+		listeners: new: unix		0	new.sock	root	$PWD/bin/sockets
 		commands: new: 0	1700000060	w	/root/.bash_history
 		again:
 		changed:
