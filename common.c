@@ -1166,51 +1166,48 @@ static const struct condition usual_conditions[] = {
 enum {
 	USUAL_CALLS = sizeof usual_calls / sizeof *usual_calls,
 	USUAL_CONDITIONS = sizeof usual_conditions / sizeof *usual_conditions,
-	MAX_JUMP = UINT8_MAX,
+	FILTER_SIZE = 512,
 };
 
-static struct sock_filter *
-put_statement(struct sock_filter *p, int code, size_t k)
+/* Instructions of a filter; IF passes over so many more. */
+enum {
+	LOAD = BPF_LD | BPF_W | BPF_ABS,
+	AND = BPF_ALU | BPF_AND | BPF_K,
+	IF = BPF_JMP | BPF_JEQ | BPF_K,
+	RETURN = BPF_RET | BPF_K,
+};
+
+static struct sock_filter filter[FILTER_SIZE];
+static size_t filter_used;
+
+static void
+emit(int code, size_t k, int if_equal, int if_not)
 {
-	*p++ = (struct sock_filter)BPF_STMT((uint16_t)code, (uint32_t)k);
-	return p;
+	filter[filter_used++] = (struct sock_filter)BPF_JUMP((uint16_t)code,
+	    (uint32_t)k, (uint8_t)if_equal, (uint8_t)if_not);
 }
 
-/* Where the value is k, on at yes, else behind so many more. */
-static struct sock_filter *
-put_jump(struct sock_filter *p, uint32_t k, const struct sock_filter *yes,
-    size_t no)
+static void
+allow_calls(const int *calls, size_t n)
 {
-	*p = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, k,
-	    (uint8_t)(yes - p - 1), (uint8_t)no);
-	return p + 1;
-}
-
-static struct sock_filter *
-put_calls(struct sock_filter *p, const int *calls, size_t n,
-    const struct sock_filter *allow)
-{
-	while (n-- > 0)
-		p = put_jump(p, (uint32_t)*calls++, allow, 0);
-	return p;
-}
-
-/* What kills is before what allows. */
-static struct sock_filter *
-put_conditions(struct sock_filter *p, const struct condition *c, size_t n,
-    const struct sock_filter *allow)
-{
-	for (; n-- > 0; c++) {
-		p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
-		    offsetof(struct seccomp_data, nr));
-		p = put_jump(p, (uint32_t)c->call, p + 1, 3);
-		p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
-		    argument_at(c->argument));
-		p = put_statement(p, BPF_ALU | BPF_AND | BPF_K, c->mask);
-		p = c->required ? put_jump(p, c->value, p + 1,
-		    (size_t)(allow - p) - 2) : put_jump(p, c->value, allow, 0);
+	for (; n > 0; n--) {
+		emit(IF, (uint32_t)*calls++, 0, 1);
+		emit(RETURN, SECCOMP_RET_ALLOW, 0, 0);
 	}
-	return p;
+}
+
+static void
+allow_conditions(const struct condition *c, size_t n)
+{
+	for (; n > 0; n--, c++) {
+		emit(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+		emit(IF, (uint32_t)c->call, 0, 4);
+		emit(LOAD, argument_at(c->argument), 0, 0);
+		emit(AND, c->mask, 0, 0);
+		emit(IF, c->value, c->required, !c->required);
+		emit(RETURN, c->required ? SECCOMP_RET_KILL : SECCOMP_RET_ALLOW,
+		    0, 0);
+	}
 }
 
 /* What a parent asks for besides: to fork workers, and to watch them. */
@@ -1246,30 +1243,26 @@ static int
 set_filter(const int *more, size_t nmore, const int *calls, size_t n,
     const struct condition *c, size_t m)
 {
-	struct sock_filter code[MAX_JUMP], *p = code, *allow;
 	struct sock_fprog program;
 
-	allow = code + USUAL_CALLS + nmore + n + 5 * (USUAL_CONDITIONS + m) +
-	    5;
-	if (architecture == 0 || allow - code >= MAX_JUMP) {
+	if (architecture == 0 || 2 * (USUAL_CALLS + nmore + n) + 6 *
+	    (USUAL_CONDITIONS + m) + 6 > FILTER_SIZE) {
 		errno = ENOSYS;
 		return -1;
 	}
-	p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
-	    offsetof(struct seccomp_data, arch));
-	p = put_jump(p, architecture, p + 2, 0);
-	p = put_statement(p, BPF_RET | BPF_K, SECCOMP_RET_KILL);
-	p = put_statement(p, BPF_LD | BPF_W | BPF_ABS,
-	    offsetof(struct seccomp_data, nr));
-	p = put_calls(p, usual_calls, USUAL_CALLS, allow);
-	p = put_calls(p, more, nmore, allow);
-	p = put_calls(p, calls, n, allow);
-	p = put_conditions(p, usual_conditions, USUAL_CONDITIONS, allow);
-	p = put_conditions(p, c, m, allow);
-	p = put_statement(p, BPF_RET | BPF_K, SECCOMP_RET_KILL);
-	p = put_statement(p, BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	program.len = (unsigned short)(p - code);
-	program.filter = code;
+	filter_used = 0;
+	emit(LOAD, offsetof(struct seccomp_data, arch), 0, 0);
+	emit(IF, architecture, 1, 0);
+	emit(RETURN, SECCOMP_RET_KILL, 0, 0);
+	emit(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+	allow_calls(usual_calls, USUAL_CALLS);
+	allow_calls(more, nmore);
+	allow_calls(calls, n);
+	allow_conditions(usual_conditions, USUAL_CONDITIONS);
+	allow_conditions(c, m);
+	emit(RETURN, SECCOMP_RET_KILL, 0, 0);
+	program.len = (unsigned short)filter_used;
+	program.filter = filter;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return -1;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);

@@ -413,7 +413,8 @@ static const struct entry blank_entry = { .netns = NOWHERE, .owner = UNKNOWN,
 /* The row that is being printed. */
 static const struct entry *row;
 static const struct holder *row_holder;
-static const struct task *row_task;
+static const struct task nobody = { NONE, NONE, NOWHERE, NULL };
+static const struct task *row_task = &nobody;
 
 /* Confinement */
 
@@ -2384,31 +2385,34 @@ copy_fd(const struct holder *h)
 	return -1;
 }
 
-/* Sets the local or remote address of an entry from a sockaddr. */
-static void
-set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
-    unsigned char *address, uint32_t *port)
-{
+/* What getsockname(2) and getpeername(2) write. */
+union address {
+	struct sockaddr_storage any;
 	struct sockaddr_in in;
 	struct sockaddr_in6 in6;
 	struct sockaddr_vm vm;
 	struct sockaddr_ll ll;
+	struct sockaddr_nl nl;
+	struct sockaddr_un un;
+};
 
-	if (e->family == AF_INET && len >= sizeof in) {
-		memcpy(&in, ss, sizeof in);
-		memcpy(address, &in.sin_addr, 4);
-		*port = ntohs(in.sin_port);
-	} else if (e->family == AF_INET6 && len >= sizeof in6) {
-		memcpy(&in6, ss, sizeof in6);
-		memcpy(address, &in6.sin6_addr, 16);
-		*port = ntohs(in6.sin6_port);
-	} else if (e->family == AF_VSOCK && len >= sizeof vm) {
-		memcpy(&vm, ss, sizeof vm);
-		memcpy(address, &vm.svm_cid, 4);
-		*port = vm.svm_port == VMADDR_PORT_ANY ? 0 : vm.svm_port;
+/* Sets the local or remote address of an entry from a sockaddr. */
+static void
+set_address(struct entry *e, const union address *a, socklen_t len,
+    unsigned char *address, uint32_t *port)
+{
+	if (e->family == AF_INET && len >= sizeof a->in) {
+		memcpy(address, &a->in.sin_addr, 4);
+		*port = ntohs(a->in.sin_port);
+	} else if (e->family == AF_INET6 && len >= sizeof a->in6) {
+		memcpy(address, &a->in6.sin6_addr, 16);
+		*port = ntohs(a->in6.sin6_port);
+	} else if (e->family == AF_VSOCK && len >= sizeof a->vm) {
+		memcpy(address, &a->vm.svm_cid, 4);
+		*port = a->vm.svm_port == VMADDR_PORT_ANY ? 0 :
+		    a->vm.svm_port;
 	} else if (e->family == AF_PACKET && len >= 12) {
-		memcpy(&ll, ss, sizeof ll < len ? sizeof ll : len);
-		e->protocol = ntohs(ll.sll_protocol);
+		e->protocol = ntohs(a->ll.sll_protocol);
 	}
 }
 
@@ -2417,21 +2421,20 @@ set_address(struct entry *e, const struct sockaddr_storage *ss, socklen_t len,
  * room for UNIX_NAME_MAX bytes; returns its length.
  */
 static size_t
-unix_name(const struct sockaddr_storage *ss, socklen_t len, char *name)
+unix_name(const union address *a, socklen_t len, char *name)
 {
-	struct sockaddr_un un;
+	const struct sockaddr_un *un = &a->un;
 	size_t i, n;
 
 	if (len <= offsetof(struct sockaddr_un, sun_path))
 		return 0;
-	memcpy(&un, ss, sizeof un);
 	n = len - offsetof(struct sockaddr_un, sun_path);
-	if (n > sizeof un.sun_path)
-		n = sizeof un.sun_path;
-	if (un.sun_path[0] != '\0')
-		n = strnlen(un.sun_path, n);
+	if (n > sizeof un->sun_path)
+		n = sizeof un->sun_path;
+	if (un->sun_path[0] != '\0')
+		n = strnlen(un->sun_path, n);
 	for (i = 0; i < n; i++)
-		name[i] = un.sun_path[i] != '\0' ? un.sun_path[i] : '@';
+		name[i] = un->sun_path[i] != '\0' ? un->sun_path[i] : '@';
 	return n;
 }
 
@@ -2478,22 +2481,20 @@ ask_netns(int fd)
  * address, to name; returns the length.
  */
 static size_t
-ask_interface(int fd, const struct sockaddr_storage *ss, char name[IFNAMSIZ])
+ask_interface(int fd, const union address *a, char name[IFNAMSIZ])
 {
-	struct sockaddr_in6 in6;
 	struct ifreq request = { .ifr_name = "" };
 	socklen_t len = IFNAMSIZ;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0 &&
 	    len > 0)
 		return strnlen(name, len);
-	memcpy(&in6, ss, sizeof in6);
-	if (in6.sin6_family != AF_INET6 || in6.sin6_scope_id == 0)
+	if (a->any.ss_family != AF_INET6 || a->in6.sin6_scope_id == 0)
 		return 0;
-	request.ifr_ifindex = (int)in6.sin6_scope_id;
+	request.ifr_ifindex = (int)a->in6.sin6_scope_id;
 	if (ioctl(fd, SIOCGIFNAME, &request) == -1)
 		return format_text(name, IFNAMSIZ, "%u",
-		    in6.sin6_scope_id);
+		    a->in6.sin6_scope_id);
 	memcpy(name, request.ifr_name, IFNAMSIZ);
 	return strnlen(name, IFNAMSIZ);
 }
@@ -2516,28 +2517,26 @@ ask_columns(int fd, struct entry *e)
 static size_t
 ask_addresses(int fd, struct answer *a, char *text)
 {
-	struct sockaddr_storage ss;
-	struct sockaddr_nl nl;
+	union address name, peer;
 	struct entry *e = &a->e;
-	socklen_t len = sizeof ss;
+	socklen_t len = sizeof name.any;
 	size_t n = 0;
 	int connected;
 
-	memset(&ss, 0, sizeof ss);
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0) {
-		set_address(e, &ss, len, e->local, &e->local_port);
-		memcpy(&nl, &ss, sizeof nl);
-		a->bound = e->family == AF_NETLINK && nl.nl_pid != 0;
+	memset(&name, 0, sizeof name);
+	memset(&peer, 0, sizeof peer);
+	if (getsockname(fd, (struct sockaddr *)&name, &len) == 0) {
+		set_address(e, &name, len, e->local, &e->local_port);
+		a->bound = e->family == AF_NETLINK && name.nl.nl_pid != 0;
 		if (e->family == AF_UNIX)
-			n = unix_name(&ss, len, text);
+			n = unix_name(&name, len, text);
 		else if ((needs & NEED_INTERFACE) != 0)
-			n = ask_interface(fd, &ss, text);
+			n = ask_interface(fd, &name, text);
 	}
-	len = sizeof ss;
-	memset(&ss, 0, sizeof ss);
-	connected = getpeername(fd, (struct sockaddr *)&ss, &len) == 0;
+	len = sizeof peer.any;
+	connected = getpeername(fd, (struct sockaddr *)&peer, &len) == 0;
 	if (connected)
-		set_address(e, &ss, len, e->remote, &e->remote_port);
+		set_address(e, &peer, len, e->remote, &e->remote_port);
 	ask_state(fd, e, connected);
 	return n;
 }
@@ -4625,13 +4624,19 @@ count_miscounted(void)
 	return n;
 }
 
+/*
+ * Whether there is a socket that nobody seems to hold; with unconnected set,
+ * not a connection, which may be newer than what was read of its process.
+ */
 static int
-has_ownerless(void)
+has_ownerless(int unconnected)
 {
 	const struct entry *e;
 
 	for (e = entries; e < entries + nentries; e++)
-		if (is_ownerless(e))
+		if (is_ownerless(e) && (!unconnected ||
+		    (e->state != TCP_ESTABLISHED &&
+		    e->state != STATE_UNIX + SS_CONNECTED)))
 			return 1;
 	return 0;
 }
@@ -4681,22 +4686,6 @@ search_holders(void)
 	return 1;
 }
 
-/*
- * Whether there is a socket that somebody should be known to hold: not a
- * connection that may be newer than what was read of its process.
- */
-static int
-has_hidden(void)
-{
-	const struct entry *e;
-
-	for (e = entries; e < entries + nentries; e++)
-		if (is_ownerless(e) && e->state != TCP_ESTABLISHED &&
-		    e->state != STATE_UNIX + SS_CONNECTED)
-			return 1;
-	return 0;
-}
-
 /* All that psock does, but to print. */
 static void
 look(void)
@@ -4710,14 +4699,14 @@ look(void)
 	do
 		scan_tables();
 	while (scan_sockets());
-	if (!asks_kernel || !want_ownerless || (!has_ownerless() &&
+	if (!asks_kernel || !want_ownerless || (!has_ownerless(0) &&
 	    (some_tables || count_miscounted() == 0)))
 		return;
 	asks_protocol = 1;
 	if (search_holders() || count_miscounted() > 0)
 		while (scan_sockets())
 			scan_tables();
-	if (has_hidden() || (!some_tables && count_miscounted() > 0))
+	if (has_ownerless(1) || (!some_tables && count_miscounted() > 0))
 		for (i = 0; i < moving.count; i++)
 			count_number("process", (uint64_t)moving.n[i], "fd",
 			    "descriptors moved while they were read");
@@ -5266,16 +5255,13 @@ print_u64(void)
 	put_number(*n);
 }
 
+/* A member of the row's task, the column's own. */
 static void
-print_pid(void)
+print_task(void)
 {
-	put_signed(row_task != NULL ? row_task->pid : NONE);
-}
+	const int *n = (const void *)((const char *)row_task + column->offset);
 
-static void
-print_tid(void)
-{
-	put_signed(row_task != NULL ? row_task->tid : NONE);
+	put_signed(*n);
 }
 
 static void
@@ -5365,17 +5351,11 @@ print_address(void)
 	}
 }
 
+/* The column says whether that is a path: of a unix socket, no interface. */
 static void
-print_path(void)
+print_text(void)
 {
-	if (row->family == AF_UNIX)
-		put_field(text_of(row), row->text_len);
-}
-
-static void
-print_interface(void)
-{
-	if (row->family != AF_UNIX)
+	if ((row->family == AF_UNIX) == column->offset)
 		put_field(text_of(row), row->text_len);
 }
 
@@ -5395,7 +5375,7 @@ print_net_namespace(void)
 static struct text
 detail(size_t which)
 {
-	if (row_task == NULL || row_task->details == NULL)
+	if (row_task->details == NULL)
 		return (struct text){ NULL, 0 };
 	return row_task->details[which];
 }
@@ -5497,7 +5477,7 @@ enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
     unsigned char *: print_address), 0, offsetof(struct entry, member)
 
 static const struct column columns[] = {
-	{ "pid", print_pid, 0, 0 },
+	{ "pid", print_task, 0, offsetof(struct task, pid) },
 	{ "fd", print_fd, 0, 0 },
 	{ "socket", ENTRY(inode) },
 	{ "family", ENTRY(family) },
@@ -5506,10 +5486,10 @@ static const struct column columns[] = {
 	{ "remote_address", ENTRY(remote) },
 	{ "local_port", ENTRY(local_port) },
 	{ "remote_port", ENTRY(remote_port) },
-	{ "path", print_path, 0, 0 },
+	{ "path", print_text, 0, 1 },
 	{ "state", print_state, 0, 0 },
 	{ "net_namespace", print_net_namespace, 0, 0 },
-	{ "tid", print_tid, 0, 0 },
+	{ "tid", print_task, 0, offsetof(struct task, tid) },
 	{ "comm", print_detail, NEED_COMM, COMM },
 	{ "exe", print_detail, NEED_EXE, EXE },
 	{ "cwd", print_detail, NEED_CWD, CWD },
@@ -5524,7 +5504,7 @@ static const struct column columns[] = {
 	{ "owner", ENTRY(owner) },
 	{ "rx_queue", ENTRY(rx_queue) },
 	{ "tx_queue", ENTRY(tx_queue) },
-	{ "interface", print_interface, NEED_INTERFACE, 0 },
+	{ "interface", print_text, NEED_INTERFACE, 0 },
 	{ "v6only", print_v6only, NEED_V6ONLY, 0 },
 	{ "filter", print_u32, NEED_FILTER,
 	    offsetof(struct entry, filter_length) },
@@ -5574,7 +5554,7 @@ print_entry(const struct entry *e)
 {
 	row = e;
 	row_holder = first_holder(e->inode);
-	row_task = NULL;
+	row_task = &nobody;
 	if (row_holder == NULL && is_wanted(NONE))
 		print_row();
 	for (; row_holder != NULL;
@@ -5774,7 +5754,7 @@ static int
 explain_rights(int result)
 {
 	if (result == 1 && asks_kernel && want_ownerless &&
-	    getauxval(AT_EUID) != 0 && has_ownerless())
+	    getauxval(AT_EUID) != 0 && has_ownerless(0))
 		note("not root: processes of other users cannot be read, so "
 		    "their sockets have pid -1; root sees every process and "
 		    "namespace");
