@@ -133,7 +133,7 @@ enum {
 	FOUND_USED,		/* int64_t sockets that the kernel counts */
 	FOUND_TABLE,		/* nothing more: a table was read */
 	FOUND_AGAIN,		/* the rows of this job so far do not count */
-	FOUND_HOLDERS,		/* struct found_fd of a process, looking again */
+	FOUND_HOLDERS,		/* struct found_fd, in a second look */
 	FOUND_MOVE,		/* nothing more: descriptors moved */
 	FOUND_PEER,		/* struct connection */
 };
