@@ -252,7 +252,7 @@ put_string(const char *s)
 char *
 decimal(char digits[DECIMAL_SIZE], uint64_t value)
 {
-	char *s = digits + DECIMAL_SIZE - 1;
+	char *s = digits + (DECIMAL_SIZE - 1);
 	uint32_t low, tenth;
 
 	*s = '\0';

@@ -17,6 +17,9 @@
  * For the columns of the other end, and for nothing else, a fifth one asks
  * sock_diag(7) for the peers of unix sockets.
  *
+ * Something amiss (a socket that nobody seems to hold, or one that the kernel
+ * counts and nobody has seen) makes psock look at all processes once more.
+ *
  * At last entries and holders are joined by inode number and printed.
  *
  * The kernel writes names raw into the unix table, newlines included, so what
@@ -27,10 +30,11 @@
  * Below another root (-r) no link is followed, and no system call asks the
  * running kernel.
  *
- * From top to bottom: columns, confinement, reading below /proc, the list of
- * processes, processes, holders by inode, asking sockets, tables, namespaces,
- * names of unix sockets, sockets in no table, what is still missing, the other
- * end, printing, options, main.
+ * From top to bottom: confinement, reading below /proc, the list of processes,
+ * holders by inode, processes, asking sockets, tables, namespaces, names of
+ * unix sockets, sockets in no table, what is still missing, the other end,
+ * columns, printing, options, main.  A table's layout is data: its columns,
+ * and the member of a row that each is for.
  */
 
 #define _GNU_SOURCE
@@ -969,7 +973,6 @@ is_whole_proc(int dir)
 	    errno != ENOENT);
 }
 
-/* Says why the procfs at /proc will not do. */
 static void
 report_mount(const char *why)
 {
@@ -1000,7 +1003,6 @@ read_mounts(void)
 		report_mount("something is hidden by mounts below it");
 }
 
-/* Seconds since the epoch when the kernel started, from /proc/stat. */
 static int64_t
 read_boot_time(void)
 {
@@ -1047,7 +1049,6 @@ read_host(void)
 	send_record(FOUND_HOST, &h, sizeof h, NULL, 0);
 }
 
-/* The directory that is looked at, or -1. */
 static int
 open_root(void)
 {
@@ -1055,7 +1056,6 @@ open_root(void)
 	    O_DIRECTORY | O_CLOEXEC);
 }
 
-/* The names of users, from ROOT/etc/passwd. */
 static void
 read_users(void)
 {
@@ -1445,7 +1445,6 @@ sort_holders(void)
 	nholders = n;
 }
 
-/* Makes the holders found by inode. */
 static void
 index_holders(void)
 {
@@ -1657,7 +1656,6 @@ send_details(int dir, int thread_dir)
 		send_link(CWD, thread_dir, "cwd");
 }
 
-/* The directory of a task below /proc, as a descriptor. */
 static int
 open_task(const struct task *t)
 {
@@ -1670,7 +1668,6 @@ open_task(const struct task *t)
 	return open_below(proc, name, O_DIRECTORY);
 }
 
-/* The path of a task's descriptor below /proc. */
 static void
 descriptor_path(char *path, size_t size, const struct task *t, int fd)
 {
@@ -1755,7 +1752,6 @@ add_found_link(uint64_t inode, int fd)
 	    .fd = fd };
 }
 
-/* Whether a link is that of an io_uring's descriptor. */
 static int
 is_ring(const char *link, ssize_t len)
 {
@@ -2166,7 +2162,6 @@ add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 	return (uint32_t)nnamespaces++;
 }
 
-/* The namespace with this inode number, or NOWHERE. */
 static uint32_t
 find_netns(uint64_t inode)
 {
@@ -2303,7 +2298,6 @@ is_wanted(int pid)
 	return pids.count == 0 || has_number(&pids, pid);
 }
 
-/* The second scan. */
 static void
 scan_processes(void)
 {
@@ -2808,7 +2802,6 @@ static const struct nettable nettables[] = {
 enum { NTABLES = sizeof nettables / sizeof *nettables };
 _Static_assert((int)NTABLES <= (int)MAX_TABLES, "UNLISTED is a table");
 
-/* The file of a table below net. */
 static const char *
 table_file(const struct nettable *t)
 {
@@ -3095,7 +3088,6 @@ key_of(const struct row *r)
 	return (struct sent_row){ e->inode, (key ^ word) * multiplier | 1 };
 }
 
-/* Where a row is, or is to be. */
 static struct sent_row *
 find_sent(const struct sent_row *new)
 {
@@ -3173,6 +3165,17 @@ count_malformed(const struct reading *g)
 	count_number("line", g->line, g->table->name, "malformed");
 }
 
+/* Opens a file of net/ for read_line; returns -1 if there is none. */
+static int
+open_table(struct reader *r, int netdir, const char *file)
+{
+	if (open_lines(r, netdir, file) == 0)
+		return 0;
+	if (!is_gone(errno))
+		count_warning("table", file, "", strerror(errno));
+	return -1;
+}
+
 /* The name of an interface, by the files of net/ that name it. */
 static size_t
 read_interface(int netdir, uint32_t index, char *name, size_t size)
@@ -3193,12 +3196,8 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 	char *line;
 
 	for (i = 0; i < sizeof sources / sizeof *sources && len == 0; i++) {
-		if (open_lines(&r, netdir, sources[i].file) == -1) {
-			if (!is_gone(errno))
-				count_warning("table", sources[i].file, "",
-				    strerror(errno));
+		if (open_table(&r, netdir, sources[i].file) == -1)
 			continue;
-		}
 		while (len == 0 && (got = read_line(&r, '\n', &line)) != -1) {
 			n = split(line, (size_t)got, f);
 			if (n <= sources[i].name || field_number(
@@ -3483,11 +3482,8 @@ read_table(const struct nettable *t, struct reading *g)
 	ptrdiff_t len;
 	char *line;
 
-	if (open_lines(&r, g->netdir, file) == -1) {
-		if (!is_gone(errno))
-			count_warning("table", file, "", strerror(errno));
+	if (open_table(&r, g->netdir, file) == -1)
 		return -1;
-	}
 	g->table = t;
 	u = blank;
 	u.behind = UNIX_NAME_MAX;	/* the first row is the kernel's */
@@ -3787,7 +3783,6 @@ read_sole_tables(const struct table_job *j, struct reading *g)
 	return any;
 }
 
-/* A job of the third scan. */
 /* What a job reads, for a message. */
 static const char *
 name_tables(unsigned tables)
@@ -3801,6 +3796,7 @@ name_tables(unsigned tables)
 	return name;
 }
 
+/* A job of the third scan. */
 static void
 read_netns(size_t job)
 {
@@ -3837,14 +3833,12 @@ read_netns(size_t job)
 		    ns->why);
 }
 
-/* The unix name or interface of an entry. */
 static const char *
 text_of(const struct entry *e)
 {
 	return texts != NULL ? texts + e->text : "";
 }
 
-/* Keeps text for an entry. */
 static void
 set_text(struct entry *e, const char *s, size_t len)
 {
@@ -3859,7 +3853,6 @@ set_text(struct entry *e, const char *s, size_t len)
 	texts_used += len;
 }
 
-/* Notes that a held socket has an entry. */
 static void
 set_listed(uint64_t inode)
 {
@@ -4110,7 +4103,6 @@ plan_asking(void)
 	}
 }
 
-/* Asks the sockets of all holders that are marked. */
 static void
 ask_marked(void)
 {
@@ -4119,7 +4111,6 @@ ask_marked(void)
 		scan_jobs(nask_jobs, ask_sockets, take_answer, lose_answers);
 }
 
-/* The answer of the socket with this inode, or null. */
 static const struct answer *
 find_answer(uint64_t inode)
 {
@@ -4200,7 +4191,7 @@ count_forged(const struct entry *e, const struct entry *name)
  * may follow.
  */
 static int
-is_unsure(const struct entry *e, size_t *left)
+may_be_in_name(const struct entry *e, size_t *left)
 {
 	if ((e->flags & IN_NAME) == 0 || *left < 1u + e->row_len) {
 		*left = 0;
@@ -4225,7 +4216,7 @@ resolve_names(size_t from)
 	for (e = entries + from; e < entries + nentries; e++) {
 		if (!is_unix_row(e))
 			continue;
-		if (!is_unsure(e, &left))
+		if (!may_be_in_name(e, &left))
 			e->flags &= (uint8_t)~IN_NAME;
 		if (!may_go_on(e))
 			continue;
@@ -4247,7 +4238,6 @@ resolve_names(size_t from)
 	}
 }
 
-/* Marks the sockets whose names must be known. */
 static int
 mark_names(size_t from)
 {
@@ -4317,7 +4307,6 @@ is_unsure_row(const struct entry *e)
 	return is_unix_row(e) && (e->flags & IN_NAME) != 0 && e->inode != 0;
 }
 
-/* Whether another row names the same inode. */
 static int
 has_double(const struct entry *e)
 {
@@ -4712,7 +4701,6 @@ look(void)
 			    "descriptors moved while they were read");
 }
 
-/* Forgets all that was found. */
 static void
 forget(void)
 {
@@ -5371,7 +5359,6 @@ print_net_namespace(void)
 	put_number(row->netns == NOWHERE ? 0 : namespaces[row->netns].inode);
 }
 
-/* A detail of the row's process. */
 static struct text
 detail(size_t which)
 {
