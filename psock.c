@@ -86,14 +86,12 @@ enum {
 	TEXT_MAX = 32768,	/* longest cmdline, path or cgroup kept */
 	MAX_FIELDS = 32,
 	MAX_ROW_FIELDS = 1024,	/* sctp lists all addresses of a host */
-	MAX_TABLES = 16,
 	MAX_PLACES = 8,		/* columns of a table that are read */
 	MAX_READS = 3,		/* of a table, if it loses rows */
 	MAX_TRIES = 3,		/* of a table, through other processes */
 	BUSY_NETNS = 4000,	/* descriptors: its tables are read apart */
-	/* entry.table of a socket that is in none */
-	UNLISTED = MAX_TABLES,
 	GET_NETNS = 0x894C,	/* SIOCGSKNS, Linux 4.10 */
+	MPTCP = 262,		/* IPPROTO_MPTCP, Linux 5.6 */
 	NONE = -1,
 };
 
@@ -141,6 +139,11 @@ enum {
 	FOUND_MOVE,		/* nothing more: descriptors moved */
 	FOUND_PEER,		/* struct connection */
 };
+
+/* Indexes of nettables, in the order of the rows; UNLISTED: in none. */
+enum { TCP, TCP6, UDP, UDP6, UDPLITE, UDPLITE6, RAW, RAW6, ICMP, ICMP6, UNIX,
+    PACKET, NETLINK, SCTP_ENDPOINTS, SCTP_ASSOCIATIONS, NTABLES,
+    UNLISTED = NTABLES };
 
 /* Indexes of state_names; the kernel's numbers plus the base. */
 enum {
@@ -2592,8 +2595,8 @@ static const struct protocol_name {
 	{ "DCCPv6", AF_INET6, IPPROTO_DCCP, 0 },
 	{ "L2TP/IP", AF_INET, 115, SOCK_DGRAM },
 	{ "L2TP/IPv6", AF_INET6, 115, SOCK_DGRAM },
-	{ "MPTCP", AF_INET, 262, SOCK_STREAM },
-	{ "MPTCPv6", AF_INET6, 262, SOCK_STREAM },
+	{ "MPTCP", AF_INET, MPTCP, SOCK_STREAM },
+	{ "MPTCPv6", AF_INET6, MPTCP, SOCK_STREAM },
 	{ "NETLINK", AF_NETLINK, 0, 0 },
 	{ "KEY", AF_KEY, 2, SOCK_RAW },
 	{ "PPPOE", AF_PPPOX, 0, SOCK_STREAM },
@@ -2776,10 +2779,6 @@ static const struct layout associations = { "sctp/assocs", "ASSOC SOCK STY SST "
 	{ "RPORT", DECIMAL, INTO(e.remote_port) },
 } };
 
-/*
- * In the order of the rows.  idle_tables knows tcp and tcp6 by their place,
- * table_of takes the first row of a family that is neither inet nor inet6.
- */
 static const struct nettable nettables[] = {
 	{ "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP:" },
 	{ "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP6:" },
@@ -2799,8 +2798,7 @@ static const struct nettable nettables[] = {
 	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &endpoints, NULL },
 	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &associations, NULL },
 };
-enum { NTABLES = sizeof nettables / sizeof *nettables };
-_Static_assert((int)NTABLES <= (int)MAX_TABLES, "UNLISTED is a table");
+_Static_assert(sizeof nettables / sizeof *nettables == NTABLES, "TCP");
 
 static const char *
 table_file(const struct nettable *t)
@@ -3557,7 +3555,6 @@ read_sockstat(int netdir, const char *file, unsigned *idle, int *waiting,
 static unsigned
 idle_tables(int netdir, int64_t *used)
 {
-	enum { TCP = 1 << 0, TCP6 = 1 << 1 };	/* the first two tables */
 	unsigned idle = 0;
 	int waiting = 1;
 
@@ -3565,9 +3562,9 @@ idle_tables(int netdir, int64_t *used)
 	    read_sockstat(netdir, "sockstat6", &idle, &waiting, used) == -1)
 		return 0;
 	if (waiting)
-		idle &= ~(unsigned)(TCP | TCP6);
-	if ((idle & TCP6) == 0)
-		idle &= ~(unsigned)TCP;
+		idle &= ~(1u << TCP6);
+	if ((idle & 1u << TCP6) == 0)
+		idle &= ~(1u << TCP);
 	return idle;
 }
 
@@ -3935,7 +3932,7 @@ add_table_job(uint32_t ns, unsigned tables, int counts)
 static void
 add_table_jobs(uint32_t i)
 {
-	enum { TOGETHER = 1 << 8 | 1 << 9 };	/* icmp, icmp6 */
+	const unsigned both = 1u << ICMP | 1u << ICMP6;
 	struct netns *ns = &namespaces[i];
 	unsigned tables = ns->pending;
 	size_t t;
@@ -3946,8 +3943,9 @@ add_table_jobs(uint32_t i)
 		return;
 	}
 	for (t = 0; t < NTABLES; t++)
-		add_table_job(i, tables & (1u << t == 1u << 8 ? TOGETHER :
-		    1u << t & ~(unsigned)TOGETHER), t == 0);
+		if (t != ICMP6)
+			add_table_job(i, tables & (t == ICMP ? both :
+			    1u << t), t == TCP);
 }
 
 /* The namespaces that only a mount, a descriptor or a socket keeps. */
@@ -4440,7 +4438,7 @@ keep_answer(struct answer *a)
 	unplaced |= a->e.netns == NOWHERE;
 	if (a->how == ASKED)
 		a->e.table = table;
-	if (a->e.protocol == 262)	/* IPPROTO_MPTCP */
+	if (a->e.protocol == MPTCP)
 		a->e.flags |= MULTIPATH;
 	entries = grow(entries, &entries_room, nentries, sizeof *entries);
 	entries[nentries++] = a->e;
@@ -4455,7 +4453,7 @@ complete_entry(struct entry *e, const struct answer *a)
 	e->v6only = a->e.v6only;
 	if (e->type == 0)
 		e->type = a->e.type;
-	if (a->e.protocol == 262)
+	if (a->e.protocol == MPTCP)
 		e->flags |= MULTIPATH;
 	if (e->family != AF_UNIX && e->text_len == 0) {
 		e->text = a->e.text;
@@ -5731,7 +5729,7 @@ parse_options(int argc, char *argv[])
 		return;
 	}
 	/* The peer of an IPv4 socket may be one at an IPv6 address. */
-	for (c = 0; c < 4; c += 2)	/* tcp and tcp6, udp and udp6 */
+	for (c = TCP; c <= UDP; c += UDP)	/* with TCP6, UDP6 */
 		if ((table_mask & 3u << c) != 0)
 			read_mask |= 3u << c;
 }
