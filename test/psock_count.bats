@@ -337,6 +337,7 @@ listed='sockets tcp unbound udp unix=@a thread'
 		'hidden -p "$pid" -t tcp " 0100007F:" -- -H'
 	[[ $output != *LISTEN* ]]
 	counts
+	[[ $errors = *': 1 socket is counted by the kernel and seen nowhere' ]]
 	beside '"$bin/sockets" tcp' \
 		'hidden -p "$pid" -t tcp " 0100007F:" -- -x -H'
 	all_rows
