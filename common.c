@@ -1181,7 +1181,7 @@ static struct sock_filter filter[FILTER_SIZE];
 static size_t filter_used;
 
 static void
-emit(int code, size_t k, int if_equal, int if_not)
+add_code(int code, size_t k, int if_equal, int if_not)
 {
 	filter[filter_used++] = (struct sock_filter)BPF_JUMP((uint16_t)code,
 	    (uint32_t)k, (uint8_t)if_equal, (uint8_t)if_not);
@@ -1191,8 +1191,8 @@ static void
 allow_calls(const int *calls, size_t n)
 {
 	for (; n > 0; n--) {
-		emit(IF, (uint32_t)*calls++, 0, 1);
-		emit(RETURN, SECCOMP_RET_ALLOW, 0, 0);
+		add_code(IF, (uint32_t)*calls++, 0, 1);
+		add_code(RETURN, SECCOMP_RET_ALLOW, 0, 0);
 	}
 }
 
@@ -1200,12 +1200,12 @@ static void
 allow_conditions(const struct condition *c, size_t n)
 {
 	for (; n > 0; n--, c++) {
-		emit(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
-		emit(IF, (uint32_t)c->call, 0, 4);
-		emit(LOAD, argument_at(c->argument), 0, 0);
-		emit(AND, c->mask, 0, 0);
-		emit(IF, c->value, c->required, !c->required);
-		emit(RETURN, c->required ? SECCOMP_RET_KILL : SECCOMP_RET_ALLOW,
+		add_code(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+		add_code(IF, (uint32_t)c->call, 0, 4);
+		add_code(LOAD, argument_at(c->argument), 0, 0);
+		add_code(AND, c->mask, 0, 0);
+		add_code(IF, c->value, c->required, !c->required);
+		add_code(RETURN, c->required ? SECCOMP_RET_KILL : SECCOMP_RET_ALLOW,
 		    0, 0);
 	}
 }
@@ -1251,16 +1251,16 @@ set_filter(const int *more, size_t nmore, const int *calls, size_t n,
 		return -1;
 	}
 	filter_used = 0;
-	emit(LOAD, offsetof(struct seccomp_data, arch), 0, 0);
-	emit(IF, architecture, 1, 0);
-	emit(RETURN, SECCOMP_RET_KILL, 0, 0);
-	emit(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+	add_code(LOAD, offsetof(struct seccomp_data, arch), 0, 0);
+	add_code(IF, architecture, 1, 0);
+	add_code(RETURN, SECCOMP_RET_KILL, 0, 0);
+	add_code(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
 	allow_calls(usual_calls, USUAL_CALLS);
 	allow_calls(more, nmore);
 	allow_calls(calls, n);
 	allow_conditions(usual_conditions, USUAL_CONDITIONS);
 	allow_conditions(c, m);
-	emit(RETURN, SECCOMP_RET_KILL, 0, 0);
+	add_code(RETURN, SECCOMP_RET_KILL, 0, 0);
 	program.len = (unsigned short)filter_used;
 	program.filter = filter;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
