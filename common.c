@@ -1205,8 +1205,8 @@ allow_conditions(const struct condition *c, size_t n)
 		add_code(LOAD, argument_at(c->argument), 0, 0);
 		add_code(AND, c->mask, 0, 0);
 		add_code(IF, c->value, c->required, !c->required);
-		add_code(RETURN, c->required ? SECCOMP_RET_KILL : SECCOMP_RET_ALLOW,
-		    0, 0);
+		add_code(RETURN, c->required ? SECCOMP_RET_KILL :
+		    SECCOMP_RET_ALLOW, 0, 0);
 	}
 }
 
