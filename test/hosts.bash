@@ -18,7 +18,6 @@ shift
 
 # host NAME NUMBER: starts it.
 host() {
-	ip netns add "$1"
 	ip link add "to$2" type veth peer name eth0 netns "$1"
 	ip addr add "10.0.$2.1/24" dev "to$2"
 	ip link set "to$2" up
@@ -72,6 +71,9 @@ END
 printf '#!/bin/sh\nexec %s -F %s/client "$@"\n' "$(command -v ssh)" "$dir" \
 	>bin/ssh
 chmod +x bin/ssh
+for name in web1 web2 db1; do
+	ip netns add "$name"	# each host unmounts them all
+done
 host web1 1
 host web2 2
 host db1 3
