@@ -2,7 +2,7 @@
 
 /*
  * churn: churn N [KIND,...]: N quiet sockets of each kind (all, where none is
- * named), told as "fd inode" lines and "ready", beside a child in which N
+ * named), printed as "fd inode" lines and "ready", beside a child in which N
  * others of each kind come and go as fast as they can, until its standard
  * input ends.  Kinds that the host refuses are left out.
  */

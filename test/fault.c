@@ -409,7 +409,7 @@ main(int argc, char *argv[])
 		for (e = k->errors; *e != END && (*e != 0 || all); e++)
 			if (*e != 0)
 				try(k, *e, counts, command);
-		printf("%s: %lu whole, %lu told, %lu nothing\n", k->name,
+		printf("%s: %lu whole, %lu reported, %lu nothing\n", k->name,
 		    counts[0], counts[1], counts[2]);
 	}
 	return wrong != 0;

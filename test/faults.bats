@@ -103,12 +103,12 @@ homes() {
 	[ "$(id -u)" -ne 0 ] || chown -R 4001 "$R/home/ann"
 }
 
-@test "psock: each call that fails once is told, or costs nothing" {
+@test "psock: each call that fails once is reported, or costs nothing" {
 	tree
 	"${fault[@]}" "$psock" -r "$R" -o "$all_psock"
 }
 
-@test "psock: each malloc that fails is told" {
+@test "psock: each malloc that fails is reported" {
 	tree
 	"${fault[@]}" -m "$BATS_FILE_TMPDIR/psock" -r "$R" -o "$all_psock"
 }
@@ -129,13 +129,13 @@ homes() {
 		-o "$all_psock,filter" 3>&-
 }
 
-@test "shhist: each call that fails once is told, or costs nothing" {
+@test "shhist: each call that fails once is reported, or costs nothing" {
 	homes
 	"${fault[@]}" "$shhist" -r "$R" -o "$all_shhist"
 	"${fault[@]}" "$shhist" -o "$all_shhist" "$R"/home/ann/.bash_history -
 }
 
-@test "shhist: each malloc that fails is told" {
+@test "shhist: each malloc that fails is reported" {
 	homes
 	"${fault[@]}" -m "$BATS_FILE_TMPDIR/shhist" -r "$R" -o "$all_shhist"
 }
@@ -143,13 +143,13 @@ homes() {
 @test "shhist -m: the same on what a shell holds in memory" {
 	[ "$(id -u)" -eq 0 ] || skip 'not root'
 	cd "$BATS_TEST_TMPDIR"
-	mkfifo typing told
+	mkfifo typing opened
 	unshare --net --pid --mount --fork --kill-child --mount-proc bash -c '
 		HISTFILE= bash --norc -i <typing >shown 2>&1 &
 		exec 7>typing
 		echo "echo typed" >&7
-		echo "echo done >told" >&7
-		read -r line <told
+		echo "echo done >opened" >&7
+		read -r line <opened
 		"$@"
 	' - "${fault[@]}" "$shhist" -mu root -o uid,time,command 3>&-
 }
@@ -269,7 +269,7 @@ psock: /proc: not a whole procfs, and no other can be mounted
 ls' ]
 }
 
-@test "hidepid=2: root sees all, others are told that they do not" {
+@test "hidepid=2: root sees all, others read that they do not" {
 	alone 'mount -t proc -o hidepid=2 proc /proc
 		rows ./psock -t unix
 		rows as_nobody ./psock -t unix'
@@ -280,7 +280,7 @@ psock: /proc: mounted with hidepid: processes of other users are not seen
 1' ]
 }
 
-@test "subset=pid: all but the start times, which is told" {
+@test "subset=pid: all but the start times, which is reported" {
 	alone 'mount -t proc -o subset=pid proc /proc
 		rows ./psock -t unix
 		exec 5<>/dev/udp/127.0.0.1/9

@@ -33,16 +33,16 @@ teardown() {
 	[ -z "$open" ] || rm -rf "${open:?}"
 }
 
-# sockets KIND...: opens them; $told has a line "kind pid tid fd inode" each.
+# sockets KIND...: opens them; $opened has a line "kind pid tid fd inode" each.
 # The first word may be a command that takes the others.
 sockets() {
 	local line
 	coproc SOCKETS { exec "${under[@]}" "$bin/sockets" "$@" 3>&-; }
 	pid=$SOCKETS_PID
-	told=
+	opened=
 	while IFS= read -r line <&"${SOCKETS[0]}"; do
 		[ "$line" != ready ] || return 0
-		told+=$line$'\n'
+		opened+=$line$'\n'
 	done
 	return 1
 }
@@ -55,7 +55,7 @@ need_root() {
 # given KIND: what the host cannot give is skipped.
 given() {
 	local line
-	line=$(grep "^$1 - " <<<"$told") || return 0
+	line=$(grep "^$1 - " <<<"$opened") || return 0
 	skip "$line"
 }
 
@@ -66,7 +66,7 @@ live() {
 	errors=$(cat "$BATS_TEST_TMPDIR/errors")
 }
 
-# all_rows: every line of $told has exactly one row in $output, which is
+# all_rows: every line of $opened has exactly one row in $output, which is
 # that of -o pid,fd,socket,...
 all_rows() {
 	local kind p tid fd inode n
@@ -79,18 +79,18 @@ all_rows() {
 			echo "$kind $p $fd $inode: $n rows; $errors"
 			return 1
 		}
-	done <<<"${told%$'\n'}"
+	done <<<"${opened%$'\n'}"
 }
 
-# told KIND [N]: inode of the Nth line of the kind.
-told() {
+# inode_of KIND [N]: inode of the Nth line of the kind.
+inode_of() {
 	awk -v k="$1" -v n="${2:-1}" '$1 == k && ++i == n { print $5 }' \
-		<<<"$told"
+		<<<"$opened"
 }
 
 # row KIND [N]: the rows of that socket.
 row() {
-	awk -F '\t' -v i="$(told "$@")" '$3 == i' <<<"$output"
+	awk -F '\t' -v i="$(inode_of "$@")" '$3 == i' <<<"$output"
 }
 
 # unprivileged: what a user without privilege runs is in $open.

@@ -30,8 +30,8 @@ runs() {
 		coproc LOAD { exec "$@"; }
 		while read -r line <&"${LOAD[0]}" && [ "$line" != ready ]; do
 			echo "$LOAD_PID	$line"
-		done >told
-		[ "$line" = ready ] && sort told >quiet || exit
+		done >opened
+		[ "$line" = ready ] && sort opened >quiet || exit
 		columns=,comm,exe,cwd,cmdline,uid,ppid,start_time,cgroup
 		columns+=,type,interface,filter
 		for ((i = 0; i < runs; i++)); do

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 
 /*
- * load: load N: opens quiet sockets of each kind, told as "fd inode" lines
+ * load: load N: opens quiet sockets of each kind, printed as "fd inode" lines
  * and "ready", beside N processes of many kinds that come and go as fast as
  * they can, until its standard input ends.
  */

@@ -91,7 +91,7 @@ END
 	expect 0 <<<'42 7 /run/x'
 }
 
-@test "namespaces that no ns/net names are told apart by any table" {
+@test "namespaces that no ns/net names differ by any table" {
 	local p
 	rm -r "$root/proc/42"
 	for p in 5 6; do

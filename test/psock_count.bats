@@ -25,7 +25,7 @@ setup() {
 }
 
 # beside PROGRAM COMMAND: on a host of its own, where $before has been run and
-# PROGRAM has opened what it says in $told, runs COMMAND, a line of a shell in
+# PROGRAM has opened what it says in $opened, runs COMMAND, a line of a shell in
 # which $pid is the program; its $output, $errors and $status.  There, psock
 # takes the namespace of processes for the initial one, outside of which nobody
 # is, and hidden is psock under a kernel that lies, by the options before --.
@@ -47,18 +47,18 @@ beside() {
 		cd "$1"
 		ip link set lo up
 		eval "$2"
-		: >told
+		: >opened
 		if [ -n "$3" ]; then
 			coproc P { eval "exec $3"; }
 			pid=$P_PID
 			while read -r line <&"${P[0]}" &&
 			    [ "$line" != ready ]; do
 				echo "$line"
-			done >told
+			done >opened
 		fi
 		readlink /proc/self/ns/net | tr -dc 0-9 >ns
 		eval "$4" 2>errors' - "$T" "${before:-}" "$1" "$2" 3>&-
-	told=$(cat "$T/told")
+	opened=$(cat "$T/opened")
 	errors=$(cat "$T/errors")
 }
 
@@ -205,8 +205,8 @@ counts() {
 # descriptor.
 shows() {
 	local name ghost inode
-	read -r name ghost inode <<<"$(grep "^$1 " <<<"$told")"
-	[ "$ghost" != - ] || skip "$told"
+	read -r name ghost inode <<<"$(grep "^$1 " <<<"$opened")"
+	[ "$ghost" != - ] || skip "$opened"
 	is "$(grep "	$inode	" <<<"$output" | cut -f 1-4)" \
 		"$ghost	-1	$inode	$2"
 }
@@ -252,21 +252,21 @@ shows() {
 
 @test "a ring without a descriptor that holds a vsock listener" {
 	beside '"$bin/ghosts" ring-vsock' 'psock -H'
-	[[ $told != *' - '* ]] || skip "$told"
+	[[ $opened != *' - '* ]] || skip "$opened"
 	counts
 	[[ $errors = *'1 socket'* ]]
 }
 
 @test "a ring without a descriptor that holds an unbound UDP socket" {
 	beside '"$bin/ghosts" ring-udp ring-udp' 'psock -H'
-	[[ $told != *' - '* ]] || skip "$told"
+	[[ $opened != *' - '* ]] || skip "$opened"
 	counts
 	[[ $errors = *'2 sockets'* ]]
 }
 
 @test "a request to accept connections that goes on after close" {
 	beside '"$bin/ghosts" accept-tcp' 'psock -H'
-	[[ $told != *' - '* ]] || skip "$told"
+	[[ $opened != *' - '* ]] || skip "$opened"
 	# That has a row.
 	is "$(grep -c '	LISTEN	' <<<"$output")" 1
 	[[ $errors != *'counted by the kernel'* ]]
@@ -278,7 +278,7 @@ shows() {
 
 @test "a socket that moves over hundreds of descriptors" {
 	beside '"$bin/moving" over 250' '
-		read -r who tcp udp <told
+		read -r who tcp udp <opened
 		for ((i = 0; i < ${MOVE_RUNS:-200}; i++)); do
 			s=0
 			psock -H -o pid,socket >rows 2>what || s=$?
@@ -300,7 +300,7 @@ listed='sockets tcp unbound udp unix=@a thread'
 	beside "\$bin/$listed" 'hidden -p "$pid" -- -x -H'
 	all_rows
 	local who
-	read -r _ who _ <<<"$told"
+	read -r _ who _ <<<"$opened"
 	is "$status" 1
 	[[ $errors = *"process $who: not listed"* ]]
 }

@@ -16,7 +16,7 @@ load live_helper
 columns=pid,fd,socket,family,path,state
 
 # forge N [PATH [FLAGS [TYPE [STATE]]]]: a name that goes on with a row of
-# the inode of the Nth socket told before it, or of what else N is.
+# the inode of the Nth socket opened before it, or of what else N is.
 forge() {
 	echo "\\x0a0000000000000000: 00000002 00000000 ${3:-00010000}" \
 		"${4:-0001} ${5:-01} $1${2:+ $2}"

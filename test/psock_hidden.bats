@@ -20,16 +20,16 @@ load live_helper
 	live -p "$pid" -o pid,fd,socket,tid
 	all_rows
 	local tid
-	tid=$(awk '$1 == "thread" { print $3 }' <<<"$told")
+	tid=$(awk '$1 == "thread" { print $3 }' <<<"$opened")
 	is "$(row thread | cut -f 4)" "$tid"
 	is "$(row tcp 1 | cut -f 4)" "$pid"
 	[ "$tid" != "$pid" ]
 }
 
-# exactly: every socket that was told has its row, and no row is told twice.
+# exactly: every socket that was opened has its row, and just one.
 exactly() {
 	all_rows
-	is "$(wc -l <<<"$output")" "$(grep -c "^[^ ]* $pid " <<<"$told")"
+	is "$(wc -l <<<"$output")" "$(grep -c "^[^ ]* $pid " <<<"$opened")"
 }
 
 @test "threads that share descriptors with each other alone" {
@@ -40,7 +40,7 @@ exactly() {
 		live -p "$pid" -o pid,fd,socket,tid
 		exactly
 		is "$(cut -f 3,4 <<<"$output" | sort)" \
-			"$(awk 'NF { print $5 "\t" $3 }' <<<"$told" | sort)"
+			"$(awk 'NF { print $5 "\t" $3 }' <<<"$opened" | sort)"
 		hang_up
 	done
 }
@@ -77,35 +77,35 @@ exactly() {
 	live -p "$pid" -o pid,fd,socket,tid,net_namespace
 	exactly
 	is "$(row thread | cut -f 4)" \
-		"$(awk '$1 == "thread" { print $3 }' <<<"$told")"
+		"$(awk '$1 == "thread" { print $3 }' <<<"$opened")"
 	[ "$(row thread-netns | cut -f 5)" != "$(row thread | cut -f 5)" ]
 }
 
 @test "a socket that is on its way to another process is nobody's" {
 	sockets in-flight unix-in-flight=@psock-in-flight-$$
 	live -t tcp,unix -o socket,pid,fd,state,path
-	is "$(grep "^$(told in-flight)	" <<<"$output")" \
-		"$(told in-flight)	-1	-1	LISTEN	"
-	is "$(grep "^$(told unix-in-flight)	" <<<"$output")" \
-		"$(told unix-in-flight)	-1	-1	LISTEN	@psock-in-flight-$$"
+	is "$(grep "^$(inode_of in-flight)	" <<<"$output")" \
+		"$(inode_of in-flight)	-1	-1	LISTEN	"
+	is "$(grep "^$(inode_of unix-in-flight)	" <<<"$output")" \
+		"$(inode_of unix-in-flight)	-1	-1	LISTEN	@psock-in-flight-$$"
 }
 
 @test "a socket that is registered with an io_uring alone" {
 	sockets in-ring
 	given in-ring
 	live -p "$pid" -o socket,pid,fd,state,comm
-	is "$output" "$(told in-ring)	$pid	-1	LISTEN	sockets"
+	is "$output" "$(inode_of in-ring)	$pid	-1	LISTEN	sockets"
 	live -t tcp -o socket,pid,fd,state
-	is "$(grep "^$(told in-ring)	" <<<"$output")" \
-		"$(told in-ring)	$pid	-1	LISTEN"
+	is "$(grep "^$(inode_of in-ring)	" <<<"$output")" \
+		"$(inode_of in-ring)	$pid	-1	LISTEN"
 }
 
 @test "a socket in an io_uring that is in use without end" {
 	sockets in-busy-ring
 	given in-busy-ring
 	live -t tcp -o socket,pid,fd,state
-	is "$(grep "^$(told in-busy-ring)	" <<<"$output")" \
-		"$(told in-busy-ring)	$pid	-1	LISTEN"
+	is "$(grep "^$(inode_of in-busy-ring)	" <<<"$output")" \
+		"$(inode_of in-busy-ring)	$pid	-1	LISTEN"
 }
 
 @test "an io_uring that is locked for good" {
@@ -137,7 +137,7 @@ exactly() {
 	# netlink's own kernel sockets are in every namespace.
 	live -t netlink -o pid,fd,net_namespace
 	[ "$status" -lt 2 ]
-	grep -q "^-1	-1	$(told netns-fd)\$" <<<"$output"
+	grep -q "^-1	-1	$(inode_of netns-fd)\$" <<<"$output"
 }
 
 @test "a namespace that only a bind mount keeps" {
@@ -157,7 +157,7 @@ exactly() {
 	need_root
 	sockets thread-netns-fd
 	live -t netlink -o pid,fd,net_namespace
-	grep -q "^-1	-1	$(told thread-netns-fd)\$" <<<"$output"
+	grep -q "^-1	-1	$(inode_of thread-netns-fd)\$" <<<"$output"
 }
 
 # mounted COMMAND: the rows of the process $pid in a mount namespace in
@@ -175,11 +175,11 @@ mounted() {
 	for over in "" /fd /net "/task/$pid" "/task/$pid/fd" /ns; do
 		mounted "mount -t tmpfs none /proc/$pid$over"
 		echo "$over: $output"
-		is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+		is "$(row tcp)" "$pid	3	$(inode_of tcp)	LISTEN"
 		[[ $output = *"psock: /proc: something is hidden by mounts"* ]]
 	done
 	mounted "mount --bind /dev/null /proc/$pid/net/tcp"
-	is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+	is "$(row tcp)" "$pid	3	$(inode_of tcp)	LISTEN"
 }
 
 @test "another tree, or a part of it, over /proc" {
@@ -190,17 +190,17 @@ mounted() {
 	mkdir -p "$fake/self" "$fake/1/fd" "$fake/1/net"
 	: >"$fake/self/mountinfo"
 	cp "/proc/$pid/net/tcp" "$fake/1/net"
-	ln -s "socket:[$(told tcp)]" "$fake/1/fd/3"
+	ln -s "socket:[$(inode_of tcp)]" "$fake/1/fd/3"
 	for over in '-t tmpfs none' "--bind $fake" '--bind /proc/1' \
 		"--bind /proc/$pid/task"; do
 		mounted "mount $over /proc"
 		echo "$over: $output"
-		is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+		is "$(row tcp)" "$pid	3	$(inode_of tcp)	LISTEN"
 		[[ $output = *"psock: /proc: not a whole procfs"* ]]
 	done
 	# The processes of a pid namespace below ours are not all.
 	mounted "unshare -p -f mount -t proc none /proc"
-	is "$(row tcp)" "$pid	3	$(told tcp)	LISTEN"
+	is "$(row tcp)" "$pid	3	$(inode_of tcp)	LISTEN"
 	# A kernel that has no fsopen(2): no answer that could be trusted.
 	mounted "mount --bind $fake /proc && exec $bin/nosys fsopen $psock"
 	is "$status" 2

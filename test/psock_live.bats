@@ -19,7 +19,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	live -p "$pid"
 	all_rows
 	is "$status$errors" 0
-	is "$(wc -l <<<"$output")" "$(grep -vc ' - ' <<<"${told%$'\n'}")"
+	is "$(wc -l <<<"$output")" "$(grep -vc ' - ' <<<"${opened%$'\n'}")"
 }
 
 @test "a listener: its row, field for field" {
@@ -30,7 +30,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	port=$(cut -f 8 <<<"$output")
 	ns=$(readlink /proc/self/ns/net | tr -dc 0-9)
 	is "$output" "$(printf '%s\t3\t%s\t2\t6\t127.0.0.1\t0.0.0.0\t%s\t0\t\tLISTEN\t%s' \
-		"$pid" "$(told tcp)" "$port" "$ns")"
+		"$pid" "$(inode_of tcp)" "$port" "$ns")"
 	[ "$port" -gt 0 ]
 }
 
@@ -38,7 +38,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	need_root
 	sockets tcp
 	live -r / -t tcp -o pid,fd,socket
-	is "$(row tcp)" "$pid	3	$(told tcp)"
+	is "$(row tcp)" "$pid	3	$(inode_of tcp)"
 }
 
 @test "-r of the running system, without root: a process looks at itself, too" {
@@ -56,7 +56,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	sockets tcp thread
 	given thread
 	local tid
-	tid=$(awk '$1 == "thread" { print $3 }' <<<"$told")
+	tid=$(awk '$1 == "thread" { print $3 }' <<<"$opened")
 	live -p "$tid"
 	is "$output" ''
 	is "$errors" "psock: process $tid: No such process"
@@ -86,7 +86,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	sockets dup fork
 	local child
 	child=$(awk -v p="$pid" '$1 == "fork" && $2 != p { print $2 }' \
-		<<<"$told")
+		<<<"$opened")
 	live -p "$pid,$child" -o pid,fd,socket,state
 	all_rows
 	is "$(row dup | cut -f 1 | tr '\n' ' ')" \
@@ -136,7 +136,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	live -p "$pid" -o pid,fd,socket,family,protocol,type,local_port,net_namespace
 	all_rows
 	is "$status$errors" 0
-	is "$(wc -l <<<"$output")" "$(grep -c ^all <<<"$told")"
+	is "$(wc -l <<<"$output")" "$(grep -c ^all <<<"$opened")"
 	# The kind says what the socket says; raw ones have their protocol in
 	# the local port, SOCK_PACKET (10) has no name.
 	is "$(awk -v ns="$(readlink /proc/self/ns/net | tr -dc 0-9)" '
@@ -147,7 +147,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 				k[4] = 255
 			}
 			print $5, k[2], k[4], name[k[3]], port, ns }' \
-		<<<"$told" | sort)" \
+		<<<"$opened" | sort)" \
 		"$(cut -f 3- <<<"$output" | awk -F '\t' '
 		{ print $1, $2, $3, $4, $2 == 2 || $2 == 10 ? $5 : 0, $6 }' |
 			sort)"
@@ -160,7 +160,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	wrap=("$bin/nosys" pidfd_getfd)
 	live -p "$pid" -o pid,fd,socket,family
 	all_rows
-	is "$(awk 'NF { split($1, k, "/"); print $5, k[2] }' <<<"$told" |
+	is "$(awk 'NF { split($1, k, "/"); print $5, k[2] }' <<<"$opened" |
 		sort)" "$(cut -f 3,4 <<<"$output" | tr '\t' ' ' | sort)"
 }
 
@@ -169,14 +169,14 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	sockets unbound
 	wrap=("$bin/nosys" ended)
 	live -p "$pid" -o socket,state
-	is "$output" "$(told unbound)	"
+	is "$output" "$(inode_of unbound)	"
 	is "$status$errors" 0
 }
 
 @test "a connection that was reset is in no table" {
 	sockets reset
 	live -p "$pid" -o pid,fd,socket,family,protocol,local_address,state
-	is "$output" "$pid	$(awk 'NF { print $4 }' <<<"$told")	$(told reset)	2	6	127.0.0.1	CLOSE"
+	is "$output" "$pid	$(awk 'NF { print $4 }' <<<"$opened")	$(inode_of reset)	2	6	127.0.0.1	CLOSE"
 }
 
 @test "a ping socket" {
@@ -278,7 +278,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(cut -d : -f 3- <<<"$errors" | sort | uniq -d)" ''
 }
 
-@test "a user's own sockets are asked, others told without their names" {
+@test "a user's own sockets are asked, others printed without their names" {
 	need_root
 	unprivileged
 	bin=$open
@@ -292,7 +292,7 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(row unbound | cut -f 4,5,11)" '2	6	CLOSE'
 }
 
-@test "no namespace is told twice to a user without privilege" {
+@test "no namespace is printed twice for a user without privilege" {
 	need_root
 	under=(unshare -n)
 	unshare -n true || skip 'unshare -n is refused'
@@ -385,7 +385,7 @@ calls=(pidfd_open pidfd_getfd kcmp fsopen fsmount openat2 statx setns)
 scene() {
 	live -o pid,fd,socket,family,path,state,tid,net_namespace
 	[ "$status" -lt 2 ]
-	awk -F '\t' -v p="$pid" -v ns="$(told netns-fd)" '
+	awk -F '\t' -v p="$pid" -v ns="$(inode_of netns-fd)" '
 		$NF == ns { print ns, "is read" }
 		$1 == p { NF--; print }' <<<"$output" | sort -u
 }
@@ -404,7 +404,7 @@ scene() {
 		want=
 		case $c in
 		*pidfd*)	# Neither states nor the truth of names.
-			want+="< @1\\n$head $(told unix) @lie
+			want+="< @1\\n$head $(inode_of unix) @lie
 > @1
 > @lie
 < CLOSE
@@ -412,7 +412,7 @@ scene() {
 > 
 > 
 " ;;&
-		*setns*) want+="< $(told netns-fd) is read
+		*setns*) want+="< $(inode_of netns-fd) is read
 " ;;
 		esac
 		wrap=("$bin/nosys" "$c")

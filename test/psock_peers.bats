@@ -12,7 +12,7 @@ bats_require_minimum_version 1.5.0
 load live_helper
 load manual_helper
 
-# The sockets of ends.py, in $told, and the rows of psock beside them, once;
+# The sockets of ends.py, in $opened, and the rows of psock beside them, once;
 # and what the recipes of psock(7) make of these.
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
@@ -29,7 +29,7 @@ setup_file() {
 		coproc E { exec python3 "$1" "$PWD"; }
 		while read -r line <&"${E[0]}" && [ "$line" != ready ]; do
 			echo "$line"
-		done >told
+		done >opened
 		echo "$?" >ready
 		[ -z "$(command -v strace)" ] || {
 			trace="strace -f -qq -e trace=socket -o"
@@ -73,14 +73,14 @@ host() {
 
 # of NAME: peer and peer_pid of that socket.
 of() {
-	awk -F '\t' -v i="$(awk -v n="$1" '$1 == n { print $3 }' told)" \
+	awk -F '\t' -v i="$(awk -v n="$1" '$1 == n { print $3 }' opened)" \
 		'$1 == i { print $2 "\t" $3 }' rows
 }
 
 # has_peer NAME PEER: that is the other end.
 has_peer() {
-	echo "$1: $(of "$1"), $2: $(grep "^$2 " told)"
-	is "$(of "$1")" "$(awk -v n="$2" '$1 == n { print $3 "\t" $2 }' told)"
+	echo "$1: $(of "$1"), $2: $(grep "^$2 " opened)"
+	is "$(of "$1")" "$(awk -v n="$2" '$1 == n { print $3 "\t" $2 }' opened)"
 }
 
 # no_peer NAME: nobody is, or nobody knows.
@@ -92,10 +92,10 @@ no_peer() {
 # joined PAIR: each end is the other's peer; its listener has none.
 joined() {
 	local line
-	line=$(grep "^$1-client - " told) && skip "$line"
+	line=$(grep "^$1-client - " opened) && skip "$line"
 	has_peer "$1-client" "$1-server"
 	has_peer "$1-server" "$1-client"
-	! grep -q "^$1-listener " told || no_peer "$1-listener"
+	! grep -q "^$1-listener " opened || no_peer "$1-listener"
 }
 
 # bats test_tags=live
@@ -186,7 +186,7 @@ asks() {
 
 # pid_of NAME: the process that holds that socket.
 pid_of() {
-	awk -v n="$1" '$1 == n { print $2 }' told
+	awk -v n="$1" '$1 == n { print $2 }' opened
 }
 
 # bats test_tags=live
@@ -293,10 +293,10 @@ subprocess.run(sys.argv[2:])' "$1" "$psock" -H -o socket,peer,peer_pid
 	under=("${wrap[@]}")
 	sockets pair socketpair
 	live -p "$pid" -o socket,peer,peer_pid
-	is "$(grep "^$(told socketpair 1)	" <<<"$output")" \
-		"$(told socketpair 1)	$(told socketpair 2)	$pid"
-	is "$(grep "^$(told pair 2)	" <<<"$output")" \
-		"$(told pair 2)	$(told pair 3)	$pid"
+	is "$(grep "^$(inode_of socketpair 1)	" <<<"$output")" \
+		"$(inode_of socketpair 1)	$(inode_of socketpair 2)	$pid"
+	is "$(grep "^$(inode_of pair 2)	" <<<"$output")" \
+		"$(inode_of pair 2)	$(inode_of pair 3)	$pid"
 }
 
 @test "peers with -r: by addresses, never by asking" {
@@ -371,7 +371,7 @@ subprocess.run(sys.argv[2:])' "$1" "$psock" -H -o socket,peer,peer_pid
 	live -p "$pid" -t unix -o socket,peer,peer_pid
 	is "$status" 1
 	is "$(sort <<<"$output")" "$(printf '%s\t\t\n' \
-		"$(told socketpair 1)" "$(told socketpair 2)" | sort)"
+		"$(inode_of socketpair 1)" "$(inode_of socketpair 2)" | sort)"
 	is "$(grep -c 'unix_diag: not in this kernel$' <<<"$errors")" 1
 }
 
@@ -384,7 +384,7 @@ subprocess.run(sys.argv[2:])' "$1" "$psock" -H -o socket,peer,peer_pid
 	psock=$T/psock
 	sockets socketpair
 	local first second
-	first=$(told socketpair 1) second=$(told socketpair 2)
+	first=$(inode_of socketpair 1) second=$(inode_of socketpair 2)
 	for lie in INTERRUPTED CUT; do
 		wrap=(env "$lie=2")
 		live -p "$pid" -t unix -o socket,peer
@@ -404,7 +404,7 @@ subprocess.run(sys.argv[2:])' "$1" "$psock" -H -o socket,peer,peer_pid
 shown() {
 	local kind=$1 value
 	shift
-	! grep -q "^$kind - " <<<"$told" || return 0
+	! grep -q "^$kind - " <<<"$opened" || return 0
 	for value; do
 		[ "$(row "$kind" | cut -f 4)" != "$value" ] || return 0
 	done

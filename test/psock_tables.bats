@@ -236,7 +236,7 @@ END
 END
 }
 
-@test "inode 0 is held by nobody, and each such row is told" {
+@test "inode 0 is held by nobody, and each such row is printed" {
 	{
 		inet 0100007F:0016 0100007F:1111 06 0
 		inet 0100007F:0016 0100007F:1112 06 0

@@ -43,7 +43,7 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static int pending;
 static int leave;
 static int kept;
-/* What has been told, for names that hold "%N". */
+/* What has been printed, for names that hold "%N". */
 static unsigned long long inodes[100];
 static unsigned ninodes;
 /* What gets its name later. */
@@ -120,7 +120,7 @@ connected(int to, int type, int protocol)
 
 /*
  * name: the path, or @ and an abstract name; \xHH is a byte, %0 this
- * socket's inode and %N that of the Nth that was told.
+ * socket's inode and %N that of the Nth that was printed.
  */
 static size_t
 decode_name(char *to, size_t size, const char *name, int fd)
@@ -355,7 +355,7 @@ left_netns(int keep_socket, const char *name)
 	close(home);
 }
 
-/* Whether an inode that no descriptor holds is told of. */
+/* Whether an inode that no descriptor holds is printed. */
 static void
 tell_unheld(int fd)
 {
@@ -509,7 +509,7 @@ open_all(void)
 				for (i = 0; i < 3; i++)
 					getsockopt(fd, SOL_SOCKET, options[i],
 					    &got[i], &len);
-				/* What says 0 is told by its EtherType. */
+				/* What says 0 has its EtherType. */
 				if (got[0] == AF_PACKET)
 					got[2] = ntohs((uint16_t)protocols[p]);
 				snprintf(label, sizeof label, "all/%d/%d/%d",

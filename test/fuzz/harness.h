@@ -90,7 +90,7 @@ static int may_exit;		/* fatal is an answer, not a failure */
 static jmp_buf exited;
 
 static const struct target *target;
-static const char *input;	/* for what is told of a failure */
+static const char *input;	/* for the message of a failure */
 static size_t input_length;
 
 static void

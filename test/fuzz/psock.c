@@ -447,7 +447,7 @@ must_show(const char *before, const char *s, size_t n, const char *behind)
 	put_text(&first, before);
 	put_escaped(&first, s, n);
 	put_text(&first, behind);
-	must(same(&first, &out), "what the kernel was told comes back");
+	must(same(&first, &out), "what the kernel was given comes back");
 }
 
 /* Any name comes back, whatever is in it. */

@@ -833,7 +833,7 @@ put_readline(struct bytes *image, const struct command *c, size_t n, int wide)
 	return at + 2 * n * words[wide];
 }
 
-/* As zsh holds them: strings, then the ring, whose last entry is told of. */
+/* As zsh holds them: strings, then the ring, whose last entry is known. */
 static uint64_t
 put_ring(struct bytes *image, const struct command *c, size_t n, int wide)
 {
