@@ -127,10 +127,11 @@ struct format;
 struct file {
 	struct reader r;
 	const struct format *format;
-	uint64_t line;		/* number of the line read last */
-	int damaged;		/* that line has NULs before it */
-	char *kept;		/* a line that is to be read again */
-	size_t nkept;
+	char *s;		/* the line read last, of n bytes */
+	size_t n;
+	uint64_t line;		/* its number */
+	int damaged;		/* it has NULs before it */
+	int again;		/* it is to be read again */
 	uint64_t number;	/* in its batch */
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
@@ -156,9 +157,9 @@ struct format {
 	const char *header;	/* what a file begins with */
 	const char *stamp;	/* what stands before the digits of a time */
 	char more;		/* at its end a line goes on with the next */
-	int crlf;		/* a line may end in CR LF */
+	int windows;		/* lines may end in CR LF */
+	int reversed;		/* lines of a command, with CR between them */
 	const struct escape *escapes;
-	size_t (*decode)(char *, size_t);
 };
 
 /* Who reads a place. */
@@ -423,6 +424,12 @@ emit(struct file *f, const char *command, size_t n)
 }
 
 static void
+emit_text(struct file *f)
+{
+	emit(f, f->text.s, f->text.n);
+}
+
+static void
 set_duration(struct file *f, int64_t seconds)
 {
 	f->detail.duration = (struct number){ seconds, 1 };
@@ -521,24 +528,25 @@ set_time(struct file *f, const char *s, size_t n)
 	f->entry.time_length = (unsigned char)len;
 }
 
-static ptrdiff_t
-next_line(struct file *f, int delim, char **line)
+/* Reads the next line; returns 0 at the end of the file. */
+static int
+next_line(struct file *f, int delim)
 {
 	ptrdiff_t n;
 
-	if (f->kept != NULL) {
-		*line = f->kept;
-		f->kept = NULL;
-		return (ptrdiff_t)f->nkept;
+	if (f->again) {
+		f->again = 0;
+		return 1;
 	}
-	n = read_line(&f->r, delim, line);
+	n = read_line(&f->r, delim, &f->s);
 	if (n == -1)
-		return -1;
+		return 0;
 	f->line++;
 	if (f->r.cut)
 		report_cut(f);
-	return n - (f->format->crlf && n > 0 && f->r.ended &&
-	    (*line)[n - 1] == '\r');
+	f->n = (size_t)n - (f->format->windows && n > 0 && f->r.ended &&
+	    f->s[n - 1] == '\r');
+	return 1;
 }
 
 /*
@@ -546,22 +554,23 @@ next_line(struct file *f, int delim, char **line)
  * stand where a block never reached the disk: they are no part of it.  So
  * what follows may lack its beginning, and what stands before it its end.
  */
-static ptrdiff_t
-next_text(struct file *f, char **line)
+static int
+next_text(struct file *f)
 {
-	ptrdiff_t n, nuls = 0;
+	size_t nuls = 0;
 
-	n = next_line(f, '\n', line);
-	f->damaged = n > 0 && **line == '\0';
-	if (!f->damaged)
-		return n;
-	while (nuls < n && (*line)[nuls] == '\0')
+	if (!next_line(f, '\n'))
+		return 0;
+	while (nuls < f->n && f->s[nuls] == '\0')
 		nuls++;
-	report_trouble(f, lost_block, 1);
-	if (nuls == n)
-		return n;	/* one of nothing else stays as it is */
-	*line += nuls;
-	return n - nuls;
+	f->damaged = nuls > 0;
+	if (f->damaged)
+		report_trouble(f, lost_block, 1);
+	if (nuls < f->n) {	/* one of nothing else stays as it is */
+		f->s += nuls;
+		f->n -= nuls;
+	}
+	return 1;
 }
 
 /* The next byte, or -1 at the end: binary formats are not lines. */
@@ -636,30 +645,49 @@ is_stamp(const char *s, size_t n, const char *prefix)
 	return len == n;
 }
 
-/*
- * Puts a line and those it goes on with together: if more stands at the end
- * of one that is not the last, it is replaced by a newline.
- */
-static void
-join_lines(struct file *f, char *line, size_t n, char more)
+/* The line begins with prefix. */
+static int
+begins(const struct file *f, const char *prefix)
 {
-	ptrdiff_t got;
+	return starts(f->s, f->n, prefix);
+}
 
-	f->text.n = 0;
-	while (f->r.ended && n > 0 && line[n - 1] == more) {
-		add(f, line, n);
-		got = next_text(f, &line);
-		if (got == -1)
+/*
+ * Takes a line that is a stamp of the format: the entry before it is
+ * complete, and that is the time of the next one.
+ */
+static int
+take_stamp(struct file *f)
+{
+	const char *prefix = f->format->stamp;
+
+	if (prefix == NULL || !is_stamp(f->s, f->n, prefix))
+		return 0;
+	emit_text(f);
+	set_time(f, f->s + strlen(prefix), f->n - strlen(prefix));
+	return 1;
+}
+
+/* The line has the character at its end that says that it goes on. */
+static int
+ends_in(const struct file *f, char more)
+{
+	return f->r.ended && f->n > 0 && f->s[f->n - 1] == more;
+}
+
+/* Puts a line and those it goes on with together, with newlines between. */
+static void
+join_lines(struct file *f, char more)
+{
+	for (;;) {
+		add(f, f->s, f->n);
+		if (!ends_in(f, more) || !next_text(f))
 			return;
-		if (f->damaged) {
-			f->kept = line;
-			f->nkept = (size_t)got;
+		f->again = f->damaged;
+		if (f->again)
 			return;
-		}
 		f->text.s[f->text.n - 1] = '\n';
-		n = (size_t)got;
 	}
-	add(f, line, n);
 }
 
 enum { OCTAL = 256 };
@@ -701,6 +729,13 @@ unescape(char *s, size_t n, const struct escape *escapes)
 	return used;
 }
 
+/* Adds what stands behind the first bytes of a line to the command. */
+static void
+add_rest(struct file *f, size_t skip, const struct escape *escapes)
+{
+	add(f, f->s + skip, unescape(f->s + skip, f->n - skip, escapes));
+}
+
 /* Parsers */
 
 static const struct escape fish_escapes[] = {
@@ -717,6 +752,22 @@ static const struct escape fish_escapes[] = {
 
 static const char libedit[] = "_HiStOrY_V2_";
 
+/* Adds the lines of a command, which are in reverse, to the command. */
+static void
+add_reversed(struct file *f)
+{
+	size_t start, end = f->n;
+
+	for (; ; end = start - 1) {
+		for (start = end; start > 0 && f->s[start - 1] != '\r'; )
+			start--;
+		add(f, f->s + start, end - start);
+		if (start == 0)
+			return;
+		add(f, "\n", 1);
+	}
+}
+
 /*
  * A line an entry, with the stamps, joins and escapes of the format.  Any
  * client may have been built with libedit, whose files have its header; what
@@ -726,99 +777,68 @@ static void
 parse_lines(struct file *f)
 {
 	const struct format *format = f->format;
-	int escaped = skip_magic(f, libedit);
-	char *line;
-	ptrdiff_t got;
+	const int escaped = f->line == 0 && skip_magic(f, libedit);
 	size_t n;
+	char *s;
 
-	while ((got = next_line(f, '\n', &line)) != -1) {
-		n = (size_t)got;
-		if (format->stamp != NULL && is_stamp(line, n, format->stamp)) {
-			set_time(f, line + strlen(format->stamp),
-			    n - strlen(format->stamp));
+	if (format->windows)	/* it may write a byte order mark */
+		(void)skip_magic(f, "\xef\xbb\xbf");
+	while (next_line(f, '\n')) {
+		if (take_stamp(f))
 			continue;
-		}
 		f->entry.line = f->line;
-		if (escaped && memchr(line, ' ', n) == NULL) {
-			n = unescape(line, n, libedit_escapes);
-		} else if (format->more != '\0') {
-			join_lines(f, line, n, format->more);
-			line = f->text.s;
-			n = f->text.n;
-		}
+		if (escaped && memchr(f->s, ' ', f->n) == NULL)
+			f->n = unescape(f->s, f->n, libedit_escapes);
+		else if (format->more != '\0')
+			join_lines(f, format->more);
+		else if (format->reversed && !escaped)
+			add_reversed(f);
+		s = f->text.n > 0 ? f->text.s : f->s;
+		n = f->text.n > 0 ? f->text.n : f->n;
 		if (format->escapes != NULL)
-			n = unescape(line, n, format->escapes);
-		if (format->decode != NULL && !escaped)
-			n = format->decode(line, n);
-		emit(f, line, n);
+			n = unescape(s, n, format->escapes);
+		while (format->more == '\r' && !escaped && n > 0 &&
+		    s[n - 1] == '\n')
+			n--;	/* Python ends what has several lines so */
+		emit(f, s, n);
 	}
 }
 
 /*
- * Bash takes a file that begins with a stamp to have one before every entry,
- * so that lines without one belong to the entry before them.
+ * Stamps before entries of several lines.  Bash takes a file that begins with
+ * a stamp to have one before every entry, so that lines without one belong to
+ * the entry before them.  Tcsh writes a newline in a command behind a
+ * backslash, whatever is before that, and a stamp before every entry: so a
+ * line that ends in a backslash goes on unless a stamp follows.
  */
 static void
-parse_bash(struct file *f)
+parse_stamped(struct file *f)
 {
-	int stamped = 0;
-	char *line;
-	ptrdiff_t got;
-	size_t n;
+	const char more = f->format->more;
+	int stamped = 0, goes_on = 0;
 
-	while ((got = next_text(f, &line)) != -1) {
-		n = (size_t)got;
-		if (f->damaged && stamped)
-			emit(f, f->text.s, f->text.n);
-		if (is_stamp(line, n, f->format->stamp)) {
-			if (f->text.n > 0)
-				emit(f, f->text.s, f->text.n);
-			set_time(f, line + 1, n - 1);
-			stamped |= f->line == 1;
-		} else if (n > 0 && !stamped) {
-			f->entry.line = f->line;
-			emit(f, line, n);
-		} else if (n > 0) {
-			if (f->text.n == 0)
-				f->entry.line = f->line;
-			else
-				add(f, "\n", 1);
-			add(f, line, n);
+	while (next_text(f)) {
+		if (f->damaged && (stamped || more != '\0')) {
+			emit_text(f);
+			goes_on = 0;
 		}
-	}
-	emit(f, f->text.s, f->text.n);
-}
-
-/*
- * Tcsh writes a newline in a command behind a backslash, whatever is before
- * that, and a stamp before every entry: so a line that ends in a backslash
- * goes on unless a stamp follows.
- */
-static void
-parse_tcsh(struct file *f)
-{
-	int more = 0;	/* the line before ends in a backslash */
-	char *line;
-	ptrdiff_t got;
-
-	for (; (got = next_text(f, &line)) != -1;
-	    more = f->r.ended && got > 0 && line[got - 1] == '\\') {
-		if (is_stamp(line, (size_t)got, f->format->stamp)) {
-			if (f->text.n > 0)
-				emit(f, f->text.s, f->text.n);
-			set_time(f, line + 2, (size_t)got - 2);
+		if (take_stamp(f)) {
+			stamped |= f->line == 1 && more == '\0';
+			goes_on = 0;
 			continue;
 		}
-		if (more && !f->damaged) {
+		if (f->n == 0 && more == '\0')
+			continue;
+		if (goes_on) {
 			add(f, "\n", 1);
 		} else {
-			if (f->text.n > 0 || f->damaged)
-				emit(f, f->text.s, f->text.n);
+			if (f->text.n > 0)
+				emit_text(f);
 			f->entry.line = f->line;
 		}
-		add(f, line, (size_t)got);
+		add(f, f->s, f->n);
+		goes_on = more == '\0' ? stamped : ends_in(f, more);
 	}
-	emit(f, f->text.s, f->text.n);
 }
 
 static int
@@ -898,34 +918,23 @@ zsh_prefix(struct file *f, const char *s, size_t n)
 static void
 parse_zsh(struct file *f)
 {
-	char *line;
-	ptrdiff_t got;
 	size_t n, skip, end;
+	char *s;
 
-	while ((got = next_text(f, &line)) != -1) {
+	while (next_text(f)) {
 		f->entry.line = f->line;
-		join_lines(f, line, (size_t)got, '\\');
-		line = f->text.s;
-		n = unmetafy(line, f->text.n);
-		skip = zsh_prefix(f, line, n);
+		join_lines(f, '\\');
+		s = f->text.s;
+		n = unmetafy(s, f->text.n);
+		skip = zsh_prefix(f, s, n);
 		if (skip == 0)
-			skip = starts(line, n, "\\:") ? 1 : 0;
+			skip = starts(s, n, "\\:") ? 1 : 0;
 		/* "\ " at the end was written with one more blank. */
-		for (end = n; end > skip && line[end - 1] == ' '; end--)
+		for (end = n; end > skip && s[end - 1] == ' '; end--)
 			;
-		n -= end < n && end > skip && line[end - 1] == '\\';
-		emit(f, line + skip, n - skip);
+		n -= end < n && end > skip && s[end - 1] == '\\';
+		emit(f, s + skip, n - skip);
 	}
-}
-
-/* Whether fish 1.x wrote the file: stamps and lines, no YAML. */
-static int
-is_old_fish(struct file *f)
-{
-	size_t n = read_ahead(&f->r, HEAD);
-	const char *s = f->r.buf + f->r.start;
-
-	return is_stamp(s, line_length(s, n), f->format->stamp);
 }
 
 /* Where the value of an indented key begins; 0 if the line is not that. */
@@ -943,41 +952,38 @@ skip_key(const char *s, size_t n, const char *name)
 	return i;
 }
 
-/* Lines are "- cmd: TEXT" and below that indented keys. */
+/*
+ * Lines are "- cmd: TEXT" and below that indented keys; what begins with a
+ * stamp is of fish 1.x.
+ */
 static void
 parse_fish(struct file *f)
 {
 	static const struct format old = { .stamp = "# ", .more = '\\' };
 	int inside = 0;
-	char *line;
-	ptrdiff_t got;
-	size_t n, skip;
+	size_t skip;
 
-	if (is_old_fish(f)) {
-		f->format = &old;
-		parse_lines(f);
-		return;
-	}
-	while ((got = next_text(f, &line)) != -1) {
-		n = (size_t)got;
-		if (n > 0 && *line == ' ' && inside && !f->damaged) {
-			skip = skip_key(line, n, "when:");
+	while (next_text(f)) {
+		if (f->line == 1 && take_stamp(f)) {
+			f->format = &old;
+			parse_lines(f);
+			return;
+		}
+		if (begins(f, " ") && inside && !f->damaged) {
+			skip = skip_key(f->s, f->n, "when:");
 			if (skip > 0)
-				set_time(f, line + skip, n - skip);
+				set_time(f, f->s + skip, f->n - skip);
 			continue;
 		}
-		emit(f, f->text.s, f->text.n);
-		inside = starts(line, n, "- cmd:");
+		emit_text(f);
+		inside = begins(f, "- cmd:");
 		if (inside) {
 			f->entry.line = f->line;
-			skip = n > 6 && line[6] == ' ' ? 7 : 6;
-			add(f, line + skip, unescape(line + skip, n - skip,
-			    fish_escapes));
-		} else if (n > 0) {
+			add_rest(f, begins(f, "- cmd: ") ? 7 : 6, fish_escapes);
+		} else if (f->n > 0) {
 			report_trouble(f, passed_over, 1);
 		}
 	}
-	emit(f, f->text.s, f->text.n);
 }
 
 /*
@@ -989,8 +995,6 @@ static void
 parse_ksh(struct file *f)
 {
 	uint64_t ordinal = 0;
-	char *line;
-	ptrdiff_t got;
 	int i;
 
 	if (!skip_magic(f, "\x81")) {
@@ -998,18 +1002,18 @@ parse_ksh(struct file *f)
 		return;
 	}
 	(void)next_byte(f);	/* the version */
-	while ((got = next_line(f, '\0', &line)) != -1) {
-		if (got == 1 && f->r.ended && (unsigned char)*line == 0x81)
+	while (next_line(f, '\0')) {
+		if (f->n == 1 && ends_in(f, '\x81'))
 			continue;
-		if (got == 1 && f->r.ended && (unsigned char)*line == 0x82) {
+		if (f->n == 1 && ends_in(f, '\x82')) {
 			for (i = 0; i < 4; i++)
 				(void)next_byte(f);
 			continue;
 		}
-		got -= got > 0 && line[got - 1] == '\n';
-		if (got > 0) {
+		f->n -= f->n > 0 && f->s[f->n - 1] == '\n';
+		if (f->n > 0) {
 			f->entry.line = ++ordinal;
-			emit(f, line, (size_t)got);
+			emit(f, f->s, f->n);
 		}
 	}
 }
@@ -1039,34 +1043,29 @@ release(struct file *f)
 	nheld = held_bytes = 0;
 }
 
-/* The one that a number changes, or a new one. */
-static struct held *
-find_held(struct file *f, uint32_t number)
+/* The command of the line is that of a number: of a new entry, most times. */
+static void
+hold(struct file *f, uint32_t number)
 {
 	static uint32_t highest;
-	size_t i;
+	size_t i = number <= highest ? nheld : 0;
+	struct buffer *b;
 
-	if (nheld > 0 && number <= highest)
-		for (i = nheld; i-- > 0;)
-			if (held[i].number == number)
-				return &held[i];
-	if (nheld == HELD || held_bytes > HELD_BYTES)
-		release(f);
-	if (nheld == 0 || number > highest)
-		highest = number;
-	held[nheld] = (struct held){ .number = number, .line = f->line };
-	return &held[nheld++];
-}
-
-static void
-hold(struct file *f, uint32_t number, const char *command, size_t n)
-{
-	struct buffer *b = &find_held(f, number)->command;
-
-	b->s = grow(b->s, &b->size, n, 1);
-	memcpy(b->s, command, n);
-	held_bytes += n - b->n;
-	b->n = n;
+	while (i > 0 && held[i - 1].number != number)
+		i--;
+	if (i == 0) {
+		if (nheld == HELD || held_bytes > HELD_BYTES)
+			release(f);
+		if (nheld == 0 || number > highest)
+			highest = number;
+		i = ++nheld;
+		held[i - 1] = (struct held){ number, f->line, { NULL, 0, 0 } };
+	}
+	b = &held[i - 1].command;
+	b->s = grow(b->s, &b->size, f->n, 1);
+	memcpy(b->s, f->s, f->n);
+	held_bytes += f->n - b->n;
+	b->n = f->n;
 	if (held_bytes > MAX_COMMAND)
 		release(f);
 }
@@ -1075,8 +1074,6 @@ static void
 parse_mksh(struct file *f)
 {
 	uint32_t number;
-	ptrdiff_t got;
-	char *line;
 	int c, i;
 
 	if (!skip_magic(f, f->format->header)) {
@@ -1091,9 +1088,8 @@ parse_mksh(struct file *f)
 		number = 0;
 		for (i = 0; i < 4; i++)
 			number = number << 8 | (uint32_t)(next_byte(f) & 0xff);
-		got = next_line(f, '\0', &line);
-		if (got > 0)
-			hold(f, number, line, (size_t)got);
+		if (next_line(f, '\0') && f->n > 0)
+			hold(f, number);
 		/* What is left of it would be taken for entries. */
 		while (f->r.cut)
 			f->r.cut = next_byte(f) > 0;
@@ -1109,98 +1105,41 @@ static void
 parse_yash(struct file *f)
 {
 	uint64_t number, when;
-	size_t n, colon, blank;
-	ptrdiff_t got;
-	char *line, *p;
+	size_t colon, blank;
+	char *p;
 
-	while ((got = next_text(f, &line)) != -1) {
-		n = (size_t)got;
-		if (n == 0 || memchr("cdp#", *line, 4) != NULL)
+	while (next_text(f)) {
+		if (f->n == 0 || memchr("cdp#", *f->s, 4) != NULL)
 			continue;
-		p = memchr(line, ' ', n);
-		blank = p == NULL ? n : (size_t)(p - line);
-		p = memchr(line, ':', blank);
-		colon = p == NULL ? blank : (size_t)(p - line);
-		if (parse_number(line, colon, 16, UINT64_MAX, &number) == -1) {
+		p = memchr(f->s, ' ', f->n);
+		blank = p == NULL ? f->n : (size_t)(p - f->s);
+		p = memchr(f->s, ':', blank);
+		colon = p == NULL ? blank : (size_t)(p - f->s);
+		if (parse_number(f->s, colon, 16, UINT64_MAX, &number) == -1) {
 			report_malformed(f);
 			continue;
 		}
-		if (colon == blank || parse_number(line + colon + 1,
+		if (colon == blank || parse_number(f->s + colon + 1,
 		    blank - colon - 1, 16, INT64_MAX, &when) == -1)
 			when = 0;
 		f->entry.line = f->line;
 		set_seconds(f, (int64_t)when);
-		emit(f, line + blank + 1, blank < n ? n - blank - 1 : 0);
+		emit(f, f->s + blank + 1, blank < f->n ? f->n - blank - 1 : 0);
 	}
-}
-
-static size_t
-/* cppcheck-suppress constParameter ; as decode has it */
-cut_newlines(char *s, size_t n)
-{
-	while (n > 0 && s[n - 1] == '\n')
-		n--;
-	return n;
-}
-
-static void
-reverse(char *s, size_t n)
-{
-	size_t i;
-	char c;
-
-	for (i = 0; i < n / 2; i++) {
-		c = s[i];
-		s[i] = s[n - 1 - i];
-		s[n - 1 - i] = c;
-	}
-}
-
-/*
- * Node's REPL keeps the lines of a command in reverse, with CR between them.
- */
-static size_t
-turn_lines(char *s, size_t n)
-{
-	size_t i, start = 0;
-
-	if (memchr(s, '\r', n) == NULL)
-		return n;
-	reverse(s, n);
-	for (i = 0; i <= n; i++)
-		if (i == n || s[i] == '\r') {
-			reverse(s + start, i - start);
-			if (i < n)
-				s[i] = '\n';
-			start = i + 1;
-		}
-	return n;
-}
-
-/* Windows may write a byte order mark. */
-static void
-parse_powershell(struct file *f)
-{
-	(void)skip_magic(f, "\xef\xbb\xbf");
-	parse_lines(f);
 }
 
 static void
 parse_less(struct file *f)
 {
 	int commands = 0;
-	ptrdiff_t n;
-	char *line;
 
-	while ((n = next_line(f, '\n', &line)) != -1) {
-		if (n > 0 && *line == '.')
-			commands = starts(line, (size_t)n, ".search") ||
-			    starts(line, (size_t)n, ".shell");
-		else if (n > 0 && *line == '"' && commands) {
+	while (next_line(f, '\n'))
+		if (begins(f, ".")) {
+			commands = begins(f, ".search") || begins(f, ".shell");
+		} else if (begins(f, "\"") && commands) {
 			f->entry.line = f->line;
-			emit(f, line + 1, (size_t)n - 1);
+			emit(f, f->s + 1, f->n - 1);
 		}
-	}
 }
 
 /* A time of prompt_toolkit's: YYYY-MM-DD HH:MM:SS, of a zone not known. */
@@ -1233,68 +1172,56 @@ parse_prompt(struct file *f)
 {
 	int64_t when = 0;
 	int inside = 0;
-	ptrdiff_t got;
-	size_t n;
-	char *line;
 
-	while ((got = next_line(f, '\n', &line)) != -1) {
-		n = (size_t)got;
-		if (n > 0 && *line == '+') {
-			if (inside)
+	while (next_line(f, '\n')) {
+		if (begins(f, "+")) {
+			if (inside) {
 				add(f, "\n", 1);
-			else
+			} else {
 				f->entry.line = f->line;
+				set_seconds(f, when);
+			}
 			inside = 1;
-			add(f, line + 1, n - 1);
+			add(f, f->s + 1, f->n - 1);
 			continue;
 		}
-		set_seconds(f, when);
-		emit(f, f->text.s, f->text.n);
+		emit_text(f);
 		inside = 0;
-		if (starts(line, n, "# "))
-			when = parse_date(line + 2, n - 2);
-		else if (n > 0)
+		if (begins(f, "# "))
+			when = parse_date(f->s + 2, f->n - 2);
+		else if (f->n > 0)
 			report_trouble(f, passed_over, 1);
 	}
-	set_seconds(f, when);
-	emit(f, f->text.s, f->text.n);
 }
 
 static void
 parse_vim(struct file *f)
 {
 	static const char others[] = "#*|/?~&$=@\"\t'->!%<";
-	ptrdiff_t got;
-	size_t n;
-	char *line;
 	int apart = 0;	/* a long command is on a line of its own */
 
-	while ((got = next_line(f, '\n', &line)) != -1) {
-		n = (size_t)got;
-		if (apart != (n > 0 && *line == '<' && apart))
+	while (next_line(f, '\n')) {
+		if (apart && !begins(f, "<"))
 			report_malformed(f);
-		if (n > 0 && *line == ':') {
-			emit(f, f->text.s, f->text.n);
+		if (begins(f, ":")) {
+			emit_text(f);
 			f->entry.line = f->line;
-			apart = is_stamp(line + 1, n - 1, "\026");
+			apart = is_stamp(f->s + 1, f->n - 1, "\026");
 			if (!apart)
-				add(f, line + 1, unescape(line + 1, n - 1,
-				    vim_escapes));
+				add_rest(f, 1, vim_escapes);
 			continue;
 		}
-		if (apart && n > 0 && *line == '<') {
-			add(f, line + 1, unescape(line + 1, n - 1,
-			    vim_escapes));
-		} else if (f->text.n > 0 && starts(line, n, "|2,0,")) {
-			set_time(f, line + 5, n - 5);
-			emit(f, f->text.s, f->text.n);
-		} else if (n > 0 && memchr(others, *line,
+		if (apart && begins(f, "<")) {
+			add_rest(f, 1, vim_escapes);
+		} else if (f->text.n > 0 && begins(f, "|2,0,")) {
+			set_time(f, f->s + 5, f->n - 5);
+			emit_text(f);
+		} else if (f->n > 0 && memchr(others, *f->s,
 		    sizeof others - 1) == NULL) {
 			report_trouble(f, passed_over, 1);
 		}
 		apart = 0;
 	}
-	emit(f, f->text.s, f->text.n);
 }
 
 /* Databases */
@@ -2102,20 +2029,20 @@ parse_database(struct file *f)
 /* Formats and places */
 
 static const struct format formats[] = {
-	{ "bash", parse_bash, .stamp = "#", .crlf = 1 },
+	{ "bash", parse_stamped, .stamp = "#", .windows = 1 },
 	{ .name = "zsh", .parse = parse_zsh },
 	{ "fish", parse_fish, .header = "- cmd:", .stamp = "# " },
-	{ "tcsh", parse_tcsh, .stamp = "#+" },
+	{ "tcsh", parse_stamped, .stamp = "#+", .more = '\\' },
 	{ .name = "ksh", .parse = parse_ksh },
 	{ "mksh", parse_mksh, .header = "\xab\xcd" },
 	{ .name = "plain", .parse = parse_lines },
 	{ "nushell", parse_lines, .escapes = nushell_escapes },
-	{ "powershell", parse_powershell, .more = '`', .crlf = 1 },
+	{ "powershell", parse_lines, .more = '`', .windows = 1 },
 	{ "yash", parse_yash, .header = "#$# yash history" },
 	{ "mysql", parse_lines, .header = libedit },
 	{ "psql", parse_lines, .escapes = psql_escapes },
-	{ "python", parse_lines, .more = '\r', .decode = cut_newlines },
-	{ "node", parse_lines, .decode = turn_lines },
+	{ "python", parse_lines, .more = '\r' },
+	{ "node", parse_lines, .reversed = 1 },
 	{ "irb", parse_lines, .more = '\\' },
 	{ .name = "prompt_toolkit", .parse = parse_prompt },
 	{ "less", parse_less, .header = ".less-history-file" },
@@ -2912,7 +2839,8 @@ send_list(struct file *f, const struct list *l)
 		f->detail = (struct detail){ .address = entries[i] };
 		f->has_detail = 1;
 		if (read_entry(f, l->shape, entries[i]) == 0)
-			emit(f, f->text.s, f->text.n);
+			emit_text(f);
+		f->text.n = 0;
 	}
 }
 
@@ -3157,6 +3085,7 @@ parse_source(struct file *f, uint64_t number)
 	}
 	send_start(f, f->format->name);
 	f->format->parse(f);
+	emit_text(f);
 	if (f->r.error != 0)
 		report_trouble(f, strerror(f->r.error), 0);
 	send_record(DONE, NULL, 0, NULL, 0);
