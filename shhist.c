@@ -345,14 +345,17 @@ is_missing(void)
 }
 
 /*
- * Reports by errno why a file could not be opened.  A copy may have lost the
- * owners and modes that decide whether a user may read it.
+ * Reports by errno why a file could not be opened; one of a user's need not be
+ * there.  A copy may have lost the owners and modes that decide whether a user
+ * may read it.
  */
 static void
 report_errno(const char *path)
 {
 	char which[PATH_MAX + 32];
 
+	if (reading != NULL && is_missing())
+		return;
 	if (errno != EACCES || reading == NULL || !copied) {
 		report_file(path, strerror(errno));
 		return;
@@ -3208,17 +3211,34 @@ open_below(const char *path, int flags)
 	return (int)syscall(SYS_openat2, rootfd, path, &how, sizeof how);
 }
 
+/* Parses the files that are open if no descriptor is left; whether it did. */
+static int
+made_room(void)
+{
+	if (errno != EMFILE || nsources == 0 || mflag)
+		return 0;
+	parse_batch();
+	return 1;
+}
+
 static int
 open_path(const char *path, int flags)
 {
+	int fd;
+
 	flags |= O_CLOEXEC;
-	if (rootfd != -1)
-		return open_below(path, flags);
-	if (topfd != -1 && strncmp(path, reading->home, top) == 0 &&
-	    (path[top] == '/' || path[top] == '\0'))
-		return openat(topfd, path[top] == '\0' ? "." :
-		    path + top + 1, flags);
-	return open(path, flags);
+	do {
+		if (rootfd != -1)
+			fd = open_below(path, flags);
+		else if (topfd != -1 &&
+		    strncmp(path, reading->home, top) == 0 &&
+		    (path[top] == '/' || path[top] == '\0'))
+			fd = openat(topfd, path[top] == '\0' ? "." :
+			    path + top + 1, flags);
+		else
+			fd = open(path, flags);
+	} while (fd == -1 && made_room());
+	return fd;
 }
 
 /*
@@ -3243,7 +3263,7 @@ reopen(int fd, const char *path)
 			flags &= ~O_NOATIME;
 		else if (errno == EAGAIN && tries++ < 1000 / TICK)
 			(void)poll(NULL, 0, TICK);
-		else
+		else if (!made_room())
 			return -1;
 	}
 }
@@ -3317,19 +3337,6 @@ keep_source(int fd, const char *path, const struct stat *st,
 	send_record(FOUND, &f, sizeof f, path, strlen(path));
 }
 
-/* Opens a file; if no descriptor is left, parses what is open first. */
-static int
-open_file(const char *path, struct stat *st)
-{
-	int fd = open_regular(path, st);
-
-	if (fd == -1 && errno == EMFILE && nsources > 0) {
-		parse_batch();
-		fd = open_regular(path, st);
-	}
-	return fd;
-}
-
 enum { BESIDE = PATH_MAX + 16 };
 
 /* Opens what a program keeps beside a database; -1 if there is nothing. */
@@ -3340,7 +3347,7 @@ open_beside(char name[BESIDE], const char *path, const char *end)
 	int fd;
 
 	(void)format_text(name, BESIDE, "%s%s", path, end);
-	fd = open_file(name, &st);
+	fd = open_regular(name, &st);
 	if (fd == -1 && !is_missing())
 		report_unopened(name, &st);
 	return fd;
@@ -3381,40 +3388,50 @@ keep_file(int fd, const char *path, const struct stat *st,
 	sources[nsources - 1].log = log;
 }
 
-/* How a file is to be read. */
-struct manner {
-	const struct format *format;	/* null: the content decides */
-	int backup;		/* beside a place */
-};
+static void
+report_unread(const char *path)
+{
+	int fd = open_path(path, O_PATH);
+
+	if (fd != -1) {
+		close(fd);
+		report_file(path, "is a history of a format that is not read");
+	} else {
+		report_errno(path);
+	}
+}
 
 /* Opens a file of the user's to be parsed, unless it is printed already. */
 static void
-add_file(const char *path, const struct manner *t)
+add_file(const char *path, const struct place *p, int backup)
 {
+	const struct format *format = choose_format(p->format);
 	struct identity here;
 	struct found f;
 	struct stat st;
 	int fd;
 
+	if (p->format == unread) {
+		report_unread(path);
+		return;
+	}
 	if (nsources == BATCH)
 		parse_batch();
 	step();
-	fd = open_file(path, &st);
+	fd = open_regular(path, &st);
 	if (fd == -1) {
-		if (!is_missing() && !(t->backup && S_ISDIR(st.st_mode)))
+		if (!backup || !S_ISDIR(st.st_mode))
 			report_unopened(path, &st);
 		return;
 	}
 	/* Of two names in this home, the first counts. */
 	here = (struct identity){ st.st_dev, st.st_ino, HERE };
-	f = describe(&st, t->format);
-	if (is_known(here) || is_duplicate(&f, reading->uid)) {
-		add_known(here);
+	f = describe(&st, format);
+	if (is_known(here) || is_duplicate(&f, reading->uid))
 		close(fd);
-		return;
-	}
+	else
+		keep_file(fd, path, &st, format, backup && format == NULL);
 	add_known(here);
-	keep_file(fd, path, &st, t->format, t->backup && t->format == NULL);
 }
 
 static int
@@ -3425,42 +3442,26 @@ compare_names(const void *a, const void *b)
 
 /* The name has the form of the pattern, which has one '*' at most. */
 static int
-matches(const char *pattern, const char *name, size_t n)
+matches(const char *pattern, size_t len, const char *name, size_t n)
 {
-	const char *star = strchr(pattern, '*');
+	const char *star = memchr(pattern, '*', len);
 	size_t head, tail;
 
 	if (star == NULL)
-		return strlen(pattern) == n && memcmp(pattern, name, n) == 0;
+		return len == n && memcmp(pattern, name, n) == 0;
 	head = (size_t)(star - pattern);
-	tail = strlen(star + 1);
+	tail = len - head - 1;
 	return n >= head + tail && memcmp(name, pattern, head) == 0 &&
 	    memcmp(name + n - tail, star + 1, tail) == 0;
-}
-
-/* Opens a path; if no descriptor is left, parses what is open first. */
-static int
-open_or_parse(const char *path, int flags)
-{
-	int fd = open_path(path, flags);
-
-	if (fd == -1 && errno == EMFILE && nsources > 0) {
-		parse_batch();
-		fd = open_path(path, flags);
-	}
-	return fd;
 }
 
 /* Opens a directory; null with a warning if it is there but cannot be. */
 static DIR *
 open_directory(const char *path)
 {
-	DIR *dir = NULL;
-	int fd;
+	int fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 
-	fd = open_or_parse(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	if (fd != -1)
-		dir = fdopendir(fd);
 	if (dir == NULL)
 		report_unless_missing(path);
 	return dir;
@@ -3468,11 +3469,11 @@ open_directory(const char *path)
 
 /* Which names of a directory are of interest, and what is done with them. */
 struct search {
-	const char *pattern;	/* null: the backups of places there */
+	const char *pattern;	/* of n bytes; null: backups of places there */
+	size_t n;
 	const char *rest;	/* of the path, behind a name; or null */
-	const char *dir;	/* below the home */
-	void (*use)(const char *path, const struct manner *);
-	struct manner target;
+	const struct place *place;
+	void (*use)(const char *path, const struct place *, int backup);
 };
 
 static int
@@ -3481,37 +3482,41 @@ is_chosen(const struct place *p)
 	return p->kind == ALWAYS || (aflag && p->kind == CLIENT);
 }
 
-/* A place of that directory whose backup this name is, or null. */
+/* The length of the directory in a path, with its slash. */
+static size_t
+directory_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? 0 : (size_t)(slash + 1 - path);
+}
+
+/* The place that a name is sought for, or null. */
 static const struct place *
-find_original(const char *dir, const char *name)
+find_place(const struct search *s, const char *name)
 {
 	const struct place *p;
-	const char *base, *end;
-	size_t n = strlen(dir);
+	const char *end;
+	size_t n;
 
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return NULL;
+	if (s->pattern != NULL)
+		return matches(s->pattern, s->n, name, strlen(name)) ?
+		    s->place : NULL;
+	n = directory_length(s->place->path);
 	for (p = places; p->path != NULL; p++) {
-		base = strrchr(p->path, '/');
-		base = base == NULL ? p->path : base + 1;
 		if (!is_chosen(p) || p->format == unread ||
-		    (size_t)(base - p->path) != n ||
-		    memcmp(p->path, dir, n) != 0)
+		    directory_length(p->path) != n ||
+		    memcmp(p->path, s->place->path, n) != 0)
 			continue;
 		for (end = name + 1; *end != '\0'; end++)
 			if ((*end == '.' || strcmp(end, "~") == 0) &&
-			    matches(base, name, (size_t)(end - name)))
+			    matches(p->path + n, strlen(p->path + n), name,
+			    (size_t)(end - name)))
 				return p;
 	}
 	return NULL;
-}
-
-static int
-is_sought(const struct search *s, const char *name)
-{
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return 0;
-	if (s->pattern != NULL)
-		return matches(s->pattern, name, strlen(name));
-	return find_original(s->dir, name) != NULL;
 }
 
 /*
@@ -3527,7 +3532,7 @@ next_names(DIR *dir, const struct search *s, char **names)
 
 	for (errno = 0; n < NAMES && (d = readdir(dir)) != NULL; errno = 0) {
 		step();
-		if (is_sought(s, d->d_name))
+		if (find_place(s, d->d_name) != NULL)
 			names[n++] = copy_string(d->d_name);
 	}
 	if (n > 0)
@@ -3537,10 +3542,9 @@ next_names(DIR *dir, const struct search *s, char **names)
 
 /* Uses PATH/NAME for each name in the directory PATH that is sought. */
 static void
-search_directory(char path[PATH_MAX], struct search *s)
+search_directory(char path[PATH_MAX], const struct search *s)
 {
 	static char *names[NAMES];
-	const struct place *p;
 	size_t i, n, used = strlen(path);
 	DIR *dir;
 
@@ -3549,15 +3553,11 @@ search_directory(char path[PATH_MAX], struct search *s)
 		return;
 	while ((n = next_names(dir, s, names)) > 0)
 		for (i = 0; i < n; i++) {
-			if (s->pattern == NULL) {
-				p = find_original(s->dir, names[i]);
-				s->target = (struct manner){
-				    choose_format(p->format), 1 };
-			}
 			if (format_text(path + used, PATH_MAX - used,
 			    "/%s%s", names[i], s->rest != NULL ? s->rest :
 			    "") < PATH_MAX - used)
-				s->use(path, &s->target);
+				s->use(path, find_place(s, names[i]),
+				    s->pattern == NULL);
 			else
 				report_file(path, strerror(ENAMETOOLONG));
 			free(names[i]);
@@ -3566,20 +3566,6 @@ search_directory(char path[PATH_MAX], struct search *s)
 	if (errno != 0)
 		report_errno(path);
 	closedir(dir);
-}
-
-static void
-report_unread(const char *path, const struct manner *unused)
-{
-	int fd = open_or_parse(path, O_PATH);
-
-	(void)unused;
-	if (fd != -1) {
-		close(fd);
-		report_file(path, "is a history of a format that is not read");
-	} else if (reading == NULL || !is_missing()) {
-		report_errno(path);
-	}
 }
 
 /* Makes path that of a file in the home; -1 with a warning if too long. */
@@ -3595,6 +3581,56 @@ join_home(char path[PATH_MAX], const char *name)
 	return -1;
 }
 
+/*
+ * Searches a directory in the home: the first n bytes, with the slash, of the
+ * path of a place.
+ */
+static void
+search_home(size_t n, const struct search *s)
+{
+	char path[PATH_MAX];
+
+	if (join_home(path, s->place->path) == -1)
+		return;
+	n += strlen(path) - strlen(s->place->path);
+	path[n > 1 ? n - 1 : 1] = '\0';
+	search_directory(path, s);
+}
+
+static void
+add_place(const struct place *p)
+{
+	struct search s = { .place = p, .use = add_file };
+	const char *star = strchr(p->path, '*');
+	char path[PATH_MAX];
+
+	if (star == NULL) {
+		if (join_home(path, p->path) == 0)
+			add_file(path, p, 0);
+		return;
+	}
+	s.rest = star + strcspn(star, "/");
+	for (s.pattern = star; s.pattern[-1] != '/'; s.pattern--)
+		;
+	s.n = (size_t)(s.rest - s.pattern);
+	search_home((size_t)(s.pattern - p->path), &s);
+}
+
+/* Adds what editors and rotation leave beside the places of a directory. */
+static void
+add_backups(const struct place *p)
+{
+	const struct search s = { .place = p, .use = add_file };
+	const size_t n = directory_length(p->path);
+	const struct place *before;
+
+	for (before = places; before < p; before++)
+		if (directory_length(before->path) == n &&
+		    memcmp(before->path, p->path, n) == 0)
+			return;	/* that was its directory, too */
+	search_home(n, &s);
+}
+
 /* Startup files */
 
 /*
@@ -3602,21 +3638,19 @@ join_home(char path[PATH_MAX], const char *name)
  * they start.  That is as hostile as a history, and parsed confined; what
  * it names is then opened like any place.
  */
-static const struct startup {
-	const char *path, *format;
-} startups[] = {
-	{ ".profile",			NULL },
-	{ ".bash_profile",		"bash" },
-	{ ".bashrc",			"bash" },
-	{ ".zshenv",			"zsh" },
-	{ ".zprofile",			"zsh" },
-	{ ".zshrc",			"zsh" },
-	{ ".config/zsh/.zshenv",	"zsh" },
-	{ ".config/zsh/.zshrc",		"zsh" },
-	{ ".kshrc",			NULL },
-	{ ".mkshrc",			NULL },
-	{ ".yashrc",			"yash" },
-	{ ".config/yash/rc",		"yash" },
+static const struct place startups[] = {
+	{ ".profile",			NULL,	ALWAYS },
+	{ ".bash_profile",		"bash",	ALWAYS },
+	{ ".bashrc",			"bash",	ALWAYS },
+	{ ".zshenv",			"zsh",	ALWAYS },
+	{ ".zprofile",			"zsh",	ALWAYS },
+	{ ".zshrc",			"zsh",	ALWAYS },
+	{ ".config/zsh/.zshenv",	"zsh",	ALWAYS },
+	{ ".config/zsh/.zshrc",		"zsh",	ALWAYS },
+	{ ".kshrc",			NULL,	ALWAYS },
+	{ ".mkshrc",			NULL,	ALWAYS },
+	{ ".yashrc",			"yash",	ALWAYS },
+	{ ".config/yash/rc",		"yash",	ALWAYS },
 };
 enum { NSTARTUPS = sizeof startups / sizeof *startups };
 
@@ -3756,18 +3790,18 @@ find_assignment(const char *s, size_t n)
 
 /* Parses a startup file; writes its number, from 1, and each path. */
 static void
-parse_startup(int fd, const char *path, int number, int to)
+parse_startup(int fd, int number, int to)
 {
 	struct reader r = { .fd = fd, .max = 65536, .limit = GROWTH };
-	const struct startup *u = &startups[number];
+	const char *path = startups[number].path, *value;
+	char whole[PATH_MAX], which[PATH_MAX + 40];
 	struct value v;
-	char which[PATH_MAX + 40];
-	const char *value;
 	ptrdiff_t n;
 	uint64_t line;
 	char *s;
 
-	v.zdotdir = starts(u->path, strlen(u->path), ".config/zsh/") ?
+	(void)join_home(whole, path);
+	v.zdotdir = starts(path, strlen(path), ".config/zsh/") ?
 	    "/.config/zsh" : "";
 	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
 		value = find_assignment(s, (size_t)n);
@@ -3778,7 +3812,7 @@ parse_startup(int fd, const char *path, int number, int to)
 		if (add_word(&v, value, (size_t)(s + n - value)) == -1 ||
 		    (v.n > 1 && v.s[1] != '/')) {
 			(void)format_text(which, sizeof which, "%s: line %llu",
-			    path, (unsigned long long)line);
+			    whole, (unsigned long long)line);
 			report_file(which, "HISTFILE is set to what cannot be "
 			    "worked out");
 		} else if (v.n > 1 && add_value(&v, "", 1) == 0) {
@@ -3788,18 +3822,10 @@ parse_startup(int fd, const char *path, int number, int to)
 	reader_free(&r);
 }
 
-/* Opens what a startup file named, behind its number. */
-static void
-add_histfile(const char *s)
-{
-	const struct startup *u = &startups[(*s - 1) % NSTARTUPS];
-	const struct manner t = { choose_format(u->format), 0 };
-
-	if (strcmp(s + 1, "/dev/null") != 0)	/* no history is kept */
-		add_file(s + 1, &t);
-}
-
-/* Reads what the parser of startup files writes: strings with their NUL. */
+/*
+ * Opens what the parser of startup files writes: paths with their NUL, behind
+ * the number of the file.  With /dev/null no history is kept.
+ */
 static void
 read_histfiles(int fd)
 {
@@ -3808,38 +3834,39 @@ read_histfiles(int fd)
 	char *s;
 
 	while ((n = read_line(&r, '\0', &s)) != -1)
-		if (n > 1 && r.ended && *s > 0 && s[1] == '/')
-			add_histfile(s);
+		if (n > 1 && r.ended && *s > 0 && *s <= NSTARTUPS &&
+		    s[1] == '/' && strcmp(s + 1, "/dev/null") != 0)
+			add_file(s + 1, &startups[*s - 1], 0);
 	reader_free(&r);
 }
 
-/* Opens the startup files that are there; returns how many. */
-static size_t
-open_startups(int fds[NSTARTUPS], char paths[NSTARTUPS][PATH_MAX])
+/* Opens a startup file; -1 if it is not to be read. */
+static int
+open_startup(const char *name)
 {
+	char path[PATH_MAX];
 	struct stat st;
-	size_t i, n = 0;
+	int fd;
 
-	for (i = 0; i < NSTARTUPS; i++) {
-		fds[i] = -1;
-		if (join_home(paths[i], startups[i].path) == -1)
-			continue;
-		fds[i] = open_regular(paths[i], &st);
-		if (fds[i] == -1 && !is_missing())
-			report_unopened(paths[i], &st);
-		n += fds[i] != -1;
-	}
-	return n;
+	if (join_home(path, name) == -1)
+		return -1;
+	fd = open_regular(path, &st);
+	if (fd == -1)
+		report_unopened(path, &st);
+	return fd;
 }
 
 static void
 add_histfiles(void)
 {
-	static char paths[NSTARTUPS][PATH_MAX];
-	int fds[NSTARTUPS], ends[2], i;
+	int fds[NSTARTUPS], ends[2], i, n = 0;
 	pid_t pid;
 
-	if (open_startups(fds, paths) == 0)
+	for (i = 0; i < NSTARTUPS; i++) {
+		fds[i] = open_startup(startups[i].path);
+		n += fds[i] != -1;
+	}
+	if (n == 0)
 		return;
 	if (pipe2(ends, O_CLOEXEC) == -1)
 		fatal("pipe: %s", strerror(errno));
@@ -3848,70 +3875,19 @@ add_histfiles(void)
 		confine_parser();
 		for (i = 0; i < NSTARTUPS; i++)
 			if (fds[i] != -1)
-				parse_startup(fds[i], paths[i], i, ends[1]);
+				parse_startup(fds[i], i, ends[1]);
 		flush_records();
 		_exit(0);
 	}
 	close(ends[1]);
 	for (i = 0; i < NSTARTUPS; i++)
-		if (fds[i] != -1)
-			close(fds[i]);
+		close_if_open(&fds[i]);
 	read_histfiles(ends[0]);
 	close(ends[0]);
 	wait_for_parser(pid);
 }
 
 /* A user's files */
-
-static void
-add_place(const struct place *p)
-{
-	struct search s = { .pattern = NULL };
-	char path[PATH_MAX], pattern[64];
-	char *star, *name;
-	size_t n;
-
-	if (join_home(path, p->path) == -1)
-		return;
-	s.use = p->format == unread ? report_unread : add_file;
-	s.target.format = p->format == unread ? NULL :
-	    choose_format(p->format);
-	star = strchr(path + strlen(path) - strlen(p->path), '*');
-	if (star == NULL) {
-		s.use(path, &s.target);
-		return;
-	}
-	for (name = star; name[-1] != '/'; name--)
-		;
-	n = (size_t)(star - name) + strcspn(star, "/");
-	(void)format_text(pattern, sizeof pattern, "%.*s", (int)n, name);
-	s.pattern = pattern;
-	s.rest = p->path + strlen(p->path) - strlen(name + n);
-	name[-1] = '\0';
-	search_directory(path, &s);
-}
-
-/* Adds what editors and rotation leave beside the places of a directory. */
-static void
-add_backups(const struct place *p)
-{
-	struct search s = { .use = add_file };
-	const struct place *before;
-	const char *base = strrchr(p->path, '/');
-	size_t n = base == NULL ? 0 : (size_t)(base + 1 - p->path);
-	char path[PATH_MAX], dir[64];
-
-	for (before = places; before < p; before++)
-		if (strncmp(before->path, p->path, n) == 0 &&
-		    strchr(before->path + n, '/') == NULL)
-			return;	/* that was its directory, too */
-	(void)format_text(dir, sizeof dir, "%.*s", (int)n, p->path);
-	s.dir = dir;
-	if (join_home(path, dir) == -1)
-		return;
-	path[strlen(path) - 1] = '\0';
-	search_directory(*path == '\0' ? strcpy(path, "/") : path, &s);
-}
 
 /*
  * Becomes the user for good; whoever is not root stays what he is.  We have
@@ -4053,7 +4029,7 @@ name_place(const char *path)
 
 	for (p = places; p->path != NULL; p++) {
 		tail = same_depth(path, p->path);
-		if (matches(p->path, tail, strlen(tail)))
+		if (matches(p->path, strlen(p->path), tail, strlen(tail)))
 			return p;
 	}
 	return NULL;
@@ -4130,7 +4106,7 @@ read_operand(size_t job)
 		return;
 	}
 	if (p != NULL && p->format == unread) {
-		report_unread(path, NULL);
+		report_unread(path);
 		return;
 	}
 	fd = open_regular(path, &st);
@@ -4223,12 +4199,13 @@ static size_t nremoved;
 
 /* Finds a file that a process holds after it was removed. */
 static void
-find_removed(const char *path, const struct manner *t)
+find_removed(const char *path, const struct place *unused, int backup)
 {
 	struct stat st;
 	struct removed *m = &removed[nremoved];
 
-	(void)t;
+	(void)unused;
+	(void)backup;
 	if (!is_removed(path, &st))
 		return;
 	if (nremoved == BATCH - 1) {
@@ -4305,7 +4282,8 @@ find_spent(uint64_t uid)
 static void
 read_opened(const struct user *u, int proc)
 {
-	struct search s = { .pattern = "*", .use = find_removed };
+	const struct search s = { .pattern = "*", .n = 1, .place = places,
+	    .use = find_removed };
 	struct stat st = { .st_size = 0 };
 	char path[PATH_MAX];
 	int mem;
@@ -4650,9 +4628,10 @@ list_passwd(void)
 }
 
 static void
-send_orphan(const char *path, const struct manner *t)
+send_orphan(const char *path, const struct place *unused, int backup)
 {
-	(void)t;
+	(void)unused;
+	(void)backup;
 	send_record(ORPHAN, NULL, 0, path, strlen(path));
 }
 
@@ -4660,14 +4639,15 @@ send_orphan(const char *path, const struct manner *t)
 static void
 list_homes(void)
 {
-	struct search s = { .pattern = "*", .use = send_orphan };
+	const struct search s = { .pattern = "*", .n = 1, .place = places,
+	    .use = send_orphan };
 	char path[PATH_MAX] = "/home";
 	int fd;
 
 	search_directory(path, &s);
 	fd = open_path("/root", O_PATH | O_NOFOLLOW);
 	if (fd != -1)
-		send_orphan("/root", NULL);
+		send_orphan("/root", NULL, 0);
 	else
 		report_unless_missing("/root");
 }
