@@ -439,33 +439,6 @@ set_duration(struct file *f, int64_t seconds)
 	f->has_detail = 1;
 }
 
-/*
- * Shell's sort, of elements of at most 16 bytes.  musl's qsort(3) brings 2 KB
- * along; glibc's asks for the size of the memory, which a parser may not.
- */
-static void
-sort(void *array, size_t n, size_t size,
-    int (*compare)(const void *, const void *))
-{
-	uint64_t one[2];
-	size_t gap, i;
-	char *a, *b;
-
-	for (gap = n / 2; gap > 0; gap = gap == 2 ? 1 : gap * 5 / 11)
-		for (i = gap; i < n; i++) {
-			step();
-			a = (char *)array + i * size;
-			memcpy(one, a, size);
-			for (; a >= (char *)array + gap * size; a = b) {
-				b = a - gap * size;
-				if (compare(one, b) >= 0)
-					break;
-				memcpy(a, b, size);
-			}
-			memcpy(a, one, size);
-		}
-}
-
 /* Lines of a file */
 
 static int
@@ -1242,7 +1215,7 @@ enum {
 	MAX_DEPTH = 20,		/* of a tree, as sqlite has it */
 	MAX_PAGE = 65536,
 	MAX_PAGES = 1 << 24,	/* that may be in a log: 4 bytes each */
-	MAX_KEYS = 1 << 22,	/* rows that can be sorted: 16 bytes each */
+	MAX_KEYS = 1 << 22,	/* rows that can be sorted: 24 bytes each */
 	MAX_FIELD = 1 << 20,	/* bytes of anything but a command */
 	TABLE_COLUMNS = 64,	/* of a table; none is sought behind them */
 	FRAME_HEADER = 24,	/* before a page in the log */
@@ -1295,18 +1268,27 @@ struct datum {
 	struct buffer utf8;
 };
 
+/* Where a row is, and what sorts it: its time, or in other tables its id. */
+struct key {
+	int64_t order, id;
+	uint32_t page, cell;
+};
+
 struct table {
-	uint32_t root, loaded[MAX_DEPTH];	/* pages in memory */
+	uint32_t root;
+	uint32_t page;		/* in memory, of the row looked up last */
 	unsigned char field[TABLE_COLUMNS];
 	unsigned found;		/* a bit for each field */
 	struct buffer row;	/* that was read last, if in several pages */
 	struct datum data[NFIELDS];
+	struct key *keys;
+	size_t nkeys, size;
 };
 
 /* A row, or what is below an interior page. */
 struct cell {
 	int64_t id;
-	uint32_t below;
+	uint32_t page, number, below;
 	uint64_t length;
 	size_t here;		/* bytes of it at s; an overflow page follows */
 	const unsigned char *s;
@@ -1318,39 +1300,32 @@ struct database {
 	unsigned char salts[8];	/* of the log */
 	uint32_t *frames;	/* the last one of each page, from 1; or 0 */
 	size_t page_size, usable;
-	uint64_t npages, chain_left;	/* overflow pages to be read yet */
+	uint64_t npages, left;	/* pages of a tree to be read yet */
+	uint64_t chain_left;	/* overflow pages to be read yet */
 	uint64_t bad;		/* pages and rows that could not be read */
-	int encoding, disordered, keep;
+	int encoding, disordered;
 	const struct program *program;
 	struct table tables[NTABLES];
 	int64_t before;		/* time of the last row */
-	struct key {
-		int64_t time, id;
-	} *keys;
-	size_t nkeys, keys_size, nrows;
+	size_t nrows;
+	/* What is done with a row of a table; -1 if it cannot be read. */
+	int (*visit)(struct database *, struct table *, const struct cell *);
 };
 
-/* One of these pages is of a tree, on the way from its root to a row. */
 struct page {
 	const unsigned char *bytes;
+	uint32_t number, right;	/* right: the last page below */
 	size_t cells, n;	/* where the offsets of its cells are */
 	int leaf;
-	uint32_t right;		/* the last page below */
 };
 
-/* Those of each table, from its root, and one of a chain. */
-static unsigned char
-    tree_pages[NTABLES * MAX_DEPTH + 1][FRAME_HEADER + MAX_PAGE];
-static unsigned char *const chained = tree_pages[NTABLES * MAX_DEPTH];
-
-/* A walk through a table. */
-struct walk {
-	struct database *d;
-	struct table *t;
-	int (*visit)(struct database *, struct table *, const struct cell *);
-	int64_t from, to;	/* the ids that are sought */
-	uint64_t left;		/* pages that it may read yet */
-};
+/*
+ * On the way from the root of a tree to a row; of the row that was looked up
+ * last in each table; of a chain.
+ */
+static unsigned char tree_pages[MAX_DEPTH][FRAME_HEADER + MAX_PAGE],
+    row_pages[NTABLES][FRAME_HEADER + MAX_PAGE],
+    chained[FRAME_HEADER + MAX_PAGE];
 
 static uint64_t
 big_endian(const unsigned char *s, size_t n)
@@ -1474,23 +1449,19 @@ read_page(const struct database *d, uint32_t page, unsigned char *buf)
 	    (uint64_t)(page - 1) * d->page_size) == 0 ? bytes : NULL;
 }
 
+/* Reads a page into buf, unless it is there; -1 if it is none of a tree. */
 static int
-load_page(const struct walk *w, size_t depth, uint32_t number, struct page *p)
+load_page(const struct database *d, uint32_t number, unsigned char *buf,
+    uint32_t there, struct page *p)
 {
-	const struct database *d = w->d;
 	const size_t at = number == 1 ? 100 : 0;	/* behind the header */
-	const size_t i = (size_t)(w->t - d->tables) * MAX_DEPTH + depth;
-	const unsigned char *b = tree_pages[i] + FRAME_HEADER;
+	const unsigned char *b = buf + FRAME_HEADER;
 
-	if (number == 0)
+	if (number == 0 ||
+	    (there != number && read_page(d, number, buf) == NULL))
 		return -1;
-	if (w->t->loaded[depth] != number) {
-		w->t->loaded[depth] = 0;
-		if (read_page(d, number, tree_pages[i]) == NULL)
-			return -1;
-		w->t->loaded[depth] = number;
-	}
 	p->bytes = b;
+	p->number = number;
 	p->leaf = b[at] == 13;
 	p->n = big_endian(b + at + 3, 2);
 	p->right = (uint32_t)big_endian(b + at + 8, 4);
@@ -1509,6 +1480,8 @@ load_cell(const struct database *d, const struct page *p, size_t i,
 	uint64_t id;
 
 	c->length = at = 0;
+	c->page = p->number;
+	c->number = (uint32_t)i;
 	if (i < p->n)
 		at = big_endian(p->bytes + p->cells + 2 * i, 2);
 	if (at < p->cells + 2 * p->n || at + 4 > d->usable)
@@ -1664,83 +1637,58 @@ read_row(struct database *d, struct table *t, const struct cell *c,
 	return s == end && at != c->length ? -1 : 0;
 }
 
-/* The first cell of an interior page that may be of use. */
-static size_t
-first_cell(const struct walk *w, const struct page *p)
-{
-	size_t low = 0, high = p->n, middle;
-	struct cell c;
-
-	while (low < high && w->from > INT64_MIN) {
-		middle = (low + high) / 2;
-		if (load_cell(w->d, p, middle, &c) == 0 && c.id < w->from)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /*
  * Goes on at a page that has the ids from low to high.  If one of them is not
  * below the next, either may be wrong; what belongs to the other is not lost.
  */
 static void
-walk(struct walk *w, size_t depth, uint32_t number, int64_t low, int64_t high)
+walk(struct database *d, struct table *t, size_t depth, uint32_t number,
+    int64_t low, int64_t high)
 {
 	struct cell cells[2], *c, *next = cells;
 	int found, follows;
 	struct page p;
 	size_t i;
 
-	if (depth == MAX_DEPTH || w->left == 0 || low > high ||
-	    load_page(w, depth, number, &p) == -1) {
-		w->d->bad++;
+	if (depth == MAX_DEPTH || d->left == 0 || low > high ||
+	    load_page(d, number, tree_pages[depth], 0, &p) == -1) {
+		d->bad++;
 		return;
 	}
-	w->left--;
-	i = p.leaf ? 0 : first_cell(w, &p);
-	follows = load_cell(w->d, &p, i, next);
-	for (; i < p.n && low <= w->to; i++) {
+	d->left--;
+	follows = load_cell(d, &p, 0, next);
+	for (i = 0; i < p.n; i++) {
 		found = follows;
 		c = next;
 		next = &cells[c == cells];
-		follows = load_cell(w->d, &p, i + 1, next);
+		follows = load_cell(d, &p, i + 1, next);
 		if (found == -1 || c->id < low || c->id > high) {
-			w->d->bad++;
+			d->bad++;
 			continue;
 		}
 		if (follows == 0 && next->id <= c->id && next->id > low) {
-			w->d->bad++;
+			d->bad++;
 			c->id = next->id - 1;
-		} else if (p.leaf && c->id >= w->from && c->id <= w->to)
-			w->d->bad += w->visit(w->d, w->t, c) == -1;
+		} else if (p.leaf)
+			d->bad += d->visit(d, t, c) == -1;
 		if (!p.leaf)
-			walk(w, depth + 1, c->below, low, c->id);
+			walk(d, t, depth + 1, c->below, low, c->id);
 		high = c->id < INT64_MAX ? high : INT64_MIN;
 		low = c->id < INT64_MAX ? c->id + 1 : c->id;
 	}
-	if (!p.leaf && low <= w->to)
-		walk(w, depth + 1, p.right, low, high);
+	if (!p.leaf)
+		walk(d, t, depth + 1, p.right, low, high);
 }
 
-/* Visits the rows with these ids; what is damaged is counted. */
+/* Visits all rows of a table; what is damaged is counted. */
 static void
-walk_table(struct database *d, int table, int64_t from, int64_t to,
+walk_table(struct database *d, int table,
     int (*visit)(struct database *, struct table *, const struct cell *))
 {
-	struct walk w = { d, &d->tables[table], visit, from, to, d->npages };
-
-	walk(&w, 0, w.t->root, INT64_MIN, INT64_MAX);
-}
-
-/* Of all rows; each of these walks may read every overflow page once. */
-static void
-walk_all(struct database *d, int table,
-    int (*visit)(struct database *, struct table *, const struct cell *))
-{
-	d->chain_left = d->npages;
-	walk_table(d, table, INT64_MIN, INT64_MAX, visit);
+	d->visit = visit;
+	d->left = d->chain_left = d->npages;
+	walk(d, &d->tables[table], 0, d->tables[table].root, INT64_MIN,
+	    INT64_MAX);
 }
 
 /* The length of a name, quoted or not, of a comment, of one character. */
@@ -1836,24 +1784,67 @@ match_table(struct database *d, struct table *t, const struct cell *c)
 }
 
 static int
-read_found(struct database *d, struct table *t, const struct cell *c)
+compare_keys(const void *a, const void *b)
 {
-	return read_row(d, t, c, t->found);
+	const struct key *x = a, *y = b;
+	const int order = (x->order > y->order) - (x->order < y->order);
+
+	step();
+	return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
-/* What the row has that a number of the history names; null if unknown. */
+/* Keeps where a row is. */
+static int
+keep_key(struct database *d, struct table *t, const struct cell *c)
+{
+	struct key k = { c->id, c->id, c->page, c->number };
+
+	if (t->nkeys == MAX_KEYS)
+		return -1;
+	if (t == &d->tables[HISTORY]) {
+		if (read_row(d, t, c, t->found & 1u << TIME) == -1)
+			return -1;
+		k.order = t->data[TIME].number;
+	}
+	t->keys = grow(t->keys, &t->size, t->nkeys, sizeof k);
+	t->keys[t->nkeys++] = k;
+	return 0;
+}
+
+/* Finds a row again. */
+static int
+load_key(struct database *d, struct table *t, const struct key *k,
+    struct cell *c)
+{
+	struct page p;
+	int got;
+
+	got = load_page(d, k->page, row_pages[t - d->tables], t->page, &p);
+	t->page = got == 0 ? k->page : 0;
+	return got == 0 && p.leaf && load_cell(d, &p, k->cell, c) == 0 &&
+	    c->id == k->id ? 0 : -1;
+}
+
+/* What the row has that a number of the history names. */
 static const struct datum *
 look_up(struct database *d, int table, int64_t id, int field)
 {
-	struct datum *v = &d->tables[table].data[field];
-	const uint64_t left = d->chain_left, bad = d->bad;
+	struct table *t = &d->tables[table];
+	const struct key sought = { .order = id, .id = id }, *k = NULL;
+	const uint64_t left = d->chain_left;
+	struct cell c;
 
-	v->type = NOTHING;
-	v->n = 0;
+	t->data[field].type = NOTHING;
+	t->data[field].n = 0;
+	if (t->nkeys > 0)
+		k = bsearch(&sought, t->keys, t->nkeys, sizeof *k,
+		    compare_keys);
 	d->chain_left = d->npages;
-	walk_table(d, table, id, id, read_found);
+	if (k != NULL && (load_key(d, t, k, &c) == -1 ||
+	    read_row(d, t, &c, t->found) == -1))
+		d->bad++;
 	d->chain_left = left;
-	return v->type == NOTHING && d->bad > bad ? NULL : v;
+	return &t->data[field];
 }
 
 /* Notes when a command began, how long it took, and its status. */
@@ -1886,81 +1877,69 @@ send_row(struct database *d, struct table *t, const struct cell *c)
 	int i, wrong = 0;
 
 	f->entry.line = f->line = (uint64_t)c->id;
-	if (read_found(d, t, c) == -1)
+	if (read_row(d, t, c, t->found) == -1)
 		return -1;
 	for (i = 0; i < CWD; i++)
 		wrong |= v[i].type == BYTES;
 	if (d->program->form == JOINED) {
 		command = look_up(d, COMMANDS, command->number, COMMAND);
 		cwd = look_up(d, PLACES, cwd->number, CWD);
-		if (command != NULL && command->type == NOTHING)
+		if (command->type == NOTHING)
 			return -1;
 	} else if (command->type == NOTHING) {
 		command = v + SOURCE;
 	}
-	if (command == NULL || command->type == INTEGER)
+	if (command->type == INTEGER)
 		return -1;
 	note_details(d, v);
-	if (cwd != NULL) {
-		f->cwd = cwd->s;
-		f->ncwd = cwd->n;
-	}
+	f->cwd = cwd->s;
+	f->ncwd = cwd->n;
 	emit(f, command->s, command->n);
-	return wrong || cwd == NULL || cwd->type == INTEGER ? -1 : 0;
+	return wrong || cwd->type == INTEGER ? -1 : 0;
 }
 
-/* Notes whether times are in order; if they are not, keeps them. */
+/* Notes whether times are in order. */
 static int
 look_at_time(struct database *d, struct table *t, const struct cell *c)
 {
-	struct key key;
-
 	if (read_row(d, t, c, t->found & 1u << TIME) == -1)
 		return -1;
-	key = (struct key){ t->data[TIME].number, c->id };
-	if (!d->keep) {
-		d->disordered |= key.time < d->before;
-	} else if (d->nkeys < MAX_KEYS) {
-		d->keys = grow(d->keys, &d->keys_size, d->nkeys, sizeof key);
-		d->keys[d->nkeys++] = key;
-	}
+	d->disordered |= t->data[TIME].number < d->before;
+	d->before = t->data[TIME].number;
 	d->nrows++;
-	d->before = key.time;
 	return 0;
-}
-
-static int
-compare_keys(const void *a, const void *b)
-{
-	const struct key *x = a, *y = b;
-	const int order = (x->time > y->time) - (x->time < y->time);
-
-	return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
 /*
  * Rows whose ids are in the order of their time are sent as they are found,
- * in the memory of a few pages.  Others are sorted, by 16 bytes of each,
+ * in the memory of a few pages.  Others are sorted, by 24 bytes of each,
  * unless there are too many.
  */
 static void
 send_rows(struct database *d)
 {
+	struct table *t = &d->tables[HISTORY];
+	struct cell c;
 	size_t i;
 
-	walk_all(d, HISTORY, look_at_time);
+	if (d->program->form == JOINED) {
+		walk_table(d, COMMANDS, keep_key);
+		walk_table(d, PLACES, keep_key);
+	}
+	walk_table(d, HISTORY, look_at_time);
 	if (!d->disordered || d->nrows > MAX_KEYS) {
 		if (d->disordered)
 			report_trouble(d->f, unsorted, 0);
-		walk_all(d, HISTORY, send_row);
+		walk_table(d, HISTORY, send_row);
 		return;
 	}
-	d->keep = 1;
-	walk_all(d, HISTORY, look_at_time);
-	sort(d->keys, d->nkeys, sizeof *d->keys, compare_keys);
+	walk_table(d, HISTORY, keep_key);
+	if (t->nkeys > 0)
+		qsort(t->keys, t->nkeys, sizeof *t->keys, compare_keys);
 	d->chain_left = d->npages;
-	for (i = 0; i < d->nkeys; i++)
-		walk_table(d, HISTORY, d->keys[i].id, d->keys[i].id, send_row);
+	for (i = 0; i < t->nkeys; i++)
+		d->bad += load_key(d, t, &t->keys[i], &c) == -1 ||
+		    send_row(d, t, &c) == -1;
 }
 
 /* Looks at the head of a database; -1 if it is none. */
@@ -1993,7 +1972,7 @@ send_history(struct database *d)
 
 	d->tables[SCHEMA] = schema;
 	(void)read_at(d->fd, before, sizeof before, 24);
-	walk_all(d, SCHEMA, match_table);
+	walk_table(d, SCHEMA, match_table);
 	if (d->program == NULL) {
 		report_trouble(d->f, unknown_program, 0);
 	} else {
@@ -2024,9 +2003,9 @@ parse_database(struct file *f)
 		for (i = 0; i < NFIELDS; i++)
 			free(t->data[i].utf8.s);
 		free(t->row.s);
+		free(t->keys);
 	}
 	free(d.frames);
-	free(d.keys);
 }
 
 /* Formats and places */
@@ -2999,7 +2978,7 @@ drop_capabilities(pid_t parent)
 
 /* All that a parser may ask of the kernel besides: its files, its records. */
 static const int parser_calls[] = {
-	SYS_pread64, SYS_write, SYS_clock_gettime,
+	SYS_pread64, SYS_write, SYS_clock_gettime, SYS_sysinfo /* glibc, qsort */,
 #ifdef SYS_lseek	/* over holes */
 	SYS_lseek,
 #endif
@@ -3437,6 +3416,7 @@ add_file(const char *path, const struct place *p, int backup)
 static int
 compare_names(const void *a, const void *b)
 {
+	step();
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
@@ -3536,7 +3516,7 @@ next_names(DIR *dir, const struct search *s, char **names)
 			names[n++] = copy_string(d->d_name);
 	}
 	if (n > 0)
-		sort(names, n, sizeof *names, compare_names);
+		qsort(names, n, sizeof *names, compare_names);
 	return n;
 }
 
@@ -4827,7 +4807,7 @@ drop_claimed(void)
 	struct user *u, *to = users;
 
 	if (nhomes > 0)
-		sort(homes, nhomes, sizeof *homes, compare_names);
+		qsort(homes, nhomes, sizeof *homes, compare_names);
 	for (u = users; u < users + nusers; u++)
 		if (!u->orphan || nhomes == 0 || bsearch(&u->home, homes,
 		    nhomes, sizeof *homes, compare_names) == NULL)
