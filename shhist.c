@@ -136,6 +136,7 @@ struct file {
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
 	int log;		/* of a database, or -1 */
+	struct memory *memory;	/* of a process */
 	/* The entry that is being put together. */
 	struct entry entry;
 	struct detail detail;
@@ -175,6 +176,7 @@ struct place {
 struct source {
 	int fd, sparse;
 	int log;		/* of a database, or -1 */
+	struct memory *memory;	/* of a process, or null */
 	const struct format *format;
 	int any;		/* it may be no history at all */
 	uint64_t limit;		/* bytes to read; more is no history */
@@ -2319,44 +2321,44 @@ static const char too_fast[] = "changes too fast";
 static const char out_of_time[] =
     "not read: the processes of its user took a minute";
 
-struct mapping {
-	uint64_t start, end;
-	int data;		/* static data of an object in memory */
+/* A process that is read: a worker reads but one. */
+struct memory {
+	struct file *f;		/* of which its entries are */
+	int64_t deadline;	/* ms: its user has had his time then */
+	int maps, pagemap;	/* descriptors */
+	size_t wordsize;	/* of its pointers */
+	uint64_t bytes_read, may_read;
+	unsigned calls;		/* since the time was looked at */
+	const char *limit;	/* the first that was met */
+	struct mapping {
+		uint64_t start, end;
+		int data;	/* static data of an object in memory */
+	} *mappings;		/* private and writable, sorted */
+	size_t nmappings, mappings_size;
+	uint64_t object_end;	/* of the mapping before, if of an object */
+	char pages[NPAGES][PAGE];
+	uint64_t page_address[NPAGES];
+	/* What pagemap says of as many pages from the first on. */
+	uint64_t flags[512], first_flag, nflags;
+	uint64_t *entries;	/* the list that was read last */
+	size_t nentries, entries_size;
+	uint64_t start_of_list, end_of_list;
+	uint64_t newest;	/* number of the last one typed, in zsh */
+	struct list {
+		const struct shape *shape;
+		uint64_t start, end;
+	} lists[MAX_LISTS + 1];	/* the histories that were found */
 };
 
 /* A form in which histories are held. */
 struct shape {
 	/* Whether there seems to be a history at p. */
-	int (*fits)(uint64_t p);
+	int (*fits)(struct memory *, uint64_t p);
 	/* Sets entries to those at p, and end_of_list to what identifies it. */
-	size_t (*read_list)(uint64_t p);
+	size_t (*read_list)(struct memory *, uint64_t p);
 	/* Makes the file's entry that at p; -1 if there is no entry. */
-	int (*read_entry)(struct file *, uint64_t p);
+	int (*read_entry)(struct memory *, uint64_t p);
 };
-
-/* A history that was found. */
-struct list {
-	const struct shape *shape;
-	uint64_t start, end;
-};
-
-/* Of the process that is read: a worker reads but one. */
-static struct file *memory_file;	/* its entries are those of this file */
-static int64_t deadline;	/* ms: its user has had his time then */
-static int memfd = -1, mapsfd = -1, pagemapfd = -1;
-static size_t wordsize;		/* of its pointers */
-static uint64_t bytes_read, may_read;
-
-static struct mapping *mappings;	/* private and writable, sorted */
-static size_t nmappings, mappings_size;
-
-static char pages[NPAGES][PAGE];
-static uint64_t page_address[NPAGES];
-
-static uint64_t *entries;	/* the list that was read last */
-static size_t nentries, entries_size;
-static uint64_t start_of_list, end_of_list;
-static uint64_t newest;		/* number of the last one typed, in zsh */
 
 static int64_t
 now_ms(void)
@@ -2369,46 +2371,42 @@ now_ms(void)
 
 /* Reports a limit; more of them follow from the first. */
 static void
-report_limit(const char *why)
+report_limit(struct memory *m, const char *why)
 {
-	static const char *first;
-
-	if (first == NULL)
-		first = why;
-	report_trouble(memory_file, first, 0);
+	if (m->limit == NULL)
+		m->limit = why;
+	report_trouble(m->f, m->limit, 0);
 }
 
 /* Whether more of the process may be read; if not, that is reported. */
 static int
-may_go_on(void)
+may_go_on(struct memory *m)
 {
-	static unsigned calls;
-
 	step();
-	if (bytes_read >= may_read) {
-		report_limit("more than 1 GiB to be read");
+	if (m->bytes_read >= m->may_read) {
+		report_limit(m, "more than 1 GiB to be read");
 		return 0;
 	}
-	if (++calls % 64 == 0 && now_ms() > deadline)
-		deadline = 0;
-	if (deadline == 0)
-		report_limit(out_of_time);
-	return deadline != 0;
+	if (++m->calls % 64 == 0 && now_ms() > m->deadline)
+		m->deadline = 0;
+	if (m->deadline == 0)
+		report_limit(m, out_of_time);
+	return m->deadline != 0;
 }
 
 /* Whether there are data of the process at an address. */
 static int
-is_mapped(uint64_t address)
+is_mapped(const struct memory *m, uint64_t address)
 {
-	size_t low = 0, high = nmappings, middle;
+	size_t low = 0, high = m->nmappings, middle;
 
-	if (high == 0 || address < mappings->start)
+	if (high == 0 || address < m->mappings->start)
 		return 0;	/* nearly all, at once */
 	while (low < high) {
 		middle = low + (high - low) / 2;
-		if (address < mappings[middle].start)
+		if (address < m->mappings[middle].start)
 			high = middle;
-		else if (address >= mappings[middle].end)
+		else if (address >= m->mappings[middle].end)
 			low = middle + 1;
 		else
 			return 1;
@@ -2416,77 +2414,74 @@ is_mapped(uint64_t address)
 	return 0;
 }
 
-/* The pages of which is_used knows. */
-static uint64_t first_flag, nflags;
-
 /*
  * Whether the process has the page at an address in use.  Any other holds
  * nothing that it made, and to read it would bring it into being.
  */
 static int
-is_used(uint64_t address)
+is_used(struct memory *m, uint64_t address)
 {
-	static uint64_t flags[512];
 	uint64_t page = address / (uint64_t)getpagesize();
 	ssize_t got;
 
-	if (page - first_flag >= nflags) {
-		got = pread(pagemapfd, flags, sizeof flags,
-		    (off_t)(page * sizeof *flags));
-		if (got < (ssize_t)sizeof *flags)
+	if (page - m->first_flag >= m->nflags) {
+		got = pread(m->pagemap, m->flags, sizeof m->flags,
+		    (off_t)(page * sizeof *m->flags));
+		if (got < (ssize_t)sizeof *m->flags)
 			return 1;	/* a kernel without pagemap */
-		first_flag = page;
-		nflags = (uint64_t)got / sizeof *flags;
+		m->first_flag = page;
+		m->nflags = (uint64_t)got / sizeof *m->flags;
 	}
-	return flags[page - first_flag] >> 62 != 0;	/* present, swapped */
+	/* Present or swapped. */
+	return m->flags[page - m->first_flag] >> 62 != 0;
 }
 
 /* The byte at an address and those that follow in its page, or null. */
 static const char *
-page_at(uint64_t address)
+page_at(struct memory *m, uint64_t address)
 {
 	uint64_t start = address - address % PAGE;
 	size_t i = start / PAGE % NPAGES;
 
 	if (start == 0)
 		return NULL;
-	if (page_address[i] != start) {
-		if (!is_mapped(start) || !is_used(start))
+	if (m->page_address[i] != start) {
+		if (!is_mapped(m, start) || !is_used(m, start))
 			return NULL;
-		page_address[i] = 0;
-		if (!may_go_on())
+		m->page_address[i] = 0;
+		if (!may_go_on(m))
 			return NULL;
-		bytes_read += PAGE;
-		if (pread(memfd, pages[i], PAGE, (off_t)start) != PAGE)
+		m->bytes_read += PAGE;
+		if (pread(m->f->r.fd, m->pages[i], PAGE, (off_t)start) != PAGE)
 			return NULL;
-		page_address[i] = start;
+		m->page_address[i] = start;
 	}
-	return pages[i] + address % PAGE;
+	return m->pages[i] + address % PAGE;
 }
 
 /* From now on memory is as it is now. */
 static void
-forget_pages(void)
+forget_pages(struct memory *m)
 {
-	memset(page_address, 0, sizeof page_address);
-	nflags = 0;
+	memset(m->page_address, 0, sizeof m->page_address);
+	m->nflags = 0;
 }
 
 static void
-forget_page(uint64_t address)
+forget_page(struct memory *m, uint64_t address)
 {
-	page_address[address / PAGE % NPAGES] = 0;
+	m->page_address[address / PAGE % NPAGES] = 0;
 }
 
 static int
-peek(void *dst, uint64_t address, size_t n)
+peek(struct memory *m, void *dst, uint64_t address, size_t n)
 {
 	char *to = dst;
 	const char *from;
 	size_t part;
 
 	for (; n > 0; n -= part) {
-		from = page_at(address);
+		from = page_at(m, address);
 		if (from == NULL)
 			return -1;
 		part = PAGE - address % PAGE;
@@ -2501,33 +2496,34 @@ peek(void *dst, uint64_t address, size_t n)
 
 /* The word of the process at an address, 0 if there is none. */
 static uint64_t
-word_at(uint64_t address)
+word_at(struct memory *m, uint64_t address)
 {
 	uint32_t narrow;
 	uint64_t wide;
 
-	if (wordsize == sizeof narrow)
-		return peek(&narrow, address, wordsize) == 0 ? narrow : 0;
-	return peek(&wide, address, wordsize) == 0 ? wide : 0;
+	if (m->wordsize == sizeof narrow)
+		return peek(m, &narrow, address, m->wordsize) == 0 ? narrow : 0;
+	return peek(m, &wide, address, m->wordsize) == 0 ? wide : 0;
 }
 
 static int
-is_pointer(uint64_t p)
+is_pointer(const struct memory *m, uint64_t p)
 {
-	return p % wordsize == 0 && is_mapped(p);
+	return p % m->wordsize == 0 && is_mapped(m, p);
 }
 
 /* Puts the string at an address into the text; -1 if it has no end. */
 static int
-read_string(struct file *f, uint64_t address)
+read_string(struct memory *m, uint64_t address)
 {
 	static const char why[] = "command longer than 1 MiB is cut";
+	struct file *f = m->f;
 	const char *s;
 	size_t n, len;
 
 	f->text.n = 0;
 	do {
-		s = page_at(address);
+		s = page_at(m, address);
 		if (s == NULL)
 			return -1;
 		n = PAGE - address % PAGE;
@@ -2539,31 +2535,31 @@ read_string(struct file *f, uint64_t address)
 		add(f, s, len);
 		address += len;
 	} while (len == n);
-	bytes_read += f->text.n;
+	m->bytes_read += f->text.n;
 	return 0;
 }
 
 /* Whether the n bytes at an address are still what we took them for. */
 static int
-is_unchanged(uint64_t address, size_t n)
+is_unchanged(struct memory *m, uint64_t address, size_t n)
 {
 	char before[128], now[128];
 
-	return peek(before, address, n) == 0 &&
-	    pread(memfd, now, n, (off_t)address) == (ssize_t)n &&
+	return peek(m, before, address, n) == 0 &&
+	    pread(m->f->r.fd, now, n, (off_t)address) == (ssize_t)n &&
 	    memcmp(before, now, n) == 0;
 }
 
 /* Reads the beginning of a stamp; returns the number of its digits. */
 static size_t
-read_stamp(uint64_t address, char stamp[STAMP])
+read_stamp(struct memory *m, uint64_t address, char stamp[STAMP])
 {
 	const char *s;
 	size_t i;
 
 	memset(stamp, 0, STAMP);
 	for (i = 0; i < STAMP - 1; i++) {
-		s = page_at(address + i);
+		s = page_at(m, address + i);
 		if (s == NULL)
 			return 0;
 		stamp[i] = *s;
@@ -2582,49 +2578,50 @@ read_stamp(uint64_t address, char stamp[STAMP])
  * last be younger than the page that we kept.
  */
 static int
-fits_readline(uint64_t p)
+fits_readline(struct memory *m, uint64_t p)
 {
 	char stamp[STAMP];
 	uint64_t e;
 	size_t i, n;
 
-	for (i = 0; i < ENOUGH; i++, p += wordsize) {
-		e = word_at(p);
-		if (!is_pointer(e))
+	for (i = 0; i < ENOUGH; i++, p += m->wordsize) {
+		e = word_at(m, p);
+		if (!is_pointer(m, e))
 			return 0;
-		n = read_stamp(word_at(e + wordsize), stamp);
+		n = read_stamp(m, word_at(m, e + m->wordsize), stamp);
 		if (n >= 9 && n <= 11 && stamp[1 + n] == '\0' &&
-		    is_mapped(word_at(e)))
+		    is_mapped(m, word_at(m, e)))
 			return 1;
 	}
 	return 0;
 }
 
 static void
-add_entry(uint64_t e)
+add_entry(struct memory *m, uint64_t e)
 {
-	entries = grow(entries, &entries_size, nentries + 1, sizeof *entries);
-	entries[nentries++] = e;
+	m->entries = grow(m->entries, &m->entries_size, m->nentries + 1,
+	    sizeof e);
+	m->entries[m->nentries++] = e;
 }
 
 static size_t
-read_array(uint64_t p)
+read_array(struct memory *m, uint64_t p)
 {
 	const uint64_t begin = p;
 	uint64_t e;
 
-	for (nentries = 0; (e = word_at(p)) != 0; p += wordsize) {
-		if (!is_pointer(e))
+	for (m->nentries = 0; (e = word_at(m, p)) != 0; p += m->wordsize) {
+		if (!is_pointer(m, e))
 			return 0;
-		if (nentries == MAX_ENTRIES) {
-			report_limit("more than a million entries");
+		if (m->nentries == MAX_ENTRIES) {
+			report_limit(m, "more than a million entries");
 			break;
 		}
-		add_entry(e);
+		add_entry(m, e);
 	}
-	start_of_list = begin;
-	end_of_list = p;
-	return nentries;
+	m->start_of_list = begin;
+	m->end_of_list = p;
+	return m->nentries;
 }
 
 /*
@@ -2632,38 +2629,38 @@ read_array(uint64_t p)
  * little was typed since the array was read.
  */
 static int
-is_dropped(uint64_t e)
+is_dropped(struct memory *m, uint64_t e)
 {
-	size_t i, n = nentries;
+	size_t i, n = m->nentries;
 	uint64_t first;
 
 	if (n > ENOUGH)
 		n = ENOUGH;
-	for (i = 0; i < n && entries[i] != e; i++)
+	for (i = 0; i < n && m->entries[i] != e; i++)
 		;
 	if (i == n)
 		return 0;
-	forget_page(start_of_list);
-	first = word_at(start_of_list);
+	forget_page(m, m->start_of_list);
+	first = word_at(m, m->start_of_list);
 	if (first == e)
 		return 0;
-	while (++i < n && entries[i] != first)
+	while (++i < n && m->entries[i] != first)
 		;
 	return i < n;
 }
 
 static int
-read_readline(struct file *f, uint64_t p)
+read_readline(struct memory *m, uint64_t p)
 {
 	char stamp[STAMP];
 	size_t n;
 
-	n = read_stamp(word_at(p + wordsize), stamp);
-	if (n == 0 || read_string(f, word_at(p)) == -1 ||
-	    !is_unchanged(p, 2 * wordsize) || is_dropped(p))
+	n = read_stamp(m, word_at(m, p + m->wordsize), stamp);
+	if (n == 0 || read_string(m, word_at(m, p)) == -1 ||
+	    !is_unchanged(m, p, 2 * m->wordsize) || is_dropped(m, p))
 		return -1;
-	set_time(f, stamp + 1, n);
-	send_start(f, *stamp == '\0' ? "readline" : "bash");
+	set_time(m->f, stamp + 1, n);
+	send_start(m->f, *stamp == '\0' ? "readline" : "bash");
 	return 0;
 }
 
@@ -2678,90 +2675,94 @@ is_today(uint64_t seconds)
 enum { NAME = 1, UP = 3, DOWN, STARTED = 6, ENDED, WORDS, NWORDS, NUMBER };
 
 static uint64_t
-zsh_field(uint64_t e, unsigned field)
+zsh_field(struct memory *m, uint64_t e, unsigned field)
 {
 	uint64_t number = 0;
 
 	if (field != NUMBER)
-		return word_at(e + field * wordsize);
-	(void)peek(&number, e + field * wordsize, sizeof number);
+		return word_at(m, e + field * m->wordsize);
+	(void)peek(m, &number, e + field * m->wordsize, sizeof number);
 	return number;
 }
 
 /* The line that is being typed is in the ring, without time and words. */
 static int
-is_typed(uint64_t e)
+is_typed(struct memory *m, uint64_t e)
 {
-	return is_mapped(zsh_field(e, NAME)) && zsh_field(e, NUMBER) > 0 &&
-	    ((uint32_t)zsh_field(e, NWORDS) > 0 || zsh_field(e, STARTED) > 0);
+	return is_mapped(m, zsh_field(m, e, NAME)) &&
+	    zsh_field(m, e, NUMBER) > 0 &&
+	    ((uint32_t)zsh_field(m, e, NWORDS) > 0 ||
+	    zsh_field(m, e, STARTED) > 0);
 }
 
 static void
-forget_event(uint64_t e)
+forget_event(struct memory *m, uint64_t e)
 {
-	forget_page(e);
-	forget_page(e + NUMBER * wordsize);
+	forget_page(m, e);
+	forget_page(m, e + NUMBER * m->wordsize);
 }
 
 /* A comment has no words, but a time. */
 static int
-fits_zsh(uint64_t p)
+fits_zsh(struct memory *m, uint64_t p)
 {
-	uint64_t up = zsh_field(p, UP), started = zsh_field(p, STARTED);
+	uint64_t up = zsh_field(m, p, UP), started = zsh_field(m, p, STARTED);
 	uint16_t bounds[2];
 
-	if (!is_pointer(up) || !is_pointer(zsh_field(p, DOWN)) ||
-	    zsh_field(p, NUMBER) - 1 > UINT32_MAX ||
-	    !is_mapped(zsh_field(p, NAME)) ||
+	if (!is_pointer(m, up) || !is_pointer(m, zsh_field(m, p, DOWN)) ||
+	    zsh_field(m, p, NUMBER) - 1 > UINT32_MAX ||
+	    !is_mapped(m, zsh_field(m, p, NAME)) ||
 	    (started != 0 && !is_today(started)))
 		return 0;
-	forget_event(p);	/* what links them is young */
-	up = zsh_field(p, UP);
-	forget_event(up);
-	if (zsh_field(up, DOWN) != p || !is_typed(up))
+	forget_event(m, p);	/* what links them is young */
+	up = zsh_field(m, p, UP);
+	forget_event(m, up);
+	if (zsh_field(m, up, DOWN) != p || !is_typed(m, up))
 		return 0;
-	if ((uint32_t)zsh_field(up, NWORDS) == 0)
-		return is_today(zsh_field(up, STARTED));
-	return peek(bounds, zsh_field(up, WORDS), sizeof bounds) == 0 &&
+	if ((uint32_t)zsh_field(m, up, NWORDS) == 0)
+		return is_today(zsh_field(m, up, STARTED));
+	return peek(m, bounds, zsh_field(m, up, WORDS), sizeof bounds) == 0 &&
 	    bounds[0] < bounds[1];
 }
 
 /* Numbers grow along the ring, so that no way along it is endless. */
 static size_t
-read_ring(uint64_t p)
+read_ring(struct memory *m, uint64_t p)
 {
 	uint64_t up, next = 0;
 	size_t n;
 
 	for (n = 0; n < MAX_ENTRIES; n++) {
-		up = zsh_field(p, UP);
-		if (zsh_field(up, NUMBER) >= zsh_field(p, NUMBER))
+		up = zsh_field(m, p, UP);
+		if (zsh_field(m, up, NUMBER) >= zsh_field(m, p, NUMBER))
 			break;
 		p = up;
 	}
-	end_of_list = p;
-	for (nentries = 0; nentries < MAX_ENTRIES; p = next) {
-		add_entry(p);
-		next = zsh_field(p, DOWN);
-		if (!is_pointer(next) || zsh_field(next, UP) != p)
+	m->end_of_list = p;
+	for (m->nentries = 0; m->nentries < MAX_ENTRIES; p = next) {
+		add_entry(m, p);
+		next = zsh_field(m, p, DOWN);
+		if (!is_pointer(m, next) || zsh_field(m, next, UP) != p)
 			return 0;
-		if (is_typed(p))
-			newest = zsh_field(p, NUMBER);
-		if (zsh_field(next, NUMBER) <= zsh_field(p, NUMBER))
-			return next == end_of_list ? nentries : 0;
+		if (is_typed(m, p))
+			m->newest = zsh_field(m, p, NUMBER);
+		if (zsh_field(m, next, NUMBER) <= zsh_field(m, p, NUMBER))
+			return next == m->end_of_list ? m->nentries : 0;
 	}
-	report_limit("more than a million entries");
-	return nentries;
+	report_limit(m, "more than a million entries");
+	return m->nentries;
 }
 
 static int
-read_zsh(struct file *f, uint64_t e)
+read_zsh(struct memory *m, uint64_t e)
 {
-	uint64_t started = zsh_field(e, STARTED), ended = zsh_field(e, ENDED);
+	const uint64_t started = zsh_field(m, e, STARTED),
+	    ended = zsh_field(m, e, ENDED);
+	struct file *f = m->f;
 
-	if (!is_typed(e) || zsh_field(e, NUMBER) > newest ||
-	    read_string(f, zsh_field(e, NAME)) == -1 ||
-	    !is_unchanged(e, (NUMBER + 1) * wordsize))
+	if (!is_typed(m, e) || zsh_field(m, e, NUMBER) > m->newest ||
+	    read_string(m, zsh_field(m, e, NAME)) == -1 ||
+	    !is_unchanged(m, e, (NUMBER + 1) * m->wordsize))
 		return -1;
 	f->text.n = unmetafy(f->text.s, f->text.n);
 	set_seconds(f, (int64_t)started);
@@ -2779,7 +2780,7 @@ static const struct shape shapes[] = {
 
 /* Reads a list until two reads of it agree. */
 static size_t
-settle_list(const struct shape *s, uint64_t p)
+settle_list(struct memory *m, const struct shape *s, uint64_t p)
 {
 	/* No small one: entries stand at equal distances. */
 	const uint64_t multiplier = UINT64_C(0x9e3779b97f4a7c15);
@@ -2787,40 +2788,41 @@ settle_list(const struct shape *s, uint64_t p)
 	size_t i, n, tries;
 
 	for (tries = 0; tries < PATIENCE; tries++) {
-		forget_pages();
-		n = s->read_list(p);
+		forget_pages(m);
+		n = s->read_list(m, p);
 		sum = n;
 		for (i = 0; i < n; i++)
-			sum = (sum + entries[i]) * multiplier;
+			sum = (sum + m->entries[i]) * multiplier;
 		if (tries > 0 && sum == last)
 			return n;
 		last = sum;
 	}
-	report_trouble(memory_file, too_fast, 0);
+	report_trouble(m->f, too_fast, 0);
 	return n;
 }
 
 /* Tries twice: zsh changes its entries when they are repeated. */
 static int
-read_entry(struct file *f, const struct shape *s, uint64_t e)
+read_entry(struct memory *m, const struct shape *s, uint64_t e)
 {
-	if (s->read_entry(f, e) == 0)
+	if (s->read_entry(m, e) == 0)
 		return 0;
-	forget_pages();
-	return s->read_entry(f, e);
+	forget_pages(m);
+	return s->read_entry(m, e);
 }
 
 static void
-send_list(struct file *f, const struct list *l)
+send_list(struct memory *m, const struct list *l)
 {
+	struct file *f = m->f;
 	size_t i, n;
 
-	n = settle_list(l->shape, l->start);
+	n = settle_list(m, l->shape, l->start);
 	for (i = 0; i < n; i++) {
 		f->entry.line = f->line = i + 1;
-		f->detail = (struct detail){ .address = entries[i] };
+		f->detail = (struct detail){ .address = m->entries[i] };
 		f->has_detail = 1;
-		if (read_entry(f, l->shape, entries[i]) == 0)
+		if (read_entry(m, l->shape, m->entries[i]) == 0)
 			emit_text(f);
 		f->text.n = 0;
 	}
@@ -2831,49 +2833,49 @@ send_list(struct file *f, const struct list *l)
  * array as it was before the shell dropped its first entries.
  */
 static void
-add_list(struct list *lists, const struct shape *s, uint64_t p)
+add_list(struct memory *m, const struct shape *s, uint64_t p)
 {
 	struct list *l;
 
-	if (settle_list(s, p) == 0)
+	if (settle_list(m, s, p) == 0)
 		return;
-	for (l = lists; l->shape != NULL; l++)
-		if (l->shape == s && l->end == end_of_list) {
+	for (l = m->lists; l->shape != NULL; l++)
+		if (l->shape == s && l->end == m->end_of_list) {
 			if (p > l->start)
 				l->start = p;
 			return;
 		}
-	if (l == lists + MAX_LISTS)
-		report_limit("more than 16 histories");
+	if (l == m->lists + MAX_LISTS)
+		report_limit(m, "more than 16 histories");
 	else
-		*l = (struct list){ s, p, end_of_list };
+		*l = (struct list){ s, p, m->end_of_list };
 }
 
 static void
-try_pointer(struct list *lists, uint64_t p)
+try_pointer(struct memory *m, uint64_t p)
 {
 	const struct shape *s;
 
-	if (!is_pointer(p))
+	if (!is_pointer(m, p))
 		return;
 	for (s = shapes; s->fits != NULL; s++)
-		if (s->fits(p))
-			add_list(lists, s, p);
+		if (s->fits(m, p))
+			add_list(m, s, p);
 }
 
 static void
-search_mapping(struct list *lists, const struct mapping *m)
+search_mapping(struct memory *m, uint64_t address, uint64_t end)
 {
-	uint64_t words[PAGE / sizeof(uint64_t)], address;
+	uint64_t words[PAGE / sizeof(uint64_t)];
 	uint32_t narrow[PAGE / sizeof(uint32_t)];
 	size_t i;
 
-	for (address = m->start; address < m->end; address += PAGE) {
-		if (peek(words, address, PAGE) == -1)
+	for (; address < end; address += PAGE) {
+		if (peek(m, words, address, PAGE) == -1)
 			continue;
 		memcpy(narrow, words, PAGE);
-		for (i = 0; i < PAGE / wordsize; i++)
-			try_pointer(lists, wordsize == sizeof *narrow ?
+		for (i = 0; i < PAGE / m->wordsize; i++)
+			try_pointer(m, m->wordsize == sizeof *narrow ?
 			    narrow[i] : words[i]);
 	}
 }
@@ -2883,59 +2885,56 @@ search_mapping(struct list *lists, const struct mapping *m)
  * those that one has, or to code (of programs that unpack themselves).
  */
 static void
-parse_mapping(const char *line, size_t n)
+parse_mapping(struct memory *m, const char *line, size_t length)
 {
-	static uint64_t last;
-	static int object;
 	const char *dash, *blank;
-	struct mapping m;
+	struct mapping n;
 
-	dash = memchr(line, '-', n);
-	blank = memchr(line, ' ', n);
+	dash = memchr(line, '-', length);
+	blank = memchr(line, ' ', length);
 	if (dash == NULL || blank == NULL || blank < dash ||
-	    (size_t)(blank - line) + 5 > n ||
+	    (size_t)(blank - line) + 5 > length ||
 	    parse_number(line, (size_t)(dash - line), 16, UINT64_MAX,
-	    &m.start) == -1 ||
+	    &n.start) == -1 ||
 	    parse_number(dash + 1, (size_t)(blank - dash) - 1, 16, UINT64_MAX,
-	    &m.end) == -1)
+	    &n.end) == -1)
 		return;
-	if (m.end > UINT32_MAX)
-		wordsize = sizeof(uint64_t);
-	object = memchr(blank, '/', n - (size_t)(blank - line)) != NULL ||
-	    blank[3] == 'x' || (object && m.start == last);
-	last = blank[1] == '-' ? 0 : m.end;
-	m.data = object;
+	if (n.end > UINT32_MAX)
+		m->wordsize = sizeof(uint64_t);
+	n.data = blank[3] == 'x' || n.start == m->object_end ||
+	    memchr(blank, '/', length - (size_t)(blank - line)) != NULL;
+	m->object_end = n.data && blank[1] != '-' ? n.end : 0;
 	if (memcmp(blank + 1, "rw", 2) == 0 && blank[4] == 'p') {
-		mappings = grow(mappings, &mappings_size, nmappings + 1,
-		    sizeof m);
-		mappings[nmappings++] = m;
+		m->mappings = grow(m->mappings, &m->mappings_size,
+		    m->nmappings + 1, sizeof n);
+		m->mappings[m->nmappings++] = n;
 	}
 }
 
 static void
 parse_memory(struct file *f)
 {
-	struct list lists[MAX_LISTS + 1] = { { NULL, 0, 0 } };
-	struct reader lines = { .fd = mapsfd, .max = 2 * PATH_MAX };
+	struct memory *m = f->memory;
+	struct reader lines = { .fd = m->maps, .max = 2 * PATH_MAX };
 	const struct list *l;
 	ptrdiff_t n;
 	size_t i;
 	char *line;
 
-	memory_file = f;
-	memfd = f->r.fd;
-	wordsize = sizeof(uint32_t);
+	m->f = f;
+	m->wordsize = sizeof(uint32_t);
 	while ((n = read_line(&lines, '\n', &line)) != -1)
-		parse_mapping(line, (size_t)n);
+		parse_mapping(m, line, (size_t)n);
 	f->r.error = lines.error;
 	reader_free(&lines);
-	may_read = MAX_READ / 2;
-	for (i = 0; i < nmappings; i++)
-		if (mappings[i].data)
-			search_mapping(lists, &mappings[i]);
-	may_read = MAX_READ;	/* so that no search hides what it found */
-	for (l = lists; l->shape != NULL; l++)
-		send_list(f, l);
+	m->may_read = MAX_READ / 2;
+	for (i = 0; i < m->nmappings; i++)
+		if (m->mappings[i].data)
+			search_mapping(m, m->mappings[i].start,
+			    m->mappings[i].end);
+	m->may_read = MAX_READ;	/* so that no search hides what it found */
+	for (l = m->lists; l->shape != NULL; l++)
+		send_list(m, l);
 }
 
 /* ksh93 and mksh hold the file of their history open. */
@@ -3052,7 +3051,7 @@ parse_source(struct file *f, uint64_t number)
 	const char *why = NULL;
 
 	*f = (struct file){ .number = number, .format = s->format,
-	    .log = s->log,
+	    .log = s->log, .memory = s->memory,
 	    .r = { .fd = s->fd, .max = MAX_COMMAND, .sparse = s->sparse,
 		.limit = s->limit, .buf = f->r.buf, .size = f->r.size },
 	    .text = { f->text.s, 0, f->text.size } };
@@ -4260,19 +4259,21 @@ find_spent(uint64_t uid)
 
 /* Reads what a process holds; it is opened while we have the right to. */
 static void
-read_opened(const struct user *u, int proc)
+read_opened(const struct user *u, int proc, int64_t deadline)
 {
+	static struct memory m;
 	const struct search s = { .pattern = "*", .n = 1, .place = places,
 	    .use = find_removed };
 	struct stat st = { .st_size = 0 };
 	char path[PATH_MAX];
 	int mem;
 
-	mapsfd = open_needed(u->pid, proc, "maps");
-	mem = mapsfd == -1 ? -1 : open_needed(u->pid, proc, "mem");
+	m.deadline = deadline;
+	m.maps = open_needed(u->pid, proc, "maps");
+	mem = m.maps == -1 ? -1 : open_needed(u->pid, proc, "mem");
 	if (mem == -1)
 		return;
-	pagemapfd = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
+	m.pagemap = openat(proc, "pagemap", O_RDONLY | O_CLOEXEC);
 	(void)format_text(path, sizeof path, "%s/fd", u->home);
 	search_directory(path, &s);
 	if (become(u) == -1)
@@ -4280,6 +4281,7 @@ read_opened(const struct user *u, int proc)
 	open_removed(u->uid);
 	(void)format_text(path, sizeof path, "%s/mem", u->home);
 	keep_source(mem, path, &st, &memory, 0);
+	sources[nsources - 1].memory = &m;
 	parse_sources();
 }
 
@@ -4298,9 +4300,8 @@ read_process(size_t job)
 		count_number("process", u->pid, "memory", out_of_time);
 		return;
 	}
-	deadline = began + left;
 	if (read_owner(&now, &proc) == 0 && now.uid == u->uid)
-		read_opened(u, proc);
+		read_opened(u, proc, began + left);
 	ms = now_ms() - began;
 	send_record(SPENT, &ms, sizeof ms, NULL, 0);
 }

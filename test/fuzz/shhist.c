@@ -729,6 +729,7 @@ enum { DATA = 0x1000, HEAP = 0x4000 };
 static void
 show_memory(const struct bytes *image, int wide)
 {
+	static struct memory process;
 	static struct bytes maps;
 	const struct stat st = { .st_uid = 1000 };
 	const uint64_t data = bases[wide] + DATA, heap = bases[wide] + HEAP;
@@ -744,16 +745,17 @@ show_memory(const struct bytes *image, int wide)
 	serve("heap", image->s + PAGE, image->n - PAGE);
 	files[1].address = heap;
 	serve("maps", maps.s, maps.n);
-	mapsfd = FIRST_FILE + 2;
-	bytes_read = nmappings = 0;
-	deadline = INT64_MAX;
-	forget_pages();
+	free(process.mappings);
+	free(process.entries);
+	process = (struct memory){ .maps = FIRST_FILE + 2, .pagemap = -1,
+	    .deadline = INT64_MAX };
 	free(known);	/* no other process had the same */
 	known = NULL;
 	known_size = nknown = 0;
 	mflag = 1;
 	become_worker();
 	keep_source(FIRST_FILE, "/proc/7/mem", &st, &memory, 0);
+	sources[0].memory = &process;
 	parse_source(&parsed, 0);
 	print_records(&histories);
 	mflag = 0;
@@ -991,6 +993,7 @@ static void
 fuzz_maps(const char *s, size_t n, int unused)
 {
 	struct reader r = { .fd = FIRST_FILE, .max = LONGEST_MAP };
+	struct memory process = { .f = NULL };
 	ptrdiff_t len;
 	char *line;
 	size_t i;
@@ -999,12 +1002,12 @@ fuzz_maps(const char *s, size_t n, int unused)
 	begin();
 	serve("maps", s, n);
 	chunks = chance(s, n);
-	nmappings = 0;
 	while ((len = read_line(&r, '\n', &line)) != -1)
-		parse_mapping(line, (size_t)len);
+		parse_mapping(&process, line, (size_t)len);
 	reader_free(&r);
-	for (i = 0; i < nmappings; i++)
-		(void)is_mapped(mappings[i].start);
+	for (i = 0; i < process.nmappings; i++)
+		(void)is_mapped(&process, process.mappings[i].start);
+	free(process.mappings);
 	end();
 }
 
