@@ -368,13 +368,6 @@ report_errno(const char *path)
 	    "Permission denied; for copies that lost their owners see -p");
 }
 
-static void
-report_unless_missing(const char *path)
-{
-	if (!is_missing())
-		report_errno(path);
-}
-
 /* Reports something about the file that is parsed, but only once. */
 static void
 report_trouble(struct file *f, const char *why, int with_line)
@@ -388,18 +381,6 @@ report_trouble(struct file *f, const char *why, int with_line)
 	if (i < 4)
 		f->troubles[i] = why;
 	send_record(TROUBLE, &t, sizeof t, why, strlen(why));
-}
-
-static void
-report_cut(struct file *f)
-{
-	report_trouble(f, too_long, 1);
-}
-
-static void
-report_malformed(struct file *f)
-{
-	report_trouble(f, malformed, 1);
 }
 
 /* Says which format the entries have that follow, unless it is known. */
@@ -521,7 +502,7 @@ next_line(struct file *f, int delim)
 		return 0;
 	f->line++;
 	if (f->r.cut)
-		report_cut(f);
+		report_trouble(f, too_long, 1);
 	f->n = (size_t)n - (f->format->windows && n > 0 && f->r.ended &&
 	    f->s[n - 1] == '\r');
 	return 1;
@@ -581,7 +562,7 @@ add(struct file *f, const char *s, size_t n)
 
 	if (n > MAX_COMMAND - b->n) {
 		n = MAX_COMMAND - b->n;
-		report_cut(f);
+		report_trouble(f, too_long, 1);
 	}
 	if (b->n + n >= b->size)
 		b->s = grow(b->s, &b->size, b->n + n, 1);
@@ -915,18 +896,11 @@ parse_zsh(struct file *f)
 	}
 }
 
-/* Where the value of an indented key begins; 0 if the line is not that. */
 static size_t
-skip_key(const char *s, size_t n, const char *name)
+skip_blanks(const struct file *f, size_t i)
 {
-	size_t i = 0, len = strlen(name);
-
-	while (i < n && s[i] == ' ')
+	while (i < f->n && f->s[i] == ' ')
 		i++;
-	if (i == 0 || !starts(s + i, n - i, name))
-		return 0;
-	for (i += len; i < n && s[i] == ' '; i++)
-		;
 	return i;
 }
 
@@ -939,7 +913,7 @@ parse_fish(struct file *f)
 {
 	static const struct format old = { .stamp = "# ", .more = '\\' };
 	int inside = 0;
-	size_t skip;
+	size_t i;
 
 	while (next_text(f)) {
 		if (f->line == 1 && take_stamp(f)) {
@@ -948,9 +922,11 @@ parse_fish(struct file *f)
 			return;
 		}
 		if (begins(f, " ") && inside && !f->damaged) {
-			skip = skip_key(f->s, f->n, "when:");
-			if (skip > 0)
-				set_time(f, f->s + skip, f->n - skip);
+			i = skip_blanks(f, 0);
+			if (starts(f->s + i, f->n - i, "when:")) {
+				i = skip_blanks(f, i + 5);
+				set_time(f, f->s + i, f->n - i);
+			}
 			continue;
 		}
 		emit_text(f);
@@ -1060,7 +1036,7 @@ parse_mksh(struct file *f)
 	}
 	while ((c = next_byte(f)) != -1) {
 		if (c != 0xff) {
-			report_malformed(f);
+			report_trouble(f, malformed, 1);
 			continue;
 		}
 		number = 0;
@@ -1094,7 +1070,7 @@ parse_yash(struct file *f)
 		p = memchr(f->s, ':', blank);
 		colon = p == NULL ? blank : (size_t)(p - f->s);
 		if (parse_number(f->s, colon, 16, UINT64_MAX, &number) == -1) {
-			report_malformed(f);
+			report_trouble(f, malformed, 1);
 			continue;
 		}
 		if (colon == blank || parse_number(f->s + colon + 1,
@@ -1180,7 +1156,7 @@ parse_vim(struct file *f)
 
 	while (next_line(f, '\n')) {
 		if (apart && !begins(f, "<"))
-			report_malformed(f);
+			report_trouble(f, malformed, 1);
 		if (begins(f, ":")) {
 			emit_text(f);
 			f->entry.line = f->line;
@@ -1305,7 +1281,7 @@ struct database {
 	uint64_t npages, left;	/* pages of a tree to be read yet */
 	uint64_t chain_left;	/* overflow pages to be read yet */
 	uint64_t bad;		/* pages and rows that could not be read */
-	int encoding, disordered;
+	int encoding, disordered, sorting;
 	const struct program *program;
 	struct table tables[NTABLES];
 	int64_t before;		/* time of the last row */
@@ -1632,7 +1608,7 @@ read_row(struct database *d, struct table *t, const struct cell *c,
 			continue;
 		there = at > n ? 0 : len < n - at ? len : n - at;
 		if (there < len || len > MAX_COMMAND)
-			report_cut(d->f);
+			report_trouble(d->f, too_long, 1);
 		set_value(d, field, &t->data[field], type,
 		    bytes + (there == 0 ? 0 : at), (size_t)there);
 	}
@@ -1795,19 +1771,27 @@ compare_keys(const void *a, const void *b)
 	return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
-/* Keeps where a row is. */
+/*
+ * Keeps where a row is; of the history only if its rows are not in the order
+ * of time, which a first look at them tells.
+ */
 static int
-keep_key(struct database *d, struct table *t, const struct cell *c)
+look_at_row(struct database *d, struct table *t, const struct cell *c)
 {
 	struct key k = { c->id, c->id, c->page, c->number };
 
-	if (t->nkeys == MAX_KEYS)
-		return -1;
 	if (t == &d->tables[HISTORY]) {
 		if (read_row(d, t, c, t->found & 1u << TIME) == -1)
 			return -1;
 		k.order = t->data[TIME].number;
+		d->disordered |= k.order < d->before;
+		d->before = k.order;
+		d->nrows++;
+		if (!d->sorting)
+			return 0;
 	}
+	if (t->nkeys == MAX_KEYS)
+		return -1;
 	t->keys = grow(t->keys, &t->size, t->nkeys, sizeof k);
 	t->keys[t->nkeys++] = k;
 	return 0;
@@ -1900,18 +1884,6 @@ send_row(struct database *d, struct table *t, const struct cell *c)
 	return wrong || cwd->type == INTEGER ? -1 : 0;
 }
 
-/* Notes whether times are in order. */
-static int
-look_at_time(struct database *d, struct table *t, const struct cell *c)
-{
-	if (read_row(d, t, c, t->found & 1u << TIME) == -1)
-		return -1;
-	d->disordered |= t->data[TIME].number < d->before;
-	d->before = t->data[TIME].number;
-	d->nrows++;
-	return 0;
-}
-
 /*
  * Rows whose ids are in the order of their time are sent as they are found,
  * in the memory of a few pages.  Others are sorted, by 24 bytes of each,
@@ -1925,17 +1897,18 @@ send_rows(struct database *d)
 	size_t i;
 
 	if (d->program->form == JOINED) {
-		walk_table(d, COMMANDS, keep_key);
-		walk_table(d, PLACES, keep_key);
+		walk_table(d, COMMANDS, look_at_row);
+		walk_table(d, PLACES, look_at_row);
 	}
-	walk_table(d, HISTORY, look_at_time);
+	walk_table(d, HISTORY, look_at_row);
 	if (!d->disordered || d->nrows > MAX_KEYS) {
 		if (d->disordered)
 			report_trouble(d->f, unsorted, 0);
 		walk_table(d, HISTORY, send_row);
 		return;
 	}
-	walk_table(d, HISTORY, keep_key);
+	d->sorting = 1;
+	walk_table(d, HISTORY, look_at_row);
 	if (t->nkeys > 0)
 		qsort(t->keys, t->nkeys, sizeof *t->keys, compare_keys);
 	d->chain_left = d->npages;
@@ -2171,16 +2144,14 @@ content_format(struct file *f)
 /* What is no history, by the bytes that it begins with. */
 static const struct magic {
 	const char *bytes, *why;
-	size_t n;
 } magics[] = {
-#define MAGIC(bytes, why) { bytes, why, sizeof bytes - 1 }
-	MAGIC("\x1f\x8b", "is compressed, and not read"),
-	MAGIC("\xfd" "7zXZ", "is compressed, and not read"),
-	MAGIC("\x28\xb5\x2f\xfd", "is compressed, and not read"),
-	MAGIC("\x04\x22\x4d\x18", "is compressed, and not read"),
-	MAGIC("BZh91AY&SY", "is compressed, and not read"),
-	MAGIC("PK\3\4", "is compressed, and not read"),
-	MAGIC("b0VIM ", "is a swap file of vim, and not read"),
+	{ "\x1f\x8b", "is compressed, and not read" },
+	{ "\xfd" "7zXZ", "is compressed, and not read" },
+	{ "\x28\xb5\x2f\xfd", "is compressed, and not read" },
+	{ "\x04\x22\x4d\x18", "is compressed, and not read" },
+	{ "BZh91AY&SY", "is compressed, and not read" },
+	{ "PK\3\4", "is compressed, and not read" },
+	{ "b0VIM ", "is a swap file of vim, and not read" },
 };
 
 /* Files printed already */
@@ -2852,31 +2823,26 @@ add_list(struct memory *m, const struct shape *s, uint64_t p)
 }
 
 static void
-try_pointer(struct memory *m, uint64_t p)
-{
-	const struct shape *s;
-
-	if (!is_pointer(m, p))
-		return;
-	for (s = shapes; s->fits != NULL; s++)
-		if (s->fits(m, p))
-			add_list(m, s, p);
-}
-
-static void
 search_mapping(struct memory *m, uint64_t address, uint64_t end)
 {
 	uint64_t words[PAGE / sizeof(uint64_t)];
 	uint32_t narrow[PAGE / sizeof(uint32_t)];
+	const struct shape *s;
+	uint64_t p;
 	size_t i;
 
 	for (; address < end; address += PAGE) {
 		if (peek(m, words, address, PAGE) == -1)
 			continue;
 		memcpy(narrow, words, PAGE);
-		for (i = 0; i < PAGE / m->wordsize; i++)
-			try_pointer(m, m->wordsize == sizeof *narrow ?
-			    narrow[i] : words[i]);
+		for (i = 0; i < PAGE / m->wordsize; i++) {
+			p = m->wordsize == sizeof *words ? words[i] : narrow[i];
+			if (!is_pointer(m, p))
+				continue;
+			for (s = shapes; s->fits != NULL; s++)
+				if (s->fits(m, p))
+					add_list(m, s, p);
+		}
 	}
 }
 
@@ -3030,8 +2996,7 @@ why_refused(struct file *f, int any)
 	const char *s = f->r.buf + f->r.start;
 
 	for (i = 0; i < sizeof magics / sizeof *magics; i++)
-		if (n >= magics[i].n &&
-		    memcmp(s, magics[i].bytes, magics[i].n) == 0)
+		if (starts(s, n, magics[i].bytes))
 			return magics[i].why;
 	if (!any || f->format->parse != parse_lines)
 		return NULL;
@@ -3138,24 +3103,6 @@ parse_batch(void)
 
 /* Opening files */
 
-static const char *
-file_type(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFIFO:
-		return "is a FIFO, not a regular file";
-	case S_IFDIR:
-		return "is a directory, not a regular file";
-	case S_IFCHR:
-		return "is a character device, not a regular file";
-	case S_IFBLK:
-		return "is a block device, not a regular file";
-	case S_IFSOCK:
-		return "is a socket, not a regular file";
-	}
-	return "is the kernel's own, not a regular file";
-}
-
 /*
  * In a worker, first of all.  Only root can change its root; others resolve
  * each path below rootfd.
@@ -3175,20 +3122,6 @@ enter_root(void)
 		close_if_open(&rootfd);
 }
 
-/*
- * Opens path below ROOT, links and ".." included; without openat2 (Linux
- * before 5.6) it fails with ENOSYS rather than to leave ROOT.
- */
-static int
-open_below(const char *path, int flags)
-{
-	struct open_how how = {
-		.flags = (unsigned)flags, .resolve = RESOLVE_IN_ROOT
-	};
-
-	return (int)syscall(SYS_openat2, rootfd, path, &how, sizeof how);
-}
-
 /* Parses the files that are open if no descriptor is left; whether it did. */
 static int
 made_room(void)
@@ -3199,15 +3132,22 @@ made_room(void)
 	return 1;
 }
 
+/*
+ * Opens a path below ROOT, links and ".." included; without openat2 (Linux
+ * before 5.6) that fails with ENOSYS rather than to leave ROOT.
+ */
 static int
 open_path(const char *path, int flags)
 {
+	struct open_how how = { .resolve = RESOLVE_IN_ROOT };
 	int fd;
 
 	flags |= O_CLOEXEC;
+	how.flags = (unsigned)flags;
 	do {
 		if (rootfd != -1)
-			fd = open_below(path, flags);
+			fd = (int)syscall(SYS_openat2, rootfd, path, &how,
+			    sizeof how);
 		else if (topfd != -1 &&
 		    strncmp(path, reading->home, top) == 0 &&
 		    (path[top] == '/' || path[top] == '\0'))
@@ -3284,21 +3224,30 @@ open_regular(const char *path, struct stat *st)
 static void
 report_unopened(const char *path, const struct stat *st)
 {
+	static const char *const types[] = {
+		[S_IFIFO >> 12] = "is a FIFO, not a regular file",
+		[S_IFCHR >> 12] = "is a character device, not a regular file",
+		[S_IFDIR >> 12] = "is a directory, not a regular file",
+		[S_IFBLK >> 12] = "is a block device, not a regular file",
+		[S_IFSOCK >> 12] = "is a socket, not a regular file",
+		[S_IFMT >> 12] = NULL,
+	};
+	const char *type = types[(st->st_mode & S_IFMT) >> 12];
+
 	/* A file server may answer anything, that, too. */
-	if (errno == EMEDIUMTYPE && !S_ISREG(st->st_mode))
-		report_file(path, file_type(st->st_mode));
-	else
+	if (errno != EMEDIUMTYPE || S_ISREG(st->st_mode))
 		report_errno(path);
+	else
+		report_file(path, type != NULL ? type :
+		    "is the kernel's own, not a regular file");
 }
 
+/* What is sent of a file that is to be read as this format. */
 static struct found
 describe(const struct stat *st, const struct format *format)
 {
-	uint64_t i;
-
-	for (i = 0; formats[i].name != NULL && &formats[i] != format; i++)
-		;
-	return (struct found){ st->st_dev, st->st_ino, st->st_uid, i };
+	return (struct found){ st->st_dev, st->st_ino, st->st_uid,
+	    (uintptr_t)format };
 }
 
 /* Keeps a file to be parsed, and says so to the parent. */
@@ -3331,18 +3280,6 @@ open_beside(char name[BESIDE], const char *path, const char *end)
 	return fd;
 }
 
-/* Whether a file is read as a database. */
-static int
-is_database(int fd, const struct format *format)
-{
-	char magic[sizeof sqlite_magic];
-
-	if (format != NULL)
-		return format->parse == parse_database;
-	return pread(fd, magic, sizeof magic, 0) == sizeof magic &&
-	    memcmp(magic, sqlite_magic, sizeof magic) == 0;
-}
-
 /*
  * Keeps a file to be parsed, with its log if it is a database.  A journal is
  * of a transaction that was cut, unless its head is zeroed.
@@ -3351,10 +3288,12 @@ static void
 keep_file(int fd, const char *path, const struct stat *st,
     const struct format *format, int any)
 {
-	char name[BESIDE], c;
+	char name[BESIDE], magic[sizeof sqlite_magic], c;
 	int log = -1, journal;
 
-	if (is_database(fd, format)) {
+	if (format != NULL ? format->parse == parse_database :
+	    pread(fd, magic, sizeof magic, 0) == sizeof magic &&
+	    memcmp(magic, sqlite_magic, sizeof magic) == 0) {
 		journal = open_beside(name, path, "-journal");
 		if (journal != -1 && pread(journal, &c, 1, 0) == 1 && c != '\0')
 			report_file(name, "a transaction was cut: "
@@ -3441,8 +3380,8 @@ open_directory(const char *path)
 	int fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
 
-	if (dir == NULL)
-		report_unless_missing(path);
+	if (dir == NULL && !is_missing())
+		report_errno(path);
 	return dir;
 }
 
@@ -3819,30 +3758,21 @@ read_histfiles(int fd)
 	reader_free(&r);
 }
 
-/* Opens a startup file; -1 if it is not to be read. */
-static int
-open_startup(const char *name)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int fd;
-
-	if (join_home(path, name) == -1)
-		return -1;
-	fd = open_regular(path, &st);
-	if (fd == -1)
-		report_unopened(path, &st);
-	return fd;
-}
-
 static void
 add_histfiles(void)
 {
 	int fds[NSTARTUPS], ends[2], i, n = 0;
+	char path[PATH_MAX];
+	struct stat st;
 	pid_t pid;
 
 	for (i = 0; i < NSTARTUPS; i++) {
-		fds[i] = open_startup(startups[i].path);
+		fds[i] = -1;
+		if (join_home(path, startups[i].path) == -1)
+			continue;
+		fds[i] = open_regular(path, &st);
+		if (fds[i] == -1)
+			report_unopened(path, &st);
 		n += fds[i] != -1;
 	}
 	if (n == 0)
@@ -3943,7 +3873,7 @@ find_owner(struct user *u)
 	int fd = open_path(u->home, O_PATH | O_NOFOLLOW);
 
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		report_unless_missing(u->home);
+		report_errno(u->home);
 		return -1;
 	}
 	close(fd);
@@ -3969,7 +3899,7 @@ read_user(size_t job)
 	fd = open_path(u.home, O_PATH | O_DIRECTORY);
 	/* One that may not be searched is reported once, not each place. */
 	if (fd == -1 || fstatat(fd, ".", &st, 0) == -1) {
-		report_unless_missing(u.home);
+		report_errno(u.home);
 		return;
 	}
 	close(fd);
@@ -3985,29 +3915,20 @@ read_user(size_t job)
 
 /* Operands */
 
-/* The end of path that has as many slashes as the other. */
-static const char *
-same_depth(const char *path, const char *other)
-{
-	const char *tail = path + strlen(path);
-	size_t n = 0;
-
-	for (; (other = strchr(other, '/')) != NULL; other++)
-		n++;
-	while (tail > path && (tail[-1] != '/' || n-- > 0))
-		tail--;
-	return tail;
-}
-
-/* The place whose name a file has; null if there is none. */
+/* The place whose name the end of a path is; null if there is none. */
 static const struct place *
 name_place(const char *path)
 {
 	const struct place *p;
-	const char *tail;
+	const char *tail, *s;
+	size_t n;
 
 	for (p = places; p->path != NULL; p++) {
-		tail = same_depth(path, p->path);
+		for (n = 0, s = p->path; (s = strchr(s, '/')) != NULL; s++)
+			n++;
+		for (tail = path + strlen(path); tail > path &&
+		    (tail[-1] != '/' || n-- > 0); tail--)
+			;
 		if (matches(p->path, strlen(p->path), tail, strlen(tail)))
 			return p;
 	}
@@ -4153,22 +4074,6 @@ read_owner(struct user *u, int *proc)
 	return ids == 2 && has_memory ? 0 : -1;
 }
 
-/* Whether a descriptor is of a file that was removed. */
-static int
-is_removed(const char *path, struct stat *st)
-{
-	static const char mark[] = " (deleted)";
-	const ssize_t len = sizeof mark - 1;
-	char link[PATH_MAX];
-	ssize_t n;
-
-	n = readlink(path, link, sizeof link);
-	if (n == -1)
-		report_unless_missing(path);
-	return n > len && memcmp(link + n - len, mark, (size_t)len) == 0 &&
-	    stat(path, st) == 0 && S_ISREG(st->st_mode);
-}
-
 /* Removed files of the process, until they are opened as its user. */
 static struct removed {
 	int fd;
@@ -4180,12 +4085,20 @@ static size_t nremoved;
 static void
 find_removed(const char *path, const struct place *unused, int backup)
 {
-	struct stat st;
+	static const char mark[] = " (deleted)";
+	const ssize_t len = sizeof mark - 1;
 	struct removed *m = &removed[nremoved];
+	char link[PATH_MAX];
+	struct stat st;
+	ssize_t n;
 
 	(void)unused;
 	(void)backup;
-	if (!is_removed(path, &st))
+	n = readlink(path, link, sizeof link);
+	if (n == -1)
+		report_errno(path);
+	if (n <= len || memcmp(link + n - len, mark, (size_t)len) != 0 ||
+	    stat(path, &st) == -1 || !S_ISREG(st.st_mode))
 		return;
 	if (nremoved == BATCH - 1) {
 		report_file(path, strerror(EMFILE));
@@ -4193,7 +4106,7 @@ find_removed(const char *path, const struct place *unused, int backup)
 	}
 	m->fd = open(path, O_PATH | O_CLOEXEC);
 	if (m->fd == -1) {
-		report_unless_missing(path);
+		report_errno(path);
 		return;
 	}
 	m->path = copy_string(path);
@@ -4221,7 +4134,7 @@ open_removed(uint64_t uid)
 			keep_source(fd, m->path, &st, &removed_file, 0);
 		} else if ((errno != EACCES && errno != EPERM) ||
 		    st.st_uid == uid) {
-			report_unless_missing(m->path);
+			report_errno(m->path);
 		}
 	}
 }
@@ -4428,21 +4341,6 @@ take_start(const char *s, size_t n)
 	set_escaped(&row.file, o->path, strlen(o->path));
 }
 
-/*
- * A file is parsed to its end, so it need not be printed again.  A parser
- * that is broken may say so of any file: of those of others we believe it
- * only what was sent before it began.
- */
-static void
-take_done(void)
-{
-	const struct found *f = &taken.files[taken.current].found;
-
-	if (taken.parsing && !taken.skip && taken.user != NULL &&
-	    f->ino != 0 && (taken.first || f->owner == taken.uid))
-		add_known(file_identity(f, taken.uid));
-}
-
 static void
 take_trouble(const char *s, size_t n)
 {
@@ -4492,6 +4390,7 @@ take_entry(const char *s, size_t n)
 static void
 take_history(size_t job, int kind, const char *s, size_t n)
 {
+	const struct found *f;
 	int64_t ms;
 
 	(void)job;
@@ -4519,7 +4418,15 @@ take_history(size_t job, int kind, const char *s, size_t n)
 		take_trouble(s, n);
 		break;
 	case DONE:
-		take_done();
+		/*
+		 * It need not be printed again.  A parser that is broken may
+		 * say so of any file: of those of others we believe it only
+		 * what was sent before it began.
+		 */
+		f = &taken.files[taken.current].found;
+		if (taken.parsing && !taken.skip && taken.user != NULL &&
+		    f->ino != 0 && (taken.first || f->owner == taken.uid))
+			add_known(file_identity(f, taken.uid));
 		break;
 	case SPENT:
 		if (mflag && take_head(&s, &n, &ms, sizeof ms) == 0 && ms > 0)
@@ -4629,42 +4536,35 @@ list_homes(void)
 	fd = open_path("/root", O_PATH | O_NOFOLLOW);
 	if (fd != -1)
 		send_orphan("/root", NULL, 0);
-	else
-		report_unless_missing("/root");
+	else if (!is_missing())
+		report_errno("/root");
 }
 
-/*
- * Looks at a line of mountinfo: what is mounted over a process hides it, and
- * so does hidepid.
- */
-static void
-look_at_mount(const char *line, size_t n)
-{
-	const char *s = line;
-	size_t blanks, left = n;
-
-	for (blanks = 0; left > 0 && blanks < 4; s++, left--)
-		blanks += *s == ' ';
-	if (starts(s, left, "/proc/") && digits(s + 6, left - 6) > 0)
-		count_number("process", (uint64_t)parse_seconds(s + 6,
-		    left - 6), "memory", "mounted over");
-	if (hides_processes(line, n))
-		warning("/proc: hidepid: processes may be missing");
-}
-
+/* What is mounted over a process hides it, and so does hidepid. */
 static void
 look_at_mounts(void)
 {
 	static const char path[] = "/proc/self/mountinfo";
 	struct reader r = { .max = 4 * PATH_MAX };
+	char *line, *s;
+	int blanks;
 	ptrdiff_t n;
-	char *line;
+	size_t left;
 
 	r.fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (r.fd == -1)
 		report_file(path, strerror(errno));
-	while (r.fd != -1 && (n = read_line(&r, '\n', &line)) != -1)
-		look_at_mount(line, (size_t)n);
+	while (r.fd != -1 && (n = read_line(&r, '\n', &line)) != -1) {
+		s = line;
+		left = (size_t)n;
+		for (blanks = 0; left > 0 && blanks < 4; s++, left--)
+			blanks += *s == ' ';
+		if (starts(s, left, "/proc/") && digits(s + 6, left - 6) > 0)
+			count_number("process", (uint64_t)parse_seconds(s + 6,
+			    left - 6), "memory", "mounted over");
+		if (hides_processes(line, (size_t)n))
+			warning("/proc: hidepid: processes may be missing");
+	}
 	close_if_open(&r.fd);
 	reader_free(&r);
 }
@@ -4998,17 +4898,6 @@ confine_ourselves(void)
 		fatal("seccomp: %s", strerror(errno));
 }
 
-static void
-check_options(void)
-{
-	if (mflag && (root != NULL || fflag != NULL || *operands != NULL))
-		usage_error("-m cannot be used with -f, -r or files");
-	if (*operands != NULL && (aflag || passwdfd != -1 || nwanted > 0))
-		usage_error("files cannot be used with -a, -p or -u");
-	if (root != NULL)
-		rootfd = open_named(root, O_PATH | O_DIRECTORY);
-}
-
 static const char help[] =
 "usage: shhist [-aHmq] [-f format] [-o columns] [-p passwd] [-r root]\n"
 "              [-u user,...] [file ...]\n"
@@ -5066,6 +4955,14 @@ read_options(int argc, char **argv)
 			choose_users(optarg);
 			break;
 		}
+	/* Before Linux 5.18 there may be no name: behind it is no operand. */
+	operands = argv + (optind < argc ? optind : argc);
+	if (mflag && (root != NULL || fflag != NULL || *operands != NULL))
+		usage_error("-m cannot be used with -f, -r or files");
+	if (*operands != NULL && (aflag || passwdfd != -1 || nwanted > 0))
+		usage_error("files cannot be used with -a, -p or -u");
+	if (root != NULL)
+		rootfd = open_named(root, O_PATH | O_DIRECTORY);
 }
 
 int
@@ -5073,9 +4970,6 @@ main(int argc, char **argv)
 {
 	start("shhist");
 	read_options(argc, argv);
-	/* Before Linux 5.18 there may be no name: behind it is no operand. */
-	operands = argv + (optind < argc ? optind : argc);
-	check_options();
 	need_names = choose_columns(columns, NDEFAULT) != 0 || nwanted > 0;
 	confine_ourselves();
 	if (*operands == NULL)
