@@ -110,6 +110,7 @@ struct detail {
 /* The records that workers send. */
 enum {
 	USER,		/* ids of a user; name, NUL and home */
+	NO_LIST,	/* why the file of -p cannot be read */
 	ORPHAN,		/* a home, which no user may claim */
 	OWNER,		/* ids of the owner of an orphan's home */
 	FOUND,		/* a file that is open, in the order of parsing */
@@ -230,7 +231,7 @@ static int aflag, mflag;
 static const struct format *fflag;
 static int rootfd = -1;		/* with -r, if it cannot be our root */
 static int procfd = -1;		/* /proc */
-static int passwdfd = -1;	/* with -p */
+static const char *passwd;	/* -p, or null */
 static int topfd = -1;		/* in a root that is closed to the user */
 static size_t top;		/* length of its path */
 static pid_t parent_pid;
@@ -4479,23 +4480,46 @@ send_user(const struct user *u)
 		send_record(USER, ids, sizeof ids, text, n);
 }
 
+/* In a worker that has not entered the root: opens what -p names. */
+static int
+open_list(void)
+{
+	int fd = operand_fd(passwd);
+	const char *why;
+
+	errno = EBADF;	/* if it is one of ours */
+	if (fd == -1)
+		fd = open(passwd, O_RDONLY | O_CLOEXEC);
+	else if (fcntl(fd, F_GETFD) != 0)
+		fd = -1;
+	if (fd != -1 && read(fd, NULL, 0) == 0)
+		return fd;
+	why = strerror(errno);
+	send_record(NO_LIST, NULL, 0, why, strlen(why));
+	return -1;
+}
+
 /* In a worker: the users of the passwd list, which it parses confined. */
 static void
 list_passwd(void)
 {
-	struct reader r = { .fd = passwdfd, .max = 65536 };
+	struct reader r = { .fd = -1, .max = 65536 };
 	struct passwd_entry e;
 	struct stat st;
 	uint64_t number;
 	ptrdiff_t n;
 	char *line;
 
-	if (r.fd == -1)
+	if (passwd != NULL)
+		r.fd = open_list();
+	enter_root();
+	if (passwd == NULL) {
 		r.fd = open_regular("/etc/passwd", &st);
-	if (r.fd == -1) {
-		report_unopened("/etc/passwd", &st);
-		return;
+		if (r.fd == -1)
+			report_unopened("/etc/passwd", &st);
 	}
+	if (r.fd == -1)
+		return;
 	drop_capabilities(parent_pid);
 	confine_parser();
 	for (number = 1; (n = read_line(&r, '\n', &line)) != -1; number++) {
@@ -4609,11 +4633,15 @@ enum { PASSWD, OTHER, NLISTS };
 static void
 list(size_t job)
 {
-	if (job == PASSWD && (!mflag || need_names))
-		list_passwd();
-	if (job == OTHER && mflag)
+	if (job == PASSWD) {
+		if (!mflag || need_names || passwd != NULL)
+			list_passwd();
+		return;
+	}
+	enter_root();
+	if (mflag)
 		list_processes();
-	else if (job == OTHER)
+	else
 		list_homes();
 }
 
@@ -4674,6 +4702,8 @@ take_list(size_t job, int kind, const char *s, size_t n)
 	size_t room = 0;
 	char *text;
 
+	if (kind == NO_LIST && job == PASSWD && passwd != NULL)
+		fatal("%s: %.*s", passwd, (int)(n < 127 ? n : 127), s);
 	if (kind == USER && take_head(&s, &n, ids, sizeof ids) == -1)
 		return;
 	text = grow(NULL, &room, n + 2, 1);
@@ -4719,14 +4749,15 @@ drop_claimed(void)
 static void
 list_users(void)
 {
+	const int fd = passwd == NULL ? -1 : operand_fd(passwd);
+	/* What reads standard input or a pipe may wait for ever. */
 	const struct scan lists = { .njobs = NLISTS, .alone = 1,
-	    .patient = passwdfd == STDIN_FILENO, .ahead = AHEAD,
-	    .prepare = enter_root, .work = list, .take = take_list,
-	    .lose = lose_list };
+	    .patient = fd != -1, .ahead = AHEAD, .work = list,
+	    .take = take_list, .lose = lose_list };
 
 	run_scan(&lists);
-	if (passwdfd > STDERR_FILENO)
-		close(passwdfd);
+	if (fd > STDERR_FILENO)
+		close(fd);
 	drop_claimed();
 	if (nusers > 0 || any_users)
 		return;
@@ -4805,21 +4836,6 @@ format_name(size_t i)
 	return formats[i].name;
 }
 
-/* Opens what an option names; "-" is standard input. */
-static int
-open_named(const char *path, int flags)
-{
-	int fd = STDIN_FILENO;
-
-	if (*path == '\0')
-		usage_error("-p: empty name");
-	if (strcmp(path, "-") != 0 || flags != O_RDONLY)
-		fd = open(path, flags | O_CLOEXEC);
-	if (fd == -1 || (flags == O_RDONLY && read(fd, NULL, 0) == -1))
-		fatal("%s: %s", path, strerror(errno));
-	return fd;
-}
-
 /* The lower one of two descriptors, if it is above last. */
 static unsigned
 lower(unsigned next, unsigned last, int fd)
@@ -4839,7 +4855,8 @@ close_inherited(void)
 
 	do {
 		next = lower(UINT_MAX, last, rootfd);
-		next = lower(next, last, passwdfd);
+		if (passwd != NULL)
+			next = lower(next, last, operand_fd(passwd));
 		for (o = operands; *o != NULL; o++)
 			next = lower(next, last, operand_fd(*o));
 		if (next - last > 1)
@@ -4949,7 +4966,9 @@ read_options(int argc, char **argv)
 			mflag = 1;
 			break;
 		case 'p':
-			passwdfd = open_named(optarg, O_RDONLY);
+			passwd = optarg;
+			if (*passwd == '\0')
+				usage_error("-p: empty name");
 			break;
 		case 'u':
 			choose_users(optarg);
@@ -4959,10 +4978,13 @@ read_options(int argc, char **argv)
 	operands = argv + (optind < argc ? optind : argc);
 	if (mflag && (root != NULL || fflag != NULL || *operands != NULL))
 		usage_error("-m cannot be used with -f, -r or files");
-	if (*operands != NULL && (aflag || passwdfd != -1 || nwanted > 0))
+	if (*operands != NULL && (aflag || passwd != NULL || nwanted > 0))
 		usage_error("files cannot be used with -a, -p or -u");
-	if (root != NULL)
-		rootfd = open_named(root, O_PATH | O_DIRECTORY);
+	if (root == NULL)
+		return;
+	rootfd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (rootfd == -1)
+		fatal("%s: %s", root, strerror(errno));
 }
 
 int

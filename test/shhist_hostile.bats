@@ -397,12 +397,15 @@ plant() {
 	own
 }
 
-# begin NAME [COMMAND]: shhist, or COMMAND, on that tree in the background;
+# begin NAME [COMMAND...]: shhist, or COMMAND, on that tree in the background;
 # its output, messages and status to NAME.out, .err and .status.
 begin() {
+	local command=("${@:2}")
+
+	[ $# -gt 1 ] || command=("$shhist")
 	(
 		status=0
-		"${2:-$shhist}" -H -r "$tree" -o user,command \
+		"${command[@]}" -H -r "$tree" -o user,command \
 			>"$T/$1.out" 2>"$T/$1.err" 3>&- || status=$?
 		echo "$status" >"$T/$1.status"
 	) &
@@ -471,6 +474,10 @@ ann\ta long command of one user'
 	plant passwd
 	sleepy "$tree/etc" lookup
 	begin passwd
+	plant list
+	mkdir "$tree/far"
+	sleepy "$tree/far" lookup
+	begin list "$shhist" -p "$tree/far/passwd"
 	plant stopped
 	long_history "$ann/.bash_history"
 	own
@@ -490,6 +497,23 @@ ann\ta long command of one user'
 	ended orphan $'\ttwo' \
 		'shhist: home /home/ann: rows are lost: did not answer'
 	ended passwd $'\ttwo' 'shhist: passwd: did not answer'
+	ended list $'\ttwo' 'shhist: passwd: did not answer'
+}
+
+@test "an operand that does not answer costs no other" {
+	local begun=()
+
+	need_root
+	plant operand
+	mkdir "$tree/far"
+	sleepy "$tree/far" lookup
+	on_far() {
+		"$shhist" "$@" /far/x /home/bob/.bash_history
+	}
+	begin operand on_far
+	wait "${begun[@]}"
+	ended operand $'\ttwo' \
+		'shhist: /far/x: rows are lost: did not answer'
 }
 
 @test "a history that never ends costs so much time, and no more" {
