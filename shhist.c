@@ -58,10 +58,6 @@
 #ifdef SYS_clock_gettime32	/* musl's name of it on 32-bit machines */
 #define SYS_clock_gettime SYS_clock_gettime32
 #endif
-#ifndef PR_CAP_AMBIENT
-#define PR_CAP_AMBIENT 47
-#define PR_CAP_AMBIENT_CLEAR_ALL 4
-#endif
 
 enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
@@ -221,7 +217,6 @@ struct wanted {
 
 static const char malformed[] = "malformed entry";
 static const char too_long[] = "command longer than 16 MiB is cut";
-static const char lost_block[] = "NUL bytes: a block that was never written";
 static const char passed_over[] = "a line that belongs to no entry";
 static const char sqlite_magic[] = "SQLite format 3";	/* and its NUL */
 
@@ -525,7 +520,8 @@ next_text(struct file *f)
 		nuls++;
 	f->damaged = nuls > 0;
 	if (f->damaged)
-		report_trouble(f, lost_block, 1);
+		report_trouble(f, "NUL bytes: a block that was never written",
+		    1);
 	if (nuls < f->n) {	/* one of nothing else stays as it is */
 		f->s += nuls;
 		f->n -= nuls;
@@ -1230,15 +1226,6 @@ static const struct program {
 };
 enum { NPROGRAMS = sizeof programs / sizeof *programs };
 
-static const char bad_log[] =
-    "the log beside it is damaged, and not read";
-static const char damaged[] = "damaged: pages or rows were not read";
-static const char unsorted[] = "too many rows to be sorted by time";
-static const char unknown_program[] =
-    "is a database of no program that is known";
-static const char changed[] = "changed while it was read";
-static const char no_database[] = "cannot be read as a database";
-
 struct datum {
 	enum { NOTHING, INTEGER, BYTES } type;
 	int64_t number;
@@ -1390,7 +1377,8 @@ read_log(struct database *d)
 	if (!add_checksum(sum, h, 24, big, h + 24) ||
 	    (big_endian(h, 8) | 1ULL << 32) != 0x377f0683002de218 ||
 	    !set_page_size(d, big_endian(h + 8, 4))) {
-		report_trouble(d->f, bad_log, 0);
+		report_trouble(d->f, "the log beside it is damaged, and "
+		    "not read", 0);
 		return;
 	}
 	for (n = 1; read_frame(d, n, f); n++) {
@@ -1904,7 +1892,8 @@ send_rows(struct database *d)
 	walk_table(d, HISTORY, look_at_row);
 	if (!d->disordered || d->nrows > MAX_KEYS) {
 		if (d->disordered)
-			report_trouble(d->f, unsorted, 0);
+			report_trouble(d->f,
+			    "too many rows to be sorted by time", 0);
 		walk_table(d, HISTORY, send_row);
 		return;
 	}
@@ -1950,17 +1939,19 @@ send_history(struct database *d)
 	(void)read_at(d->fd, before, sizeof before, 24);
 	walk_table(d, SCHEMA, match_table);
 	if (d->program == NULL) {
-		report_trouble(d->f, unknown_program, 0);
+		report_trouble(d->f,
+		    "is a database of no program that is known", 0);
 	} else {
 		send_start(d->f, d->program->name);
 		send_rows(d);
 	}
 	if (d->bad > 0)
-		report_trouble(d->f, damaged, 0);
+		report_trouble(d->f, "damaged: pages or rows were not read",
+		    0);
 	/* The number of transactions. */
 	if (read_at(d->fd, after, sizeof after, 24) == -1 ||
 	    memcmp(before, after, sizeof before) != 0)
-		report_trouble(d->f, changed, 0);
+		report_trouble(d->f, "changed while it was read", 0);
 }
 
 static void
@@ -1974,7 +1965,7 @@ parse_database(struct file *f)
 	if (open_database(&d, size) == 0)
 		send_history(&d);
 	else if (size != 0)
-		report_trouble(f, no_database, 0);
+		report_trouble(f, "cannot be read as a database", 0);
 	for (t = d.tables; t < d.tables + NTABLES; t++) {
 		for (i = 0; i < NFIELDS; i++)
 			free(t->data[i].utf8.s);
@@ -2289,7 +2280,6 @@ enum {
 	PATIENCE = 100,		/* tries to read a list that changes */
 };
 
-static const char too_fast[] = "changes too fast";
 static const char out_of_time[] =
     "not read: the processes of its user took a minute";
 
@@ -2488,7 +2478,6 @@ is_pointer(const struct memory *m, uint64_t p)
 static int
 read_string(struct memory *m, uint64_t address)
 {
-	static const char why[] = "command longer than 1 MiB is cut";
 	struct file *f = m->f;
 	const char *s;
 	size_t n, len;
@@ -2502,7 +2491,8 @@ read_string(struct memory *m, uint64_t address)
 		len = strnlen(s, n);
 		if (len > MAX_TYPED - f->text.n) {
 			len = MAX_TYPED - f->text.n;
-			report_trouble(f, why, 1);
+			report_trouble(f, "command longer than 1 MiB is cut",
+			    1);
 		}
 		add(f, s, len);
 		address += len;
@@ -2769,7 +2759,7 @@ settle_list(struct memory *m, const struct shape *s, uint64_t p)
 			return n;
 		last = sum;
 	}
-	report_trouble(m->f, too_fast, 0);
+	report_trouble(m->f, "changes too fast", 0);
 	return n;
 }
 
@@ -2944,7 +2934,8 @@ drop_capabilities(pid_t parent)
 
 /* All that a parser may ask of the kernel besides: its files, its records. */
 static const int parser_calls[] = {
-	SYS_pread64, SYS_write, SYS_clock_gettime, SYS_sysinfo /* glibc, qsort */,
+	SYS_pread64, SYS_write, SYS_clock_gettime,
+	SYS_sysinfo,	/* glibc, qsort */
 #ifdef SYS_lseek	/* over holes */
 	SYS_lseek,
 #endif
@@ -4769,42 +4760,28 @@ list_users(void)
 
 /* The second scan: of users, processes or operands. */
 static void
-print_histories(size_t njobs, void (*work)(size_t))
+print_histories(void)
 {
-	struct scan histories = { .njobs = njobs, .alone = 1,
+	struct scan histories = { .njobs = nusers, .alone = 1,
 	    .ahead = AHEAD, .lifetime = LIFETIME, .prepare = enter_root,
-	    .work = work, .begin = begin_job, .take = take_history,
-	    .lose = lose_job };
+	    .work = mflag ? read_process : read_user, .begin = begin_job,
+	    .take = take_history, .lose = lose_job };
+	struct wanted *w;
 	char **o;
 
-	/* What reads standard input or a pipe may wait for ever. */
-	for (o = operands; *o != NULL; o++)
+	for (o = operands; *o != NULL; o++) {
+		histories.work = read_operand;
+		histories.njobs++;
+		/* What reads standard input or a pipe may wait for ever. */
 		if (operand_fd(*o) != -1)
 			histories.patient = 1;
+	}
 	histories.most = (size_t)histories.patient;
 	run_scan(&histories);
-}
-
-static void
-print_users(void)
-{
-	struct wanted *w;
-
-	print_histories(nusers, mflag ? read_process : read_user);
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
 			warning("%.*s: no such user", (int)w->len, w->name);
-}
-
-static void
-print_operands(void)
-{
-	size_t n;
-
-	for (n = 0; operands[n] != NULL; n++)
-		;
-	print_histories(n, read_operand);
-	if (nfound == nrefused)
+	if (*operands != NULL && nfound == nrefused)
 		status = 2;	/* not one could be read */
 }
 
@@ -4999,9 +4976,6 @@ main(int argc, char **argv)
 	if (!no_header)
 		print_header();
 	flush_output();
-	if (*operands == NULL)
-		print_users();
-	else
-		print_operands();
+	print_histories();
 	return finish();
 }
