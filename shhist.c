@@ -1175,6 +1175,124 @@ parse_vim(struct file *f)
 	}
 }
 
+/* If c and the next are the halves of a character, makes c that. */
+static int
+join_halves(uint32_t *c, uint32_t next)
+{
+	if (*c >> 10 != 0xd800 >> 10 || next >> 10 != 0xdc00 >> 10)
+		return 0;
+	*c = 0x10000 + ((*c & 0x3ff) << 10 | (next & 0x3ff));
+	return 1;
+}
+
+static size_t
+write_utf8(char *to, uint32_t c)
+{
+	const size_t len = 1 +
+	    (size_t)((c >= 0x80) + (c >= 0x800) + (c >= 0x10000));
+	size_t at;
+
+	for (at = len; at > 1; c >>= 6)
+		to[--at] = (char)(0x80 | (c & 0x3f));
+	*to = (char)(len == 1 ? c : 0xf00u >> len | c);
+	return len;
+}
+
+/* Takes \uXXXX from the beginning of s; returns 0 if it is not there. */
+static int
+take_unicode(const char **s, const char *end, uint32_t *c)
+{
+	uint64_t number;
+
+	if (end - *s < 6 || memcmp(*s, "\\u", 2) != 0 ||
+	    parse_number(*s + 2, 4, 16, UINT16_MAX, &number) == -1)
+		return 0;
+	*c = (uint32_t)number;
+	*s += 6;
+	return 1;
+}
+
+/* Takes a string of JSON up to its quote, in place; returns its length. */
+static size_t
+unescape_json(char *s, const char *end)
+{
+	static const char names[] = "btnfr", bytes[] = "\b\t\n\f\r";
+	const char *from = s, *behind, *name;
+	uint32_t c, half = 0;
+	char *to = s;
+
+	while (from < end && *from != '"')
+		if (take_unicode(&from, end, &c)) {
+			behind = from;
+			if (take_unicode(&behind, end, &half) &&
+			    join_halves(&c, half))
+				from = behind;
+			if (c >= 0xdc80 && c <= 0xdcff)
+				*to++ = (char)c; /* Python's, of no UTF-8 */
+			else
+				to += write_utf8(to, c);
+		} else if (*from == '\\' && end - from > 1) {
+			name = memchr(names, from[1], sizeof names - 1);
+			*to++ = name != NULL ? bytes[name - names] : from[1];
+			from += 2;
+		} else {
+			*to++ = *from++;
+		}
+	return (size_t)(to - s);
+}
+
+/* The value of a key on a line; no string has an unescaped quote in it. */
+static char *
+find_value(const struct file *f, const char *key)
+{
+	const char *p = find_text(f->s, f->n, key);
+
+	return p == NULL ? NULL : f->s + (p - f->s) + strlen(key);
+}
+
+/* xonsh's JSON: an object on a line for each command, and others. */
+static void
+parse_xonsh(struct file *f)
+{
+	const char *end, *times, *next, *code;
+	char *command, *cwd;
+	int64_t took;
+	size_t n;
+
+	while (next_line(f, '\n')) {
+		if (f->line == 1 && !begins(f, f->format->header))
+			report_trouble(f, malformed, 1);
+		command = find_value(f, "\"inp\": \"");
+		if (command == NULL)
+			continue;
+		end = f->s + f->n;
+		times = find_value(f, "\"ts\": [");
+		code = find_value(f, "\"rtn\": ");
+		cwd = find_value(f, "\"cwd\": \"");
+		f->entry.line = f->line;
+		f->has_detail = 1;
+		f->detail = (struct detail){ .address = 0 };
+		if (times != NULL)
+			set_time(f, times, (size_t)(end - times));
+		next = times == NULL ? NULL :
+		    find_text(times, (size_t)(end - times), ", ");
+		took = next == NULL ? -1 :
+		    parse_seconds(next + 2, (size_t)(end - next) - 2) -
+		    parse_seconds(times, (size_t)(end - times));
+		if (took >= 0)
+			set_duration(f, took);
+		if (code != NULL && number_length(code, (size_t)(end - code)))
+			f->detail.exit_status = (struct number){
+			    parse_seconds(code, (size_t)(end - code)), 1 };
+		f->cwd = cwd;
+		f->ncwd = cwd == NULL ? 0 : unescape_json(cwd, end);
+		n = unescape_json(command, end);
+		while (n > 0 && memchr(" \t\r\n", command[n - 1], 4) != NULL)
+			n--;
+		emit(f, command, n);
+	}
+}
+
 /* Databases */
 
 /*
@@ -1513,22 +1631,15 @@ convert_utf16(struct datum *v, size_t low)
 {
 	const unsigned char *s = (const unsigned char *)v->s, *end = s + v->n;
 	uint32_t c, half;
-	size_t at, len;
 	char *to;
 
 	to = v->utf8.s = grow(v->utf8.s, &v->utf8.size, v->n / 2 * 3, 1);
-	for (; end - s >= 2; s += 2, to += len) {
+	for (; end - s >= 2; s += 2) {
 		c = (uint32_t)(s[low] | s[1 - low] << 8);
 		half = end - s < 4 ? 0 :
 		    (uint32_t)(s[2 + low] | s[3 - low] << 8);
-		if (c >> 10 == 0xd800 >> 10 && half >> 10 == 0xdc00 >> 10) {
-			c = 0x10000 + ((c & 0x3ff) << 10 | (half & 0x3ff));
-			s += 2;
-		}
-		len = 1 + (size_t)((c >= 0x80) + (c >= 0x800) + (c >= 0x10000));
-		for (at = len; at > 1; c >>= 6)
-			to[--at] = (char)(0x80 | (c & 0x3f));
-		*to = (char)(len == 1 ? c : 0xf00u >> len | c);
+		s += join_halves(&c, half) ? 2 : 0;
+		to += write_utf8(to, c);
 	}
 	v->s = v->utf8.s;
 	v->n = (size_t)(to - v->s);
@@ -1996,6 +2107,7 @@ static const struct format formats[] = {
 	{ .name = "prompt_toolkit", .parse = parse_prompt },
 	{ "less", parse_less, .header = ".less-history-file" },
 	{ "vim", parse_vim, .header = "# This viminfo file" },
+	{ "xonsh", parse_xonsh, .header = "{\"locs\": [" },
 	{ "sqlite", parse_database, .header = sqlite_magic },
 	{ .name = NULL },
 };
@@ -2034,7 +2146,8 @@ static const struct place places[] = {
 	{ ".mcfly/history.db",			"sqlite",	ALWAYS },
 	{ ".histdb/zsh-history.db",		"sqlite",	ALWAYS },
 	{ ".local/share/xonsh/xonsh-history.sqlite", "sqlite",	ALWAYS },
-	{ ".local/share/xonsh/history_json",	unread,		ALWAYS },
+	{ ".local/share/xonsh/history_json/*.json", "xonsh",	ALWAYS },
+	{ ".local/share/xonsh/xonsh-*.json",	"xonsh",	ALWAYS },
 	{ ".local/state/elvish/db.bolt",	unread,		ALWAYS },
 	{ ".python_history",			"python",	CLIENT },
 	{ ".mysql_history",			"mysql",	CLIENT },
@@ -4916,7 +5029,7 @@ static const char help[] =
 "columns   uid time command history_file (default)\n"
 "          user format line duration cwd exit_status\n"
 "formats   bash zsh fish tcsh ksh mksh plain nushell powershell yash mysql\n"
-"          psql python node irb prompt_toolkit less vim sqlite\n"
+"          psql python node irb prompt_toolkit less vim xonsh sqlite\n"
 "escapes   \\\\ \\t \\n \\r, and \\xHH for other control characters and for\n"
 "          bytes that are not UTF-8\n"
 "status    0: all is there; 1: something could not be read, which standard\n"

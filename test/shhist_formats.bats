@@ -223,6 +223,51 @@ block='NUL bytes: a block that was never written'
 	[[ $output == *$'\n1709208000\tin .mycli-history\n'* ]]
 }
 
+# As xonsh 0.19 writes it, with the outputs that it may keep.
+@test "xonsh: its JSON, in its place and as an operand" {
+	local text place file=$T/xonsh-1.json
+
+	cat >"$file" <<'END'
+{"locs": [        69,        123,        203,        400],
+ "index": {"offsets": {"cmds": [{"inp": 20, "ts": [60, 64, 59]}]}},
+ "data": {"cmds": [{"cwd": "/home/\u00e4", "inp": "ls -l\n", "out": "\"inp\": \"x\", \"ts\": [7, 8]", "rtn": 0, "ts": [1464652800.75, 1464652803.5]
+}
+, {"cwd": "/tmp", "inp": "echo \"\u00fc \ud83d\ude00\"\\\n\tx \\udc\u0007\udcff\/\n", "rtn": -1, "ts": [1464652810, null]
+}
+, {"inp": "half\ud83d", "rtn": null}
+]
+, "env": {"HOME": "/home/a"}
+, "locked": false, "sessionid": "1", "ts": [1464652790.5, 1464652900.5]
+}
+
+}
+END
+	run -0 --separate-stderr "$shhist" -H -o \
+		time,line,duration,exit_status,cwd,command,format "$file"
+	same "$stderr$output" "$(printf '%s\t%s\t%s\t%s\t%s\t%s\txonsh\n' \
+		1464652800 3 3 0 /home/ä 'ls -l' \
+		1464652810 5 '' -1 /tmp \
+		'echo "ü 😀"\\\n\tx \\udc\x07\xff/' \
+		0 7 '' '' '' 'half\xed\xa0\xbd')"
+	# A file that was cut, and one that is something else.
+	text=$(<"$file")
+	printf '%s' "${text%%-l*}" >"$T/cut"
+	run -0 "$shhist" -H -f xonsh -o command "$T/cut"
+	same "$output" ls
+	echo '{"inp": 1}' >"$T/other"
+	run -1 --separate-stderr "$shhist" -H -f xonsh "$T/other"
+	same "$output$stderr" "shhist: $T/other: line 1: malformed entry"
+	make_tree
+	for place in .local/share/xonsh .local/share/xonsh/history_json; do
+		mkdir -p "$ann/$place"
+		cp "$file" "$ann/$place"
+	done
+	rows -o format,history_file
+	same "$warnings$(sort -u <<<"$output")" "$(printf \
+		'xonsh\t/home/ann/.local/share/xonsh/%sxonsh-1.json\n' \
+		history_json/ '')"
+}
+
 @test "places: what is known and not read" {
 	local f
 

@@ -75,18 +75,15 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	local f
 
 	echo one >"$ann/.bash_history"
-	for f in .local/share/xonsh/history_json/x.json \
-	    .local/state/elvish/db.bolt; do
-		mkdir -p "$(dirname "$ann/$f")"
-		echo x >"$ann/$f"
-	done
+	f=$ann/.local/state/elvish/db.bolt
+	mkdir -p "$(dirname "$f")"
+	echo x >"$f"
 	rows -o command
 	same "$output" one
 	[ "$status" -eq 1 ]
-	same "$warnings" 'shhist: 2 files (first: /home/ann/.local/share/xonsh/hi'\
-'story_json): is a history of a format that is not read'
+	same "$warnings" 'shhist: file /home/ann/.local/state/elvish/db.bolt: is'\
+' a history of a format that is not read'
 	# As operands, too, unless -f says what they are.
-	f=$ann/.local/state/elvish/db.bolt
 	run -2 --separate-stderr "$shhist" -H "$f" "${f/elvish/none}" \
 		"$(dirname "$f")/none/../db.bolt"
 	same "$output" ''
