@@ -120,10 +120,11 @@ enum {
 
 struct format;
 
-/* A file that is being parsed. */
+/* A file that is open, to be parsed. */
 struct file {
 	struct reader r;
-	const struct format *format;
+	const struct format *format;	/* null: the content decides */
+	int any;		/* it may be no history at all */
 	char *s;		/* the line read last, of n bytes */
 	size_t n;
 	uint64_t line;		/* its number */
@@ -133,7 +134,7 @@ struct file {
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
 	int log;		/* of a database, or -1 */
-	struct memory *memory;	/* of a process */
+	struct memory *memory;	/* of a process, or null */
 	/* The entry that is being put together. */
 	struct entry entry;
 	struct detail detail;
@@ -167,16 +168,6 @@ struct place {
 	const char *path;	/* one '*' at most, for no '/' */
 	const char *format;	/* null: the content decides */
 	int kind;
-};
-
-/* A file that is open, to be parsed. */
-struct source {
-	int fd, sparse;
-	int log;		/* of a database, or -1 */
-	struct memory *memory;	/* of a process, or null */
-	const struct format *format;
-	int any;		/* it may be no history at all */
-	uint64_t limit;		/* bytes to read; more is no history */
 };
 
 /* What distinguishes a file that was printed, or an entry in memory. */
@@ -246,7 +237,7 @@ static struct identity *known;	/* a hash table of what is printed already */
 static size_t nknown, known_size;
 
 static const struct user *reading;	/* in its worker; null: operands */
-static struct source sources[BATCH];
+static struct file sources[BATCH];
 static size_t nsources;
 
 static struct user *users;	/* jobs of the second scan */
@@ -3095,7 +3086,7 @@ confine_parser(void)
 
 /* Why the file is no history, by its first bytes; null if it may be one. */
 static const char *
-why_refused(struct file *f, int any)
+why_refused(struct file *f)
 {
 	size_t i, n = read_ahead(&f->r, HEAD), odd = 0;
 	const char *s = f->r.buf + f->r.start;
@@ -3103,7 +3094,7 @@ why_refused(struct file *f, int any)
 	for (i = 0; i < sizeof magics / sizeof *magics; i++)
 		if (starts(s, n, magics[i].bytes))
 			return magics[i].why;
-	if (!any || f->format->parse != parse_lines)
+	if (!f->any || f->format->parse != parse_lines)
 		return NULL;
 	for (i = 0; i < n; i++)
 		if (s[i] == '\0')
@@ -3115,44 +3106,39 @@ why_refused(struct file *f, int any)
 }
 
 static void
-parse_source(struct file *f, uint64_t number)
+parse_source(struct file *f)
 {
-	const struct source *s = &sources[number];
 	const char *why = NULL;
 
-	*f = (struct file){ .number = number, .format = s->format,
-	    .log = s->log, .memory = s->memory,
-	    .r = { .fd = s->fd, .max = MAX_COMMAND, .sparse = s->sparse,
-		.limit = s->limit, .buf = f->r.buf, .size = f->r.size },
-	    .text = { f->text.s, 0, f->text.size } };
-	emit(f, "", 0);
 	if (f->format == NULL)
 		f->format = content_format(f);
 	if (fflag == NULL && !mflag)
-		why = why_refused(f, s->any);
+		why = why_refused(f);
 	if (why != NULL) {
 		report_trouble(f, why, 0);
-		return;
+	} else {
+		emit(f, "", 0);
+		send_start(f, f->format->name);
+		f->format->parse(f);
+		emit_text(f);
+		if (f->r.error != 0)
+			report_trouble(f, strerror(f->r.error), 0);
+		send_record(DONE, NULL, 0, NULL, 0);
 	}
-	send_start(f, f->format->name);
-	f->format->parse(f);
-	emit_text(f);
-	if (f->r.error != 0)
-		report_trouble(f, strerror(f->r.error), 0);
-	send_record(DONE, NULL, 0, NULL, 0);
+	reader_free(&f->r);
+	free(f->text.s);
+	f->text = (struct buffer){ NULL, 0, 0 };
 }
 
 static void
 parse_sources(void)
 {
-	static struct file file;	/* its memory serves all of them */
-	uint64_t i;
+	size_t i;
 
-	if (nsources == 0)
-		return;
-	confine_parser();
+	if (nsources > 0)
+		confine_parser();
 	for (i = 0; i < nsources; i++)
-		parse_source(&file, i);
+		parse_source(&sources[i]);
 }
 
 /*
@@ -3201,7 +3187,7 @@ parse_batch(void)
 	}
 	wait_for_parser(pid);
 	while (nsources > 0) {
-		close(sources[--nsources].fd);
+		close(sources[--nsources].r.fd);
 		close_if_open(&sources[nsources].log);
 	}
 }
@@ -3356,17 +3342,19 @@ describe(const struct stat *st, const struct format *format)
 }
 
 /* Keeps a file to be parsed, and says so to the parent. */
-static void
+static struct file *
 keep_source(int fd, const char *path, const struct stat *st,
     const struct format *format, int any)
 {
-	const struct found f = describe(st, format);
+	const struct found found = describe(st, format);
+	struct file *f = &sources[nsources];
 
-	sources[nsources++] = (struct source){ .fd = fd, .log = -1,
-	    .format = format,
-	    .sparse = st->st_blocks < st->st_size / 512, .any = any,
-	    .limit = (uint64_t)st->st_size + GROWTH };
-	send_record(FOUND, &f, sizeof f, path, strlen(path));
+	*f = (struct file){ .number = nsources++, .format = format,
+	    .any = any, .log = -1, .r = { .fd = fd, .max = MAX_COMMAND,
+		.sparse = st->st_blocks < st->st_size / 512,
+		.limit = (uint64_t)st->st_size + GROWTH } };
+	send_record(FOUND, &found, sizeof found, path, strlen(path));
+	return f;
 }
 
 enum { BESIDE = PATH_MAX + 16 };
@@ -3406,8 +3394,7 @@ keep_file(int fd, const char *path, const struct stat *st,
 		close_if_open(&journal);
 		log = open_beside(name, path, "-wal");
 	}
-	keep_source(fd, path, st, format, any);
-	sources[nsources - 1].log = log;
+	keep_source(fd, path, st, format, any)->log = log;
 }
 
 static void
@@ -4076,6 +4063,7 @@ static void
 read_descriptor(int fd, const char *name)
 {
 	struct stat st;
+	struct file *f;
 
 	errno = EBADF;	/* if it is one of ours */
 	if (fcntl(fd, F_GETFD) != 0 || fstat(fd, &st) == -1 ||
@@ -4083,9 +4071,9 @@ read_descriptor(int fd, const char *name)
 		report_errno(name);
 		return;
 	}
-	keep_source(fd, name, &st, fflag, 1);
-	sources[0].limit = 0;
-	sources[0].sparse = 0;
+	f = keep_source(fd, name, &st, fflag, 1);
+	f->r.limit = 0;
+	f->r.sparse = 0;
 	parse_sources();
 }
 
@@ -4298,8 +4286,7 @@ read_opened(const struct user *u, int proc, int64_t deadline)
 		return;
 	open_removed(u->uid);
 	(void)format_text(path, sizeof path, "%s/mem", u->home);
-	keep_source(mem, path, &st, &memory, 0);
-	sources[nsources - 1].memory = &m;
+	keep_source(mem, path, &st, &memory, 0)->memory = &m;
 	parse_sources();
 }
 

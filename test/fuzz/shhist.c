@@ -25,7 +25,6 @@ enum { LONGEST_COMMAND = 20, MOST_COMMANDS = 32, LONGEST_MAP = 128 };
 
 static const char path[] = "/home/\033\xff/.history";
 static struct bytes first, file, want, records;
-static struct file parsed;
 
 static const struct scan histories = { .njobs = 1, .take = take_history };
 static const struct scan lists = { .njobs = NLISTS, .take = take_list };
@@ -74,10 +73,10 @@ show_file(const char *s, size_t n, const struct format *f)
 	keep_source(FIRST_FILE, path, &st, f, 0);
 	fflag = f;
 	pread_files = 1;
-	parse_source(&parsed, 0);
+	parse_source(&sources[0]);
 	pread_files = 0;
 	fflag = NULL;
-	must(nheld == 0 && parsed.text.n == 0, "no entry is left behind");
+	must(nheld == 0, "no entry is left behind");
 	print_records(&histories);
 	end();
 }
@@ -788,7 +787,7 @@ show_memory(const struct bytes *image, int wide)
 	become_worker();
 	keep_source(FIRST_FILE, "/proc/7/mem", &st, &memory, 0);
 	sources[0].memory = &process;
-	parse_source(&parsed, 0);
+	parse_source(&sources[0]);
 	print_records(&histories);
 	mflag = 0;
 	end();
@@ -1112,7 +1111,7 @@ show_database(const char *s, size_t n, const char *log, size_t log_length)
 	if (log_length > 0)
 		sources[0].log = FIRST_FILE + 1;
 	pread_files = 1;
-	parse_source(&parsed, 0);
+	parse_source(&sources[0]);
 	pread_files = 0;
 	fflag = NULL;
 	print_records(&histories);
@@ -1178,8 +1177,7 @@ fuzz_records(const char *s, size_t n, int unused)
 	become_worker();
 	if (n % 2 == 0) {
 		keep_source(FIRST_FILE, path, &st, NULL, 0);
-		parsed = (struct file){ .text = parsed.text };
-		send_start(&parsed, "plain");
+		send_start(&sources[0], "plain");
 	}
 	send_any(s, n);
 	print_records(&histories);
