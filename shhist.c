@@ -507,12 +507,12 @@ next_text(struct file *f)
 
 	if (!next_line(f, '\n'))
 		return 0;
+	f->damaged = f->n > 0 && *f->s == '\0';
+	if (!f->damaged)
+		return 1;
 	while (nuls < f->n && f->s[nuls] == '\0')
 		nuls++;
-	f->damaged = nuls > 0;
-	if (f->damaged)
-		report_trouble(f, "NUL bytes: a block that was never written",
-		    1);
+	report_trouble(f, "NUL bytes: a block that was never written", 1);
 	if (nuls < f->n) {	/* one of nothing else stays as it is */
 		f->s += nuls;
 		f->n -= nuls;
@@ -575,21 +575,24 @@ line_length(const char *s, size_t n)
 	return lf == NULL ? n : (size_t)(lf - s);
 }
 
-/* The line is prefix and digits and nothing else, but blanks. */
-static int
-is_stamp(const char *s, size_t n, const char *prefix)
+/*
+ * The length of prefix, if the line is that and digits and nothing else, but
+ * blanks; else 0.
+ */
+static size_t
+stamp_prefix(const char *s, size_t n, const char *prefix)
 {
-	size_t len;
+	size_t i, len;
 
-	for (; *prefix != '\0'; prefix++, s++, n--)
-		if (n == 0 || *s != *prefix)
+	for (i = 0; prefix[i] != '\0'; i++)
+		if (i == n || s[i] != prefix[i])
 			return 0;
-	len = digits(s, n);
-	if (len == 0)
+	len = i + digits(s + i, n - i);
+	if (len == i)
 		return 0;
 	while (len < n && (s[len] == ' ' || s[len] == '\t'))
 		len++;
-	return len == n;
+	return len == n ? i : 0;
 }
 
 /* The line begins with prefix. */
@@ -606,12 +609,16 @@ begins(const struct file *f, const char *prefix)
 static int
 take_stamp(struct file *f)
 {
-	const char *prefix = f->format->stamp;
+	const char *stamp = f->format->stamp;
+	size_t skip;
 
-	if (prefix == NULL || !is_stamp(f->s, f->n, prefix))
+	if (stamp == NULL || f->n == 0 || *f->s != *stamp)
+		return 0;	/* most, at once */
+	skip = stamp_prefix(f->s, f->n, stamp);
+	if (skip == 0)
 		return 0;
 	emit_text(f);
-	set_time(f, f->s + strlen(prefix), f->n - strlen(prefix));
+	set_time(f, f->s + skip, f->n - skip);
 	return 1;
 }
 
@@ -1148,7 +1155,7 @@ parse_vim(struct file *f)
 		if (begins(f, ":")) {
 			emit_text(f);
 			f->entry.line = f->line;
-			apart = is_stamp(f->s + 1, f->n - 1, "\026");
+			apart = stamp_prefix(f->s + 1, f->n - 1, "\026") > 0;
 			if (!apart)
 				add_rest(f, 1, vim_escapes);
 			continue;
@@ -2205,7 +2212,7 @@ line_format(const char *s, size_t n, int first)
 		if (f->header != NULL && starts(s, n, f->header))
 			return f;
 		if (f->stamp != NULL && n >= strlen(f->stamp) + EPOCH &&
-		    is_stamp(s, n, f->stamp))
+		    stamp_prefix(s, n, f->stamp))
 			return f;
 	}
 	if (zsh_prefix(&zsh, s, n) > 0 && zsh.entry.time_length >= EPOCH)
