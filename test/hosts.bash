@@ -58,7 +58,7 @@ AuthorizedKeysFile $dir/user.pub
 PidFile none
 StrictModes no
 UsePAM no
-SetEnv PATH=$dir/bin:$PATH
+SetEnv PATH=$dir/bin:$PATH ${ASAN_OPTIONS+ASAN_OPTIONS=$ASAN_OPTIONS}
 END
 cat >client <<END
 IdentityFile $dir/user

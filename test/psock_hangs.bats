@@ -33,6 +33,11 @@ need_fuse() {
 	) || skip 'users may not have namespaces'
 }
 
+# no_sanitizer: it may look into what is locked before psock does.
+no_sanitizer() {
+	[ -z "${ASAN_OPTIONS-}" ] || skip 'the sanitizer reads /proc, too'
+}
+
 # attack NAME CALL ATTACK ARGUMENT...: psock on such a host, in the
 # background; see hostile.bash.  One that hangs ends with all of the host,
 # and has no status.
@@ -114,7 +119,7 @@ judge_all() {
 
 @test "/proc is locked before psock starts" {
 	need_fuse
-	[ -z "${ASAN_OPTIONS-}" ] || skip 'the sanitizer reads /proc first'
+	no_sanitizer
 	local name dir
 	both start read 'exec bin/proclock fuse/history now /proc'
 	wait
@@ -168,6 +173,7 @@ judge_all() {
 
 @test "directories of psock's own, in namespaces that descriptors keep" {
 	need_fuse
+	no_sanitizer
 	local name
 	# So many that it is still there when its directory is locked.
 	for name in "" /net /task; do
