@@ -14,8 +14,8 @@
 /*
  * One column of the output.  print writes its field of the current row
  * with the put_ functions below; needs is a bit set of the tool's own that
- * says what must have been read for it; offset is print's own, for columns
- * that differ in the member they show.
+ * says what must have been read for it; offset is an argument of print, mostly
+ * the offset of the member that it shows.
  */
 struct column {
 	const char *name;
@@ -105,7 +105,7 @@ void flush_output(void);
 /* warning: prints "NAME: message" and sets status to 1. */
 void warning(const char *, ...) __attribute__((format(printf, 1, 2)));
 
-/* note: prints "NAME: message", for what costs nothing of the answer. */
+/* note: prints "NAME: message", for what takes nothing from the output. */
 void note(const char *, ...) __attribute__((format(printf, 1, 2)));
 
 /* fatal: prints "NAME: message" and exits with 2. */
@@ -163,8 +163,8 @@ size_t escape(char *dst, const char *src, size_t n);
 
 /*
  * Eight bytes at once, as a number whose lowest byte is the first of them.
- * Where some are sought, the high bit of each of these is set and all others
- * are not, up to the first; what is above it may be marked too.
+ * To mark a byte is to set its high bit.  Each byte that is sought is marked,
+ * and none before the first of them; others behind that may be marked, too.
  */
 #define ONES (UINT64_MAX / 0xff)
 #define HIGHS (ONES * 0x80)
@@ -295,8 +295,8 @@ const char *find_text(const char *s, size_t n, const char *text);
 int hides_processes(const char *line, size_t n);
 
 /*
- * A system call that is allowed if (argument & mask) == value.  If that is
- * required, it only goes on to the next condition then, and is refused else.
+ * A system call that is allowed if (argument & mask) == value.  If required
+ * is set, it is refused if not; else the next condition decides.
  */
 struct condition {
 	int call, argument;
@@ -317,20 +317,20 @@ int has_capability(int capability);
 /*
  * confine: from now on the process can make only the n system calls listed
  * (numbers of this architecture), those that meet one of m conditions, and
- * what both tools need: read, close and exit, and memory, none of which can
- * be run; any other kills it.  Returns 0, or -1 with errno where the kernel
- * has no seccomp or the architecture is not one that the filter knows.
+ * what both tools need: to read, close, exit, and get memory that is not
+ * executable; any other kills it.  Returns 0, or -1 with errno if the kernel
+ * has no seccomp or the filter does not know the architecture.
  */
 int confine(const int *calls, size_t n, const struct condition *, size_t m);
 
-/* confine_parent: confine for who forks workers, with what these may call. */
+/* confine_parent: the same for a parent, whose workers can make no others. */
 int confine_parent(const int *calls, size_t n, const struct condition *,
     size_t m);
 
 /*
  * Workers.  Whatever touches somebody else's things may block for ever, and
- * text found there may break a parser.  So processes that are forked for it
- * do that: each confines itself, does one job after the other, and sends
+ * text found there may break a parser.  So forked processes, the workers, do
+ * that: each confines itself, does one job after the other, and sends
  * records through a pipe.  The parent, in run_scan, takes the records in the
  * order of the jobs, whichever worker is faster, and makes no system call
  * that another process, a file system or a lock can delay.
@@ -338,9 +338,9 @@ int confine_parent(const int *calls, size_t n, const struct condition *,
  * A worker that makes no progress for 10 seconds is killed and never waited
  * for (the second to fourth after 3 seconds, others after 1, and after a
  * minute of such waits nothing is waited for any more); its job is lost.
- * Progress is a step() or a record; fewer than 50 a second are none.  A worker
- * that waits because its pipe is full is not watched meanwhile.  Its standard
- * output and error, and standard input unless it is patient, are that pipe.
+ * Progress means at least 50 step()s or records a second.  A worker that waits
+ * because its pipe is full is not watched meanwhile.  The pipe is its standard
+ * output and error, too, and unless it is patient its standard input.
  */
 struct scan {
 	size_t njobs;

@@ -3,8 +3,8 @@
 /*
  * psock: every socket of the host with every descriptor that holds it.
  *
- * Four scans, one after the other, each done by workers (common.h), which
- * have all that was found before them.
+ * Four scans, one after the other, each done by workers (common.h).  They are
+ * forked for it, and so know what the scans before have found.
  *
  * 1. The processes are listed, with what is mounted over /proc.
  * 2. Each process is read: its socket descriptors become holders, and the
@@ -14,18 +14,19 @@
  *    that is in it, or else by entering it.  A row becomes an entry.
  * 4. A socket that is held but in no table is asked itself.
  *
- * For the columns of the other end, and for nothing else, a fifth one asks
- * sock_diag(7) for the peers of unix sockets.
+ * A fifth scan asks sock_diag(7) for the peers of unix sockets, only if the
+ * columns peer or peer_pid are printed.
  *
- * Something amiss (a socket that nobody seems to hold, or one that the kernel
- * counts and nobody has seen) makes psock look at all processes once more.
+ * If no process seems to hold some socket, or the kernel counts more sockets
+ * than were seen, psock looks at all processes once more.
  *
- * At last entries and holders are joined by inode number and printed.
+ * At last entries and holders are joined by inode number: each pair of an
+ * entry and a holder of its inode is printed as a row.
  *
  * The kernel writes names raw into the unix table, newlines included, so what
  * looks like a row may be part of the name before it.  Between scans 3 and 4
- * the sockets with such names are asked for them, and what is part of a name
- * never becomes an entry.
+ * the sockets with such names are asked for them, and the entries of what is
+ * part of a name are dropped.
  *
  * Below another root (-r) no link is followed, and no system call asks the
  * running kernel.
@@ -87,9 +88,9 @@ enum {
 	MAX_FIELDS = 32,
 	MAX_ROW_FIELDS = 1024,	/* sctp lists all addresses of a host */
 	MAX_PLACES = 8,		/* columns of a table that are read */
-	MAX_READS = 3,		/* of a table, if it loses rows */
-	MAX_TRIES = 3,		/* of a table, through other processes */
-	BUSY_NETNS = 4000,	/* descriptors: its tables are read apart */
+	MAX_READS = 3,		/* of a table, if a socket lacks its row */
+	MAX_TRIES = 3,		/* of a job that is lost */
+	BUSY_NETNS = 4000,	/* descriptors: each table is a job then */
 	GET_NETNS = 0x894C,	/* SIOCGSKNS, Linux 4.10 */
 	MPTCP = 262,		/* IPPROTO_MPTCP, Linux 5.6 */
 	NONE = -1,
@@ -99,10 +100,7 @@ enum {
 #define NOWHERE UINT32_MAX	/* no namespace, no task */
 #define INITIAL_PID_NS UINT32_C(0xEFFFFFFC)	/* PROC_PID_INIT_INO */
 
-/*
- * What must be read or asked for the chosen columns: first that of a process,
- * which read_details reads.
- */
+/* What the chosen columns need; NEED_PROCESS: all that is of a process. */
 enum {
 	NEED_COMM = 1 << 0,
 	NEED_EXE = 1 << 1,
@@ -121,7 +119,7 @@ enum {
 	NEED_ASKING = NEED_INTERFACE | NEED_TYPE | NEED_FILTER | NEED_V6ONLY,
 };
 
-/* Kinds of records. */
+/* Kinds of records, which workers send, and what is in them. */
 enum {
 	FOUND_NUMBERS,		/* process numbers */
 	FOUND_MOUNT,		/* text: why a procfs of our own is needed */
@@ -133,10 +131,10 @@ enum {
 	FOUND_ROW,		/* struct entry, and its text */
 	FOUND_SOCKET,		/* struct answer, and its text */
 	FOUND_USED,		/* int64_t sockets that the kernel counts */
-	FOUND_TABLE,		/* nothing more: a table was read */
-	FOUND_AGAIN,		/* the rows of this job so far do not count */
+	FOUND_TABLE,		/* nothing: a table was read */
+	FOUND_AGAIN,		/* nothing: forget this job's rows so far */
 	FOUND_HOLDERS,		/* struct found_fd, in a second look */
-	FOUND_MOVE,		/* nothing more: descriptors moved */
+	FOUND_MOVE,		/* nothing: descriptors moved */
 	FOUND_PEER,		/* struct connection */
 };
 
@@ -147,6 +145,7 @@ enum { TCP, TCP6, UDP, UDP6, UDPLITE, UDPLITE6, RAW, RAW6, ICMP, ICMP6, UNIX,
 
 /* Indexes of state_names; the kernel's numbers plus the base. */
 enum {
+	NEW_SYN_RECV = 12,
 	TCP_UNKNOWN = 13,
 	STATE_UNIX = 16,
 	UNIX_LISTEN = STATE_UNIX + SS_DISCONNECTING + 1,	/* a flag */
@@ -160,7 +159,7 @@ enum {
 static const char *const state_names[] = {
 	"", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1",
 	"FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
-	"CLOSING", "NEW_SYN_RECV", [TCP_UNKNOWN] = "UNKNOWN",
+	"CLOSING", [NEW_SYN_RECV] = "NEW_SYN_RECV", [TCP_UNKNOWN] = "UNKNOWN",
 	[STATE_UNIX] = "UNKNOWN", "UNCONNECTED", "CONNECTING", "CONNECTED",
 	"DISCONNECTING", [UNIX_LISTEN] = "LISTEN",
 	[STATE_SCTP] = "CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED",
@@ -173,7 +172,7 @@ static const char *const type_names[] = {
 	"", "STREAM", "DGRAM", "RAW", "RDM", "SEQPACKET",
 };
 
-/* A text of the attacker's, any bytes. */
+/* A text from outside: any bytes. */
 struct text {
 	char *s;
 	size_t len;
@@ -183,7 +182,7 @@ struct text {
 enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, PPID, START_TIME,
     NDETAILS };
 
-/* A descriptor table: a process, or a thread with one of its own. */
+/* A process, or a thread with descriptors or a namespace of its own. */
 struct task {
 	int pid, tid;
 	uint32_t netns;
@@ -194,13 +193,13 @@ struct task {
 struct task_head {
 	int32_t pid, tid;
 	uint64_t netns_inode;	/* 0: not known */
-	uint64_t table_inode;	/* what tells it apart then; 0: nothing */
+	uint64_t table_inode;	/* as in struct netns; 0: not known */
 };
 
 /* A socket and the descriptor that holds it. */
 struct found_fd {
 	uint64_t inode;
-	int32_t fd, unused;
+	int32_t fd, padding;
 };
 
 struct holder {
@@ -210,10 +209,10 @@ struct holder {
 	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
 	/* Of the first holder of a socket alone. */
 	uint32_t answer;	/* of the socket; 0: none, else +1 */
-	uint8_t listed;		/* there is an entry */
-	uint8_t asked;		/* by the scan of sockets */
-	uint8_t lost;		/* that scan lost it */
-	uint8_t unanswered;	/* it was gone when it was asked */
+	uint8_t has_entry;
+	uint8_t to_ask;		/* by the next ask_marked */
+	uint8_t lost;		/* the job that was to ask it was lost */
+	uint8_t unanswered;	/* no holder had it any more when asked */
 	uint8_t late;		/* found in a second look: it may move */
 	uint8_t counted;	/* by count_seen */
 };
@@ -229,14 +228,14 @@ struct ns_link {
 
 struct netns {
 	uint64_t inode;		/* 0: cannot be known */
-	uint64_t table_inode;	/* st_ino of one of its tables; 0: not asked */
+	uint64_t table_inode;	/* of one of its tables; 0: not read */
 	uint32_t first_task;	/* NOWHERE: entered by its link */
 	uint32_t link;
 	size_t nfds;		/* sockets that its processes hold */
 	unsigned pending;	/* tables that are to be read, as bits */
-	unsigned tries;		/* how often a table was lost */
-	const char *why;	/* it was lost last; null: it was not */
-	unsigned reads;
+	unsigned tries;		/* how many jobs of its tables were lost */
+	const char *why;	/* the last of them was lost; null: none */
+	unsigned reads;		/* how often its tables were read */
 	int64_t used;		/* that the kernel counts; NONE: not known */
 	int64_t seen;		/* sockets that should be counted there */
 	uint64_t sum;		/* of their inodes: the same sockets */
@@ -283,14 +282,14 @@ struct connection {
 	size_t next;		/* of the same hash value; 0 ends, else +1 */
 };
 
-/* What a socket that was asked says of itself. */
 enum { ASKED, REFUSED };
 
+/* What a socket that was asked says of itself. */
 struct answer {
 	struct entry e;		/* its netns: an index, if that is known */
 	uint64_t netns_inode;	/* 0: not known */
 	uint32_t holder;	/* index */
-	int32_t how;
+	int32_t how;		/* ASKED, or REFUSED to be copied */
 	int32_t bound;		/* netlink: has a port id */
 };
 
@@ -302,9 +301,9 @@ struct field {
 /* A row of a table: the entry that it may be, and what is not kept of it. */
 struct row {
 	struct entry e;
-	uint32_t ifindex, port_id, flags;
+	uint32_t ifindex, port_id, unix_flags;
 	uint16_t type;		/* as this table has it */
-	uint64_t pointer;	/* the kernel's, 0 if it does not show that */
+	uint64_t id;		/* inet: kernel pointer, else line; 0: none */
 };
 
 /*
@@ -341,7 +340,7 @@ struct host {
 	int64_t boot_time;	/* seconds since the epoch; NONE: not known */
 	uint64_t pid_ns;	/* 0: not known */
 	uint64_t own_netns;	/* 0: not known */
-	uint64_t own_table;	/* what else tells it apart */
+	uint64_t own_netns_table;	/* its table_inode */
 	int64_t initial_netns;	/* our own is the host's */
 };
 
@@ -357,12 +356,12 @@ static unsigned read_mask;	/* these, and those of their peers */
 static int some_tables;		/* -t was given */
 static int xflag;		/* -x */
 static struct numbers pids;	/* -p */
-static int want_ownerless = 1;
-static int reads_all = 1;	/* also of what has no row: it may be a peer */
+static int want_ownerless = 1;	/* sockets that nobody holds */
+static int reads_all = 1;	/* even what is not printed: it may be a peer */
 static int asks_kernel;		/* may ask and compare: no -r */
 static int privileged;		/* root: what is refused is an exception */
 static int unplaced;		/* sockets whose namespace is not known */
-static int asks_protocol;	/* whether a listed socket is MPTCP's */
+static int asks_protocol;	/* whether a socket in a table is MPTCP's */
 
 static int own_proc = NONE;	/* a procfs that nothing is mounted on */
 static int proc = NONE;		/* of a worker: ROOT/proc */
@@ -407,18 +406,18 @@ static size_t holder_mask;
 static uint64_t multiplier;
 
 /* How much there was before the job whose records are taken. */
-static struct mark {
+static struct sizes {
 	size_t tasks, holders, links, namespaces, entries, texts, answers,
 	    moving, connections;
-} mark;
+} before_job;
 
 /* An entry of which nothing is known. */
 static const struct entry blank_entry = { .netns = NOWHERE, .owner = UNKNOWN,
     .rx_queue = UNKNOWN, .tx_queue = UNKNOWN, .filter_length = UNKNOWN,
     .table = UNLISTED, .v6only = 2 };
 
-/* The row that is being printed. */
-static const struct entry *row;
+/* What the row that is being printed is made of. */
+static const struct entry *row_entry;
 static const struct holder *row_holder;
 static const struct task nobody = { NONE, NONE, NOWHERE, NULL };
 static const struct task *row_task = &nobody;
@@ -858,7 +857,7 @@ next_line(const char **s, const char *end, const char **line)
 	return nl - *line;
 }
 
-/* st_ino of a table in dir/net, one for each namespace; 0: there is none. */
+/* st_ino of dir/net/tcp or the like, one for each namespace; 0: none. */
 static uint64_t
 read_table_inode(int dir)
 {
@@ -1043,7 +1042,7 @@ read_host(void)
 		(void)read_inode_link(proc, "self/ns/net", "net:[",
 		    &h.own_netns);
 		self = open_below(proc, "self", O_DIRECTORY);
-		h.own_table = self == -1 ? 0 : read_table_inode(self);
+		h.own_netns_table = self == -1 ? 0 : read_table_inode(self);
 		close(self);
 		/* Other namespaces do not have this limit. */
 		h.initial_netns = fstatat(proc,
@@ -1118,7 +1117,7 @@ static void
 begin_job(size_t job)
 {
 	(void)job;
-	mark = (struct mark){ ntasks, nholders, nns_links, nnamespaces,
+	before_job = (struct sizes){ ntasks, nholders, nns_links, nnamespaces,
 	    nentries, texts_used, nanswers, moving.count, nconnections };
 }
 
@@ -1126,15 +1125,15 @@ begin_job(size_t job)
 static void
 forget_job(void)
 {
-	ntasks = mark.tasks;
-	nholders = mark.holders;
-	nns_links = mark.links;
-	nnamespaces = mark.namespaces;
-	nentries = mark.entries;
-	texts_used = mark.texts;
-	nanswers = mark.answers;
-	moving.count = mark.moving;
-	nconnections = mark.connections;
+	ntasks = before_job.tasks;
+	nholders = before_job.holders;
+	nns_links = before_job.links;
+	nnamespaces = before_job.namespaces;
+	nentries = before_job.entries;
+	texts_used = before_job.texts;
+	nanswers = before_job.answers;
+	moving.count = before_job.moving;
+	nconnections = before_job.connections;
 }
 
 /* Does the jobs of a scan, itself if no worker can be forked. */
@@ -1381,7 +1380,7 @@ scan_list(void)
 	for (i = 0; i < pids.count; i++)
 		if (pids.n[i] != NONE && !has_number(&processes, pids.n[i]))
 			warning("process %d: %s", pids.n[i], strerror(ESRCH));
-	/* Nothing is read of what the answer does not need. */
+	/* No process is read whose rows are not printed. */
 	for (i = 0; !reads_all && i < processes.count; i++)
 		if (has_number(&pids, processes.n[i]))
 			processes.n[n++] = processes.n[i];
@@ -1391,7 +1390,7 @@ scan_list(void)
 
 /* Holders by inode */
 
-/* The order of rows: by pid and fd; one inode of a number beside another. */
+/* The order of rows: by pid, fd and, if a fd was reused meanwhile, inode. */
 static int
 compare_holders(const void *a, const void *b)
 {
@@ -1424,9 +1423,8 @@ hash_mask(size_t n)
 }
 
 /*
- * Orders the holders by pid and fd.  Threads that share descriptors with
- * each other but not with their leader were read more than once; it is the
- * first of them whose table it is.
+ * Orders the holders by pid and fd.  Without kcmp(2) the descriptors that
+ * several threads share were read from each: they are kept for the first.
  */
 static void
 sort_holders(void)
@@ -1465,13 +1463,13 @@ index_holders(void)
 	}
 }
 
-/* The first holder at or behind the link that holds inode, or null. */
+/* The first holder of inode in a chain from i (0 or index + 1) on, or null. */
 static struct holder *
-next_holder(uint32_t link, uint64_t inode)
+next_holder(uint32_t i, uint64_t inode)
 {
-	for (; link != 0; link = holders[link - 1].next)
-		if (holders[link - 1].inode == inode)
-			return &holders[link - 1];
+	for (; i != 0; i = holders[i - 1].next)
+		if (holders[i - 1].inode == inode)
+			return &holders[i - 1];
 	return NULL;
 }
 
@@ -1519,7 +1517,7 @@ struct found {
 	int pid;
 	struct found_fd *fds;
 	size_t nfds, room;
-	size_t leader_end;	/* of the leader's own */
+	size_t leader_end;	/* the leader's descriptors are before it */
 	uint64_t leader_netns;
 	/* io_urings and namespaces of the task that is read */
 	struct numbers rings;
@@ -1694,9 +1692,9 @@ read_netns_inode(int dir, uint64_t *inode)
 }
 
 /*
- * What tells the namespace of a task from another: ns/net or, if that may not
- * be read (or is not there, before Linux 3.0), the identity of its tables.
- * After a refusal both are read of all.
+ * Reads what tells the namespace of a task from another: ns/net or, if that
+ * may not be read (or is not there, before Linux 3.0), the inode of a table.
+ * Both are read without root's rights, and by a worker after its first refusal.
  */
 static void
 identify_netns(int dir, struct task_head *t)
@@ -1712,7 +1710,7 @@ identify_netns(int dir, struct task_head *t)
 		t->table_inode = read_table_inode(dir);
 }
 
-/* Whether the leader has this descriptor: its own are ascending. */
+/* Whether the leader has this descriptor, too: its own are sorted. */
 static int
 is_leaders(int fd, uint64_t inode)
 {
@@ -1965,7 +1963,7 @@ send_task(struct task_head *t, size_t from, int dir, int thread_dir)
  * 1 or 2 if that of tid comes before or behind; else not known.
  */
 static int
-compare_tables(int tid, int other)
+compare_fd_tables(int tid, int other)
 {
 	enum { KCMP_FILES = 2 };
 
@@ -1974,24 +1972,24 @@ compare_tables(int tid, int other)
 	return (int)syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0);
 }
 
-/* Threads with descriptors of their own, and the leader, in kcmp's order. */
-static struct numbers own_tables;
-/* Descriptors of threads that cannot be compared: he may have many of both. */
+/* One thread, or the leader, of each descriptor table, in kcmp(2)'s order. */
+static struct numbers fd_tables;
+/* How many fds may yet be read of threads that kcmp(2) cannot compare. */
 static int uncompared = 4 << 20;
 
 /*
- * Whether a thread has descriptors that are none of own_tables, which it is
- * added to; 2: that cannot be known.
+ * Whether a thread shares its descriptors with none of fd_tables: then it is
+ * added to them.  2: that cannot be known.
  */
 static int
-has_own_table(int tid)
+has_own_fds(int tid)
 {
-	size_t low = 0, high = own_tables.count, mid;
+	size_t low = 0, high = fd_tables.count, mid;
 	int order;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		order = compare_tables(tid, own_tables.n[mid]);
+		order = compare_fd_tables(tid, fd_tables.n[mid]);
 		if (order == 0)
 			return 0;
 		if (order == 1)
@@ -2001,10 +1999,10 @@ has_own_table(int tid)
 		else
 			return 2;
 	}
-	add_number(&own_tables, tid);
-	memmove(own_tables.n + low + 1, own_tables.n + low,
-	    (own_tables.count - 1 - low) * sizeof *own_tables.n);
-	own_tables.n[low] = tid;
+	add_number(&fd_tables, tid);
+	memmove(fd_tables.n + low + 1, fd_tables.n + low,
+	    (fd_tables.count - 1 - low) * sizeof *fd_tables.n);
+	fd_tables.n[low] = tid;
 	return 1;
 }
 
@@ -2020,7 +2018,7 @@ read_thread(int leader_dir, int task_dir, int tid)
 	char name[DECIMAL_SIZE];
 	int dir, own, n;
 
-	own = has_own_table(tid);
+	own = has_own_fds(tid);
 	if (own == 2 && asks_kernel && uncompared == 0) {
 		count_number("process", (uint64_t)found.pid, "threads",
 		    "too many descriptors");
@@ -2060,8 +2058,8 @@ read_threads(int dir)
 		count_refusal(found.pid, "task");
 		tids.count = 0;
 	}
-	own_tables.count = 0;
-	(void)has_own_table(found.pid);
+	fd_tables.count = 0;
+	(void)has_own_fds(found.pid);
 	for (i = 0; i < tids.count; i++)
 		if (tids.n[i] != found.pid)
 			read_thread(dir, task_dir, tids.n[i]);
@@ -2239,7 +2237,7 @@ take_task(const char *s, size_t n)
 	add_holders((uint32_t)ntasks++, s, n);
 }
 
-/* What a second look has found belongs to the process as it was read. */
+/* Adds what a second look has found to the first task of the process. */
 static void
 take_holders(int pid, const char *s, size_t n)
 {
@@ -2294,7 +2292,7 @@ lose_process(size_t job, const char *why)
 	    second_look ? "maps" : "", why);
 }
 
-/* Whether -p lets rows of this process through; -1: nobody's. */
+/* Whether -p lets rows of this pid be printed; -1: of sockets without one. */
 static int
 is_wanted(int pid)
 {
@@ -2722,7 +2720,7 @@ ask_socket(const struct holder *h)
 #define INTO(member) sizeof((struct row *)0)->member, \
     offsetof(struct row, member)
 
-/* Positions of columns that their parser looks at. */
+/* Indexes, in their layout, of columns that finish_inet and _sctp look at. */
 enum { INET_QUEUE = 3, INET_INODE = 5 };
 enum { SCTP_ADDRESSES = 0, SCTP_STYLE = 1, SCTP_REMOTE_PORT = 6 };
 
@@ -2737,7 +2735,7 @@ static const struct layout inet = { NULL, "sl local_address rem_address st "
 } };
 static const struct layout unix_sockets = { NULL, "Num RefCount Protocol "
     "Flags Type St Inode Path", {
-	{ "Flags", HEX, INTO(flags) },
+	{ "Flags", HEX, INTO(unix_flags) },
 	{ "Type", HEX, INTO(type) },
 	{ "St", HEX, INTO(e.state) },
 	{ "Inode", DECIMAL, INTO(e.inode) },
@@ -2894,14 +2892,14 @@ parse_field(struct row *r, const struct table_column *c,
 }
 
 /*
- * What `sockets: used` does not count though it has a row: a connection that
- * is only requested, and one that has become a TIME_WAIT, by its timer (03).
+ * Whether a row is not counted in `sockets: used` of net/sockstat: a connection
+ * that is only requested, or one in TIME_WAIT (which has timer 03).
  */
 static int
 is_embryo(const struct entry *e, const struct field *timer)
 {
 	return e->inode == 0 && (e->state == TCP_SYN_RECV ||
-	    e->state == TCP_TIME_WAIT || e->state == 12 ||
+	    e->state == TCP_TIME_WAIT || e->state == NEW_SYN_RECV ||
 	    (timer->len > 2 && memcmp(timer->s, "03:", 3) == 0));
 }
 
@@ -2918,10 +2916,10 @@ finish_inet(struct row *r, const struct field *f, size_t nfields,
 		e->flags |= UNCOUNTED;
 	/* "... inode ref pointer": no header names these. */
 	if (pointer < nfields)
-		(void)field_number(&f[pointer], 16, UINT64_MAX, &r->pointer);
-	if (r->pointer == 0 && f[0].len > 1)	/* "  12:" */
+		(void)field_number(&f[pointer], 16, UINT64_MAX, &r->id);
+	if (r->id == 0 && f[0].len > 1)	/* "  12:" */
 		(void)parse_number(f[0].s, f[0].len - 1, 10, UINT32_MAX,
-		    &r->pointer);
+		    &r->id);
 }
 
 /* "10.0.0.1", or "fd00:0000:0000:0000:0000:0000:0000:0001": all of it. */
@@ -3012,7 +3010,7 @@ finish_sctp(struct row *r, const struct field *f, size_t nfields,
 	return 0;
 }
 
-/* What the columns do not say by themselves; -1 if the row is malformed. */
+/* Sets what takes more than one column; returns -1 if the row is malformed. */
 static int
 finish_row(struct row *r, const struct field *f, size_t nfields,
     const int *place)
@@ -3021,7 +3019,7 @@ finish_row(struct row *r, const struct field *f, size_t nfields,
 
 	switch (e->family) {
 	case AF_UNIX:
-		e->state = (uint8_t)((r->flags & __SO_ACCEPTCON) != 0 ?
+		e->state = (uint8_t)((r->unix_flags & __SO_ACCEPTCON) != 0 ?
 		    UNIX_LISTEN : e->state <= SS_DISCONNECTING ?
 		    STATE_UNIX + e->state : STATE_UNIX);
 		__attribute__((fallthrough));
@@ -3051,26 +3049,26 @@ is_column(const struct field *f, const char *want)
 }
 
 /*
- * The sockets that a job has sent already: a table lists some twice while
- * others come and go, and icmp6 lists IPv4 ping sockets as well (Linux 6.18).
+ * A hash table of the sockets that a job has sent already: a table lists some
+ * twice while others come and go, and icmp6 lists IPv4 ping sockets as well
+ * (Linux 6.18).
  */
 static struct {
 	struct sent_row {
-		uint64_t inode, facts;	/* both 0: there is none */
+		uint64_t inode, digest;	/* both 0: there is none */
 	} *rows;
 	size_t count, mask;
 } sent;
 
 /*
- * What tells a row from others.  A socket with an inode has one row, but with
- * MPTCP and sctp several, which differ; then it is a number that stands for
- * all that they differ in.
+ * What tells a row from others: the inode, if its socket has one row.  Without
+ * an inode, or with several rows (MPTCP, sctp), a digest of all that differs.
  */
 static struct sent_row
 key_of(const struct row *r)
 {
 	const struct entry *e = &r->e;
-	uint64_t key = r->pointer, word;
+	uint64_t key = r->id, word;
 	size_t i;
 
 	if (e->inode != 0 && !nettables[e->table].many)
@@ -3089,11 +3087,11 @@ key_of(const struct row *r)
 static struct sent_row *
 find_sent(const struct sent_row *new)
 {
-	size_t i = hash(new->inode ^ new->facts, sent.mask);
+	size_t i = hash(new->inode ^ new->digest, sent.mask);
 	struct sent_row *s = &sent.rows[i];
 
-	while ((s->inode | s->facts) != 0 && (s->inode != new->inode ||
-	    s->facts != new->facts)) {
+	while ((s->inode | s->digest) != 0 && (s->inode != new->inode ||
+	    s->digest != new->digest)) {
 		i = (i + 1) & sent.mask;
 		s = &sent.rows[i];
 	}
@@ -3109,7 +3107,7 @@ grow_sent(void)
 	sent.mask = old == NULL ? 1023 : 2 * sent.mask + 1;
 	sent.rows = allocate((sent.mask + 1) * sizeof *sent.rows);
 	for (s = old; n > 0; s++, n--)
-		if ((s->inode | s->facts) != 0)
+		if ((s->inode | s->digest) != 0)
 			*find_sent(s) = *s;
 	free(old);
 }
@@ -3122,22 +3120,19 @@ forget_sent(void)
 	sent.count = 0;
 }
 
-/*
- * Whether a row shows a socket that was sent already.  Without an inode that
- * is one with the same pointer or, if the kernel shows none, place.
- */
+/* Whether a row was sent already; no, if nothing identifies it. */
 static int
 is_duplicate(const struct row *r)
 {
 	const struct sent_row new = key_of(r);
 	struct sent_row *s;
 
-	if (r->e.inode == 0 && r->pointer == 0)
+	if (r->e.inode == 0 && r->id == 0)
 		return 0;
 	if (2 * sent.count >= sent.mask)
 		grow_sent();
 	s = find_sent(&new);
-	if (s->inode == new.inode && s->facts == new.facts)
+	if (s->inode == new.inode && s->digest == new.digest)
 		return 1;
 	*s = new;
 	sent.count++;
@@ -3147,14 +3142,14 @@ is_duplicate(const struct row *r)
 /* A namespace whose tables are being read by a worker. */
 struct reading {
 	uint32_t ns;
-	int dir;		/* of the process that serves; NONE: our own */
+	int dir;		/* the process of netdir; NONE: us */
 	int netdir;
-	int missing_only;	/* it was read before: only what was lost */
-	unsigned skip;		/* processes that did not serve before */
+	int missing_only;	/* read again: only rows that lack an entry */
+	unsigned skip;		/* processes to pass over: no answer before */
 	const struct nettable *table;
-	int place[MAX_PLACES];	/* of its columns; NONE: not there */
-	size_t needed;		/* fields of a row, by the last of these */
-	size_t line;		/* of the table, from 1 */
+	int place[MAX_PLACES];	/* field of each column; NONE: not there */
+	size_t needed;		/* fields: a row with fewer is malformed */
+	size_t line;		/* number of the line, from 1 */
 };
 
 static void
@@ -3233,7 +3228,7 @@ name_interface(const struct reading *g, uint32_t index, char *name,
 	return last_len < size ? last_len : size;
 }
 
-/* Whether the answer has a row for this entry. */
+/* Whether the entry may be printed, or be a peer of one that is. */
 static int
 is_needed(const struct reading *g, const struct entry *e)
 {
@@ -3242,10 +3237,10 @@ is_needed(const struct reading *g, const struct entry *e)
 	if (reads_all && !g->missing_only)
 		return 1;
 	h = first_holder(e->inode);
-	return h != NULL && (!g->missing_only || !h->listed);
+	return h != NULL && (!g->missing_only || !h->has_entry);
 }
 
-/* What is known of a row before it is parsed. */
+/* Sets what the table says of each of its rows. */
 static void
 begin_row(struct row *r, const struct reading *g)
 {
@@ -3259,7 +3254,7 @@ begin_row(struct row *r, const struct reading *g)
 	r->e.table = (uint8_t)(t - nettables);
 }
 
-/* A row that is cut is none, wherever it is cut. */
+/* Returns -1 if the row is malformed, or cut anywhere. */
 static int
 parse_row(const struct reading *g, struct row *r, const char *line,
     size_t len)
@@ -3349,13 +3344,11 @@ struct unix_row {
 	int pending;		/* it is not sent yet */
 	char name[UNIX_NAME_MAX];
 	size_t used;		/* of name */
-	/*
-	 * Bytes of the name so far of the last row that has one, and of all
-	 * lines since: what could be that name.
-	 */
-	size_t behind;
+	/* Bytes from the beginning of the last name before it to its end. */
+	size_t name_span;
 };
 
+/* Also sends a row that is not needed itself if resolve_names needs it. */
 static void
 send_unix_row(const struct reading *g, struct unix_row *u)
 {
@@ -3373,11 +3366,11 @@ begin_unix_row(const struct reading *g, struct unix_row *u, const char *line,
 {
 	size_t n = len - head;
 
-	/* A name may hold two rows, the first without one. */
-	u->behind = (u->r.e.flags & NAMED) != 0 ? u->used + 1 + len :
-	    u->behind + 1 + len;
+	/* A row without a name may be part of the last name, which goes on. */
+	u->name_span = (u->r.e.flags & NAMED) != 0 ? u->used + 1 + len :
+	    u->name_span + 1 + len;
 	u->pending = parse_row(g, &u->r, line, head) == 0;
-	u->r.e.flags = (uint8_t)((u->behind <= UNIX_NAME_MAX ? IN_NAME : 0) |
+	u->r.e.flags = (uint8_t)((u->name_span <= UNIX_NAME_MAX ? IN_NAME : 0) |
 	    (n > 0 ? NAMED : 0));
 	u->r.e.row_len = (uint16_t)len;
 	u->used = n > 0 ? n - 1 : 0;
@@ -3387,9 +3380,9 @@ begin_unix_row(const struct reading *g, struct unix_row *u, const char *line,
 }
 
 /*
- * The unix table.  The kernel writes names raw, newlines included: a line
- * that has not the form of a row goes on with the name before it, and one that
- * has may do so if it fits into that; resolve_names decides.
+ * The unix table.  The kernel writes names raw, newlines included, but each
+ * NUL as '@'.  A line without the form of a row continues the name before it.
+ * One with that form may do so if the name has room; resolve_names decides.
  */
 static void
 read_unix_line(const struct reading *g, struct unix_row *u, const char *line,
@@ -3404,7 +3397,7 @@ read_unix_line(const struct reading *g, struct unix_row *u, const char *line,
 		u->name[u->used++] = '\n';
 		memcpy(u->name + u->used, line, len);
 		u->used += len;
-		u->behind += 1 + len;
+		u->name_span += 1 + len;
 		u->r.e.row_len = (uint16_t)(u->r.e.row_len + 1 + len);
 	} else {
 		send_unix_row(g, u);
@@ -3484,7 +3477,7 @@ read_table(const struct nettable *t, struct reading *g)
 		return -1;
 	g->table = t;
 	u = blank;
-	u.behind = UNIX_NAME_MAX;	/* the first row is the kernel's */
+	u.name_span = UNIX_NAME_MAX;	/* no name is before the first row */
 	for (g->line = 1; (len = read_line(&r, '\n', &line)) != -1;
 	    g->line++) {
 		if (g->line == 1)
@@ -3682,8 +3675,8 @@ open_net_of(const struct task *t, struct reading *g)
 
 /*
  * Opens the net directory of a namespace, through the first task from *next
- * on that serves, and sets *next behind that.  After a process that did not
- * answer the next one serves; of our own we are a process ourselves.
+ * on that is in it and can be opened, and sets *next behind that.  Tasks that
+ * did not answer before are passed over.  Our own namespace has /proc/self.
  */
 static int
 open_net(struct reading *g, size_t *next)
@@ -3716,7 +3709,7 @@ open_net(struct reading *g, size_t *next)
 	return -1;
 }
 
-/* Whether the process that served is in the namespace still. */
+/* Whether the process whose net was read is still in the namespace. */
 static int
 close_net(struct reading *g)
 {
@@ -3736,9 +3729,9 @@ static struct table_job {
 } *table_jobs;
 static size_t ntable_jobs, table_jobs_room;
 
-/* Reads tables; returns 0 if there was none.  Sets *lost if not whole. */
+/* Reads tables; returns 0 if there was none.  Sets *partial if one is cut. */
 static int
-read_tables(const struct table_job *j, struct reading *g, int *lost)
+read_tables(const struct table_job *j, struct reading *g, int *partial)
 {
 	int64_t used = NONE;
 	unsigned tables = j->tables;
@@ -3746,8 +3739,8 @@ read_tables(const struct table_job *j, struct reading *g, int *lost)
 	size_t t;
 	int result, any = 0;
 
-	*lost = 0;
-	/* Only a table of the kernel's own costs time when it is empty. */
+	*partial = 0;
+	/* The kernel walks its hash even for an empty table. */
 	if (asks_kernel)
 		tables &= ~idle_tables(g->netdir, &used);
 	for (t = 0; t < NTABLES; t++) {
@@ -3755,11 +3748,11 @@ read_tables(const struct table_job *j, struct reading *g, int *lost)
 			continue;
 		result = read_table(&nettables[t], g);
 		any |= result != -1;
-		*lost |= result == -2;
+		*partial |= result == -2;
 	}
 	if (j->counts && asks_kernel && used != NONE) {
 		(void)idle_tables(g->netdir, &after);
-		if (after < used)	/* what is closing is no doubt */
+		if (after < used)	/* one was closed: it is not missing */
 			used = after;
 		send_record(FOUND_USED, &used, sizeof used, NULL, 0);
 	}
@@ -3770,12 +3763,12 @@ read_tables(const struct table_job *j, struct reading *g, int *lost)
 static int
 read_sole_tables(const struct table_job *j, struct reading *g)
 {
-	int any, lost;
+	int any, partial;
 
 	g->netdir = open_below(proc, "net", O_DIRECTORY);
 	if (g->netdir == -1)
 		return 0;
-	any = read_tables(j, g, &lost);
+	any = read_tables(j, g, &partial);
 	close(g->netdir);
 	return any;
 }
@@ -3802,11 +3795,11 @@ read_netns(size_t job)
 	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0,
 	    .skip = asks_kernel ? ns->tries : 0 };
 	size_t next = 0;
-	int done = 0, opened = 0, any = 0, lost;
+	int done = 0, opened = 0, any = 0, partial;
 
 	while (!done) {
 		if (open_net(&g, &next) == -1) {
-			/* There may be no other: the same ones again. */
+			/* No other process is left: retry the same ones. */
 			if (opened || ns->tries == 0 || next == 0)
 				break;
 			g.skip = 0;
@@ -3814,18 +3807,18 @@ read_netns(size_t job)
 			opened = 1;
 			continue;
 		}
-		if (opened)	/* that may have been another namespace */
+		if (opened)	/* partial, or another namespace */
 			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
 		forget_sent();
-		any |= read_tables(j, &g, &lost);
-		done = close_net(&g) && !lost;
+		any |= read_tables(j, &g, &partial);
+		done = close_net(&g) && !partial;
 	}
 	if (!any && j->ns == 0 && (root != NULL || ns->inode == 0))
 		any = read_sole_tables(j, &g);
 	if (opened || any)
 		send_record(FOUND_TABLE, NULL, 0, NULL, 0);
-	if (!any && ns->why != NULL)	/* no other process serves */
+	if (!any && ns->why != NULL)	/* and no other process could be read */
 		count_number("netns", ns->inode, name_tables(j->tables),
 		    ns->why);
 }
@@ -3851,12 +3844,12 @@ set_text(struct entry *e, const char *s, size_t len)
 }
 
 static void
-set_listed(uint64_t inode)
+set_has_entry(uint64_t inode)
 {
 	struct holder *h = first_holder(inode);
 
 	if (h != NULL)
-		h->listed = 1;
+		h->has_entry = 1;
 }
 
 /* Keeps a row; it is not known to be an entry yet. */
@@ -3878,7 +3871,7 @@ is_sound(const struct entry *e)
 	    e->state < NSTATES && e->table <= UNLISTED;
 }
 
-static int any_table;	/* was there */
+static int any_table;	/* was read */
 
 static void
 take_table(size_t job, int kind, const char *s, size_t n)
@@ -3903,7 +3896,7 @@ take_table(size_t job, int kind, const char *s, size_t n)
 	}
 }
 
-/* A process that did not answer may not be the only one of its namespace. */
+/* Has the job done again: another process of the namespace may answer. */
 static void
 lose_table(size_t job, const char *why)
 {
@@ -3961,7 +3954,7 @@ add_linked_netns(void)
 			    (uint32_t)i);
 }
 
-/* A namespace that was known by its tables alone may be another one's, too. */
+/* A namespace without an inode may be one that is known by its inode, too. */
 static void
 merge_netns(void)
 {
@@ -3971,7 +3964,7 @@ merge_netns(void)
 	for (ns = namespaces; ns < namespaces + nnamespaces; ns++) {
 		if (ns->inode != 0 || ns->table_inode == 0)
 			continue;
-		if (ns->table_inode == host.own_table)
+		if (ns->table_inode == host.own_netns_table)
 			ns->inode = host.own_netns;
 		for (same = namespaces; same < namespaces + nnamespaces; same++)
 			if (same != ns && same->inode != 0 && (same->inode ==
@@ -4046,7 +4039,7 @@ ask_sockets(size_t job)
 	size_t i;
 
 	for (i = ask_jobs[job].from; i < ask_jobs[job].to; i++)
-		if (holders[i].asked)
+		if (holders[i].to_ask)
 			ask_socket(&holders[i]);
 }
 
@@ -4062,7 +4055,7 @@ take_answer(size_t job, int kind, const char *s, size_t n)
 	    holders[a.holder].inode != a.e.inode || n > UNIX_NAME_MAX)
 		return;
 	h = first_holder(a.e.inode);
-	if (h == NULL || !h->asked || h < holders + ask_jobs[job].from ||
+	if (h == NULL || !h->to_ask || h < holders + ask_jobs[job].from ||
 	    h >= holders + ask_jobs[job].to)
 		return;
 	set_text(&a.e, s, n);
@@ -4096,7 +4089,7 @@ plan_asking(void)
 	for (i = 0; i < nholders; i++) {
 		holders[i].answer = 0;
 		holders[i].lost = 0;
-		if (holders[i].asked)
+		if (holders[i].to_ask)
 			add_ask(i);
 	}
 }
@@ -4168,7 +4161,7 @@ true_name(const struct entry *e)
 	return best != NULL ? &best->e : NULL;
 }
 
-/* The rows behind a row that are part of its name, by the length of that. */
+/* How many rows behind a row are part of its name, by the name's length. */
 static size_t
 count_forged(const struct entry *e, const struct entry *name)
 {
@@ -4244,13 +4237,13 @@ mark_names(size_t from)
 	int any = 0;
 
 	for (h = holders; h < holders + nholders; h++)
-		h->asked = 0;
+		h->to_ask = 0;
 	for (e = entries + from; e < entries + nentries; e++) {
 		if (!may_go_on(e))
 			continue;
 		h = first_holder(e->inode);
 		if (h != NULL)
-			any = h->asked = 1;
+			any = h->to_ask = 1;
 		else if (e->inode == 0)
 			waiting = e;
 	}
@@ -4259,7 +4252,7 @@ mark_names(size_t from)
 	    e++)
 		if (is_unix_row(e) && e->state == UNIX_LISTEN &&
 		    (h = first_holder(e->inode)) != NULL)
-			any = h->asked = 1;
+			any = h->to_ask = 1;
 	return any;
 }
 
@@ -4272,8 +4265,8 @@ move_entry(const struct entry *e, size_t to)
 }
 
 /*
- * What was a row and is an entry now, or not: a unix row that is part of a
- * name, or whose socket has another one.
+ * Drops unix rows that are part of a name, that are not wanted, or whose
+ * socket has an entry already.  The others are entries for good.
  */
 static void
 keep_rows(size_t from)
@@ -4288,11 +4281,11 @@ keep_rows(size_t from)
 		h = first_holder(e->inode);
 		unsure = (e->flags & IN_NAME) != 0;
 		if (is_unix_row(e) && ((e->flags & FORGED) != 0 ||
-		    (h == NULL ? !want_ownerless : h->listed && !unsure)))
+		    (h == NULL ? !want_ownerless : h->has_entry && !unsure)))
 			continue;
-		/* If nobody can be asked, it is taken for what it says. */
+		/* An unsure row is believed only if nobody can be asked. */
 		if (h != NULL && (!asks_kernel || !unsure))
-			h->listed = 1;
+			h->has_entry = 1;
 		move_entry(e, n++);
 	}
 	nentries = n;
@@ -4416,8 +4409,8 @@ is_worth_reading(const struct answer *a, uint32_t ns, uint8_t table)
 }
 
 /*
- * Makes an entry of a socket that no table lists.  One that its table has
- * lost has its row among that table's.
+ * Makes an entry of a socket that no table lists.  If a table should have
+ * listed it, compare_entries puts it among that table's entries.
  */
 static void
 keep_answer(struct answer *a)
@@ -4425,7 +4418,7 @@ keep_answer(struct answer *a)
 	struct holder *h = &holders[a->holder];
 	const uint8_t table = table_of(a);
 
-	if (h->listed || h->inode != a->e.inode)
+	if (h->has_entry || h->inode != a->e.inode)
 		return;
 	if (some_tables && (table == UNLISTED ||
 	    (table_mask & 1u << table) == 0))
@@ -4442,7 +4435,7 @@ keep_answer(struct answer *a)
 		a->e.flags |= MULTIPATH;
 	entries = grow(entries, &entries_room, nentries, sizeof *entries);
 	entries[nentries++] = a->e;
-	h->listed = 1;
+	h->has_entry = 1;
 }
 
 /* Adds to an entry what only its socket knows. */
@@ -4476,7 +4469,7 @@ is_confirmed(struct entry *e, const struct answer *a)
 	if (a->how == ASKED)
 		e->flags &= (uint8_t)~IN_NAME;
 	if (h != NULL)
-		h->listed = 1;
+		h->has_entry = 1;
 	return 1;
 }
 
@@ -4504,9 +4497,8 @@ use_answers(void)
 }
 
 /*
- * The fourth scan: asks the sockets that no table lists, and for columns that
- * no table has the others, too.  Returns 1 if there are tables to be read for
- * it.
+ * The fourth scan: asks the sockets that have no entry and, if a column shows
+ * what no table has, all others.  Returns 1 if tables must be read (again).
  */
 static int
 scan_sockets(void)
@@ -4517,17 +4509,17 @@ scan_sockets(void)
 	uint32_t ns;
 
 	for (h = holders; h < holders + nholders; h++)
-		h->asked = first_holder(h->inode) == h && (!h->listed ||
+		h->to_ask = first_holder(h->inode) == h && (!h->has_entry ||
 		    (needs & NEED_ASKING) != 0 || asks_protocol);
 	for (e = entries; e < entries + nentries; e++)
 		if (is_unsure_row(e) && (h = first_holder(e->inode)) != NULL)
-			h->asked = 1;
+			h->to_ask = 1;
 	ask_marked();
 	use_answers();
 	for (h = holders; h < holders + nholders; h++) {
-		h->unanswered = h->asked && h->answer == 0 && !h->lost &&
+		h->unanswered = h->to_ask && h->answer == 0 && !h->lost &&
 		    asks_kernel && !h->late;
-		if (!h->asked || h->unanswered)
+		if (!h->to_ask || h->unanswered)
 			continue;
 		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
 		keep_answer(&a);
@@ -4568,7 +4560,7 @@ count_entry(const struct entry *e)
 	return first + subflow;
 }
 
-/* Holds each namespace's count against what was seen of it. */
+/* Counts the sockets that were seen in each namespace. */
 static void
 count_seen(void)
 {
@@ -4638,7 +4630,7 @@ drop_unanswered(void)
 
 	for (h = holders; h < holders + nholders; h++) {
 		first = first_holder(h->inode);
-		h->unanswered = first->unanswered && !first->listed;
+		h->unanswered = first->unanswered && !first->has_entry;
 	}
 	for (h = holders; h < holders + nholders; h++)
 		if (!h->unanswered)
@@ -4669,7 +4661,7 @@ search_holders(void)
 		return 0;
 	index_holders();
 	for (e = entries; e < entries + nentries; e++)
-		set_listed(e->inode);
+		set_has_entry(e->inode);
 	return 1;
 }
 
@@ -4702,7 +4694,7 @@ look(void)
 static void
 forget(void)
 {
-	mark = (struct mark){ 0 };
+	before_job = (struct sizes){ 0 };
 	forget_job();
 	nusers = 0;
 	asks_protocol = unplaced = 0;
@@ -5209,11 +5201,11 @@ join_ends(void)
 
 /* Columns */
 
-/* A member of the row's entry, the column's own. */
+/* The member of the row's entry that the column is for. */
 static const void *
 member(void)
 {
-	return (const char *)row + column->offset;
+	return (const char *)row_entry + column->offset;
 }
 
 static void
@@ -5241,7 +5233,7 @@ print_u64(void)
 	put_number(*n);
 }
 
-/* A member of the row's task, the column's own. */
+/* The member of the row's task that the column is for. */
 static void
 print_task(void)
 {
@@ -5327,34 +5319,35 @@ print_address(void)
 	const unsigned char *a = member();
 	uint32_t cid;
 
-	if (row->family == AF_INET) {
+	if (row_entry->family == AF_INET) {
 		print_ipv4(a);
-	} else if (row->family == AF_INET6) {
+	} else if (row_entry->family == AF_INET6) {
 		print_inet6(a);
-	} else if (row->family == AF_VSOCK) {
+	} else if (row_entry->family == AF_VSOCK) {
 		memcpy(&cid, a, sizeof cid);
 		put_number(cid);
 	}
 }
 
-/* The column says whether that is a path: of a unix socket, no interface. */
+/* A text is the path of a unix socket (offset 1), else an interface (0). */
 static void
 print_text(void)
 {
-	if ((row->family == AF_UNIX) == column->offset)
-		put_field(text_of(row), row->text_len);
+	if ((row_entry->family == AF_UNIX) == column->offset)
+		put_field(text_of(row_entry), row_entry->text_len);
 }
 
 static void
 print_state(void)
 {
-	put_string(state_names[row->state]);
+	put_string(state_names[row_entry->state]);
 }
 
 static void
 print_net_namespace(void)
 {
-	put_number(row->netns == NOWHERE ? 0 : namespaces[row->netns].inode);
+	put_number(row_entry->netns == NOWHERE ? 0 :
+	    namespaces[row_entry->netns].inode);
 }
 
 static struct text
@@ -5398,21 +5391,21 @@ print_user(void)
 static void
 print_type(void)
 {
-	if (row->type < sizeof type_names / sizeof *type_names)
-		put_string(type_names[row->type]);
+	if (row_entry->type < sizeof type_names / sizeof *type_names)
+		put_string(type_names[row_entry->type]);
 }
 
 static void
 print_v6only(void)
 {
-	if (row->v6only < 2)
-		put_number(row->v6only);
+	if (row_entry->v6only < 2)
+		put_number(row_entry->v6only);
 }
 
 static void
 print_peer(void)
 {
-	const uint64_t peer = find_peer(row);
+	const uint64_t peer = find_peer(row_entry);
 
 	if (peer != 0)
 		put_number(peer);
@@ -5422,7 +5415,7 @@ print_peer(void)
 static void
 print_peer_pid(void)
 {
-	const uint64_t peer = find_peer(row);
+	const uint64_t peer = find_peer(row_entry);
 	const struct holder *h = first_holder(peer);
 
 	if (peer != 0)
@@ -5433,8 +5426,8 @@ print_peer_pid(void)
 static void
 print_proto(void)
 {
-	const struct answer a = { .e = *row, .how = REFUSED };
-	const uint8_t table = row->table != UNLISTED ? row->table :
+	const struct answer a = { .e = *row_entry, .how = REFUSED };
+	const uint8_t table = row_entry->table != UNLISTED ? row_entry->table :
 	    table_of(&a);
 	const struct protocol_name *p;
 	const char *s;
@@ -5444,8 +5437,8 @@ print_proto(void)
 		return;
 	}
 	for (p = protocol_names; p->name != NULL; p++)
-		if (p->family == row->family && (p->protocol == row->protocol
-		    || p->protocol == 0))
+		if (p->family == row_entry->family && (p->protocol == 0 ||
+		    p->protocol == row_entry->protocol))
 			break;
 	if (p->name == NULL)
 		return;
@@ -5537,7 +5530,7 @@ order_entries(void)
 static void
 print_entry(const struct entry *e)
 {
-	row = e;
+	row_entry = e;
 	row_holder = first_holder(e->inode);
 	row_task = &nobody;
 	if (row_holder == NULL && is_wanted(NONE))

@@ -75,7 +75,7 @@ read_entries(const char *s, size_t n, size_t table)
 
 	serve(last_name(table_file(&nettables[table])), s, n);
 	for (h = holders; h < holders + nholders; h++)
-		h->listed = h->asked = h->unanswered = 0;
+		h->has_entry = h->to_ask = h->unanswered = 0;
 	nentries = texts_used = 0;
 	forget_sent();
 	begin_job(0);
@@ -336,7 +336,7 @@ answer_names(void)
 
 	plan_asking();
 	for (h = holders; h < holders + nholders; h++) {
-		if (!h->asked || h->inode < FIRST_NAMED)
+		if (!h->to_ask || h->inode < FIRST_NAMED)
 			continue;
 		i = h->inode - FIRST_NAMED;
 		a.e.inode = h->inode;
@@ -409,21 +409,21 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	begin_job(0);
 	send_task(&t, 0, DIRECTORY, DIRECTORY);
 	deliver(take_process);
-	must(ntasks == mark.tasks + 1 && nholders == mark.holders + 1,
+	must(ntasks == before_job.tasks + 1 && nholders == before_job.holders + 1,
 	    "a task and its descriptor");
-	row = &(struct entry){ 0 };
-	row_task = &tasks[mark.tasks];
-	row_holder = &holders[mark.holders];
+	row_entry = &(struct entry){ 0 };
+	row_task = &tasks[before_job.tasks];
+	row_holder = &holders[before_job.holders];
 	print_row();
 	end();
-	d = tasks[mark.tasks].details;
+	d = tasks[before_job.tasks].details;
 	for (i = 0; i < NDETAILS; i++) {
 		must(d[i].len <= TEXT_MAX, "a text that is bounded");
 		free(d[i].s);
 	}
 	free(d);
-	ntasks = mark.tasks;
-	nholders = mark.holders;
+	ntasks = before_job.tasks;
+	nholders = before_job.holders;
 }
 
 static void
@@ -809,7 +809,7 @@ fuzz_address(const char *s, size_t n, int unused)
 	(void)unused;
 	begin();
 	memcpy(e.local, s, n < 16 ? n : 16);
-	row = &e;
+	row_entry = &e;
 	choose("local_address");
 	print_row();
 	flush_output();
