@@ -3,6 +3,10 @@
 /*
  * What psock and shhist share.  Every byte that reaches standard output or
  * standard error from either tool passes through this file.
+ *
+ * From top to bottom: output, workers (what runs in them), messages, options
+ * and columns, numbers, lines of a file, seccomp and capabilities, users and
+ * mounts, workers (what runs in their parent).
  */
 
 #define _GNU_SOURCE
@@ -65,6 +69,8 @@ static struct kind {
 	unsigned long count;
 } kinds[MAX_KINDS];
 static size_t nkinds;
+
+/* Output */
 
 /* Bytes that stand for themselves: printable ASCII but the backslash. */
 static int
@@ -459,6 +465,57 @@ send_text(int kind, const char *text, size_t n)
 	send_record(kind, NULL, 0, text, n);
 }
 
+/* The next job that nobody has, or NO_JOB. */
+static size_t
+claim_job(void)
+{
+	size_t job = queue->next++;
+
+	return job < scan->njobs ? job : NO_JOB;
+}
+
+/*
+ * Does one job, after prepare if that is not null.  Its records and its end
+ * are sent before it returns.
+ */
+static void
+do_job(size_t job, void (*prepare)(void))
+{
+	send_record(BEGIN, &job, sizeof job, NULL, 0);
+	if (prepare != NULL)
+		prepare();
+	scan->work(job);
+	send_record(END, NULL, 0, NULL, 0);
+	flush_records();
+}
+
+/* What a worker does: all jobs that it gets, or if alone that of its slot. */
+static _Noreturn void
+be_worker(struct slot *slot)
+{
+	size_t job = slot->job, i;
+	int fd;
+
+	for (i = 0; i < MAX_WORKERS; i++)
+		if (workers[i].busy && workers[i].fd != -1)
+			close(workers[i].fd);
+	/* The terminal is not for a worker, which may be broken. */
+	for (fd = scan->patient; fd <= STDERR_FILENO; fd++)
+		(void)dup2(send_fd, fd);
+	close(send_fd);
+	send_fd = STDOUT_FILENO;
+	in_worker = 1;
+	send_used = 0;
+	steps = &slot->steps;
+	if (!scan->alone)
+		slot->job = job = claim_job();
+	for (i = 0; job != NO_JOB; i++) {
+		do_job(job, i == 0 ? scan->prepare : NULL);
+		slot->job = job = scan->alone ? NO_JOB : claim_job();
+	}
+	_exit(0);
+}
+
 /* Messages */
 
 static const char *
@@ -688,12 +745,13 @@ print_counts(void)
 	nkinds = 0;
 }
 
+/* Start, end, options and columns */
+
 void
 start(const char *name)
 {
+	const long n = sysconf(_SC_NPROCESSORS_ONLN);
 	int fd, hole;
-
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	progname = name;
 	if (n > 1)
@@ -901,6 +959,8 @@ print_row(void)
 		flush_output();
 }
 
+/* Numbers and arrays */
+
 int
 parse_number(const char *s, size_t n, int base, uint64_t max, uint64_t *value)
 {
@@ -944,6 +1004,20 @@ grow(void *array, size_t *room, size_t count, size_t size)
 	}
 	return array;
 }
+
+uint64_t
+random_odd(void)
+{
+	/* What the kernel gives each program for such an end (2.6.29). */
+	const void *random = (const void *)getauxval(AT_RANDOM);
+	uint64_t word = UINT64_C(0x9e3779b97f4a7c15);
+
+	if (random != NULL)
+		memcpy(&word, random, sizeof word);
+	return word | 1;
+}
+
+/* Lines of a file */
 
 /* memchr(3) for short lines, over which that of musl is slow. */
 static char *
@@ -1111,6 +1185,8 @@ close_quietly(int fd)
 	close(fd);
 	errno = saved;
 }
+
+/* What a process may still do: seccomp and capabilities */
 
 #if defined(__x86_64__)
 static const uint32_t architecture = AUDIT_ARCH_X86_64;
@@ -1312,18 +1388,6 @@ keep_capabilities(uint32_t keep)
 
 /* Users and mounts */
 
-uint64_t
-random_odd(void)
-{
-	/* What the kernel gives each program for such an end (2.6.29). */
-	const void *random = (const void *)getauxval(AT_RANDOM);
-	uint64_t word = UINT64_C(0x9e3779b97f4a7c15);
-
-	if (random != NULL)
-		memcpy(&word, random, sizeof word);
-	return word | 1;
-}
-
 int
 parse_passwd(char *line, size_t n, struct passwd_entry *e)
 {
@@ -1417,57 +1481,6 @@ hides_processes(const char *line, size_t n)
 	if (find_text(options, left, "hidepid=ptraceable") != NULL)
 		return 1;
 	return !is_member(option_number(options, left, "gid="));
-}
-
-/* The next job that nobody has, or NO_JOB. */
-static size_t
-claim_job(void)
-{
-	size_t job = queue->next++;
-
-	return job < scan->njobs ? job : NO_JOB;
-}
-
-/*
- * Does one job, after prepare if that is not null.  Its records and its end
- * are sent before it returns.
- */
-static void
-do_job(size_t job, void (*prepare)(void))
-{
-	send_record(BEGIN, &job, sizeof job, NULL, 0);
-	if (prepare != NULL)
-		prepare();
-	scan->work(job);
-	send_record(END, NULL, 0, NULL, 0);
-	flush_records();
-}
-
-/* What a worker does: all jobs that it gets, or if alone that of its slot. */
-static _Noreturn void
-be_worker(struct slot *slot)
-{
-	size_t job = slot->job, i;
-	int fd;
-
-	for (i = 0; i < MAX_WORKERS; i++)
-		if (workers[i].busy && workers[i].fd != -1)
-			close(workers[i].fd);
-	/* The terminal is not for a worker, which may be broken. */
-	for (fd = scan->patient; fd <= STDERR_FILENO; fd++)
-		(void)dup2(send_fd, fd);
-	close(send_fd);
-	send_fd = STDOUT_FILENO;
-	in_worker = 1;
-	send_used = 0;
-	steps = &slot->steps;
-	if (!scan->alone)
-		slot->job = job = claim_job();
-	for (i = 0; job != NO_JOB; i++) {
-		do_job(job, i == 0 ? scan->prepare : NULL);
-		slot->job = job = scan->alone ? NO_JOB : claim_job();
-	}
-	_exit(0);
 }
 
 /* Workers: in the parent */
