@@ -41,7 +41,7 @@ enum {
 	READ_SIZE = 65536,
 	STEP_SIZE = 1024,	/* bytes read that are a step: a slow disk */
 	MESSAGE_SIZE = 1024,	/* a longer message is cut, marked "..." */
-	MAX_KINDS = 256,
+	MAX_COUNTED = 256,
 	MAX_COLUMNS = 64,
 };
 
@@ -64,11 +64,11 @@ static const struct column *chosen[MAX_COLUMNS];
 static size_t nchosen;
 
 /* A kind of counted warning, and the first unit that it was counted for. */
-static struct kind {
+static struct counted {
 	char *unit, *what, *why, *first;
 	unsigned long count;
-} kinds[MAX_KINDS];
-static size_t nkinds;
+} counted[MAX_COUNTED];
+static size_t ncounted;
 
 /* Output */
 
@@ -347,7 +347,7 @@ enum {
 #define NO_JOB SIZE_MAX
 
 /* What stands before each record. */
-struct record_head {
+struct record_prefix {
 	uint32_t length;
 	int32_t kind;
 };
@@ -365,12 +365,12 @@ struct queue {
 
 /* A worker, as its parent sees it. */
 struct worker {
-	int busy;		/* it runs, or its records are not all taken */
+	int in_use;		/* it runs, or its records are not all taken */
 	pid_t pid;
 	int fd;			/* its records; -1: it has ended */
 	struct slot *slot;
 	uint32_t steps;		/* a second ago */
-	unsigned silent;	/* seconds without progress, in all */
+	unsigned stalled;	/* seconds without progress, in all */
 	unsigned watched;	/* seconds, in all */
 	size_t job;		/* the only one, if it is alone */
 	/* What has come of it and is not taken: used bytes behind from. */
@@ -391,6 +391,12 @@ static struct worker *ourselves;	/* we do the jobs, without workers */
 static char to_send[SEND_SIZE];
 static size_t send_used;
 static int send_fd = -1;
+
+static int
+is_running(const struct worker *w)
+{
+	return w->in_use && w->fd != -1;
+}
 
 /* Makes room for n more bytes behind what has come of a worker. */
 static void
@@ -442,12 +448,12 @@ void
 send_record(int kind, const void *head, size_t nhead, const void *text,
     size_t ntext)
 {
-	struct record_head h = { (uint32_t)(nhead + ntext), kind };
+	struct record_prefix p = { (uint32_t)(nhead + ntext), kind };
 
 	if (ntext > MAX_RECORD - nhead)
 		fatal("%s", strerror(EMSGSIZE));
 	step();
-	buffer_bytes(&h, sizeof h);
+	buffer_bytes(&p, sizeof p);
 	buffer_bytes(head, nhead);
 	buffer_bytes(text, ntext);
 }
@@ -497,10 +503,11 @@ be_worker(struct slot *slot)
 	int fd;
 
 	for (i = 0; i < MAX_WORKERS; i++)
-		if (workers[i].busy && workers[i].fd != -1)
+		if (is_running(&workers[i]))
 			close(workers[i].fd);
 	/* The terminal is not for a worker, which may be broken. */
-	for (fd = scan->patient; fd <= STDERR_FILENO; fd++)
+	for (fd = scan->patient ? STDOUT_FILENO : STDIN_FILENO;
+	    fd <= STDERR_FILENO; fd++)
 		(void)dup2(send_fd, fd);
 	close(send_fd);
 	send_fd = STDOUT_FILENO;
@@ -536,7 +543,7 @@ format_number(char digits[DECIMAL_SIZE], int64_t value, char conversion)
 }
 
 static size_t
-format_list(char *dst, size_t size, const char *fmt, va_list ap)
+format_args(char *dst, size_t size, const char *fmt, va_list ap)
 {
 	char number[DECIMAL_SIZE];
 	size_t used = 0, len;
@@ -584,7 +591,7 @@ format_text(char *dst, size_t size, const char *fmt, ...)
 	size_t n;
 
 	va_start(ap, fmt);
-	n = format_list(dst, size, fmt, ap);
+	n = format_args(dst, size, fmt, ap);
 	va_end(ap);
 	return n;
 }
@@ -609,7 +616,7 @@ report(int kind, const char *fmt, va_list ap)
 	char text[MESSAGE_SIZE];
 	size_t n;
 
-	n = format_list(text, sizeof text, fmt, ap);
+	n = format_args(text, sizeof text, fmt, ap);
 	if (n >= sizeof text) {
 		n = sizeof text - 1;
 		memcpy(text + n - 3, "...", 3);
@@ -676,25 +683,25 @@ send_count(const char *const *strings)
 }
 
 /* The kind of a warning, a new one if there is none. */
-static struct kind *
-find_kind(const char *unit, const char *what, const char *why)
+static struct counted *
+find_counted(const char *unit, const char *what, const char *why)
 {
-	struct kind *k;
+	struct counted *c;
 
-	for (k = kinds; k < kinds + nkinds; k++)
-		if (strcmp(k->what, what) == 0 && strcmp(k->why, why) == 0 &&
-		    strcmp(k->unit, unit) == 0)
-			return k;
-	if (nkinds == MAX_KINDS)
-		return &kinds[MAX_KINDS - 1];
-	k = &kinds[nkinds++];
-	k->count = 0;
-	k->unit = strdup(unit);
-	k->what = strdup(what);
-	k->why = strdup(why);
-	if (k->unit == NULL || k->what == NULL || k->why == NULL)
+	for (c = counted; c < counted + ncounted; c++)
+		if (strcmp(c->what, what) == 0 && strcmp(c->why, why) == 0 &&
+		    strcmp(c->unit, unit) == 0)
+			return c;
+	if (ncounted == MAX_COUNTED)
+		return &counted[MAX_COUNTED - 1];
+	c = &counted[ncounted++];
+	c->count = 0;
+	c->unit = strdup(unit);
+	c->what = strdup(what);
+	c->why = strdup(why);
+	if (c->unit == NULL || c->what == NULL || c->why == NULL)
 		fatal("%s", strerror(ENOMEM));
-	return k;
+	return c;
 }
 
 void
@@ -702,16 +709,16 @@ count_warning(const char *unit, const char *which, const char *what,
     const char *why)
 {
 	const char *const strings[] = { unit, which, what, why };
-	struct kind *k;
+	struct counted *c;
 
 	status = 1;
 	if (in_worker) {
 		send_count(strings);
 		return;
 	}
-	k = find_kind(unit, what, why);
-	if (k->count++ == 0)
-		k->first = strdup(which);
+	c = find_counted(unit, what, why);
+	if (c->count++ == 0)
+		c->first = strdup(which);
 }
 
 void
@@ -726,23 +733,23 @@ count_number(const char *unit, uint64_t which, const char *what,
 static void
 print_counts(void)
 {
-	const struct kind *k;
+	const struct counted *c;
 	const char *last, *plural, *colon, *first;
 
-	for (k = kinds; k < kinds + nkinds; k++) {
+	for (c = counted; c < counted + ncounted; c++) {
 		/* The plural of netns is netns. */
-		last = k->unit + strlen(k->unit) - 1;
+		last = c->unit + strlen(c->unit) - 1;
 		plural = *last != 's' ? "s" : last[-1] == 's' ? "es" : "";
-		colon = *k->what != '\0' ? ": " : "";
-		first = k->first != NULL ? k->first : "";
-		if (k->count == 1)
-			warning("%s %s%s%s: %s", k->unit, first, colon,
-			    k->what, k->why);
+		colon = *c->what != '\0' ? ": " : "";
+		first = c->first != NULL ? c->first : "";
+		if (c->count == 1)
+			warning("%s %s%s%s: %s", c->unit, first, colon,
+			    c->what, c->why);
 		else
-			warning("%lu %s%s (first: %s)%s%s: %s", k->count,
-			    k->unit, plural, first, colon, k->what, k->why);
+			warning("%lu %s%s (first: %s)%s%s: %s", c->count,
+			    c->unit, plural, first, colon, c->what, c->why);
 	}
-	nkinds = 0;
+	ncounted = 0;
 }
 
 /* Start, end, options and columns */
@@ -751,7 +758,7 @@ void
 start(const char *name)
 {
 	const long n = sysconf(_SC_NPROCESSORS_ONLN);
-	int fd, hole;
+	int fd, filler;
 
 	progname = name;
 	if (n > 1)
@@ -765,8 +772,8 @@ start(const char *name)
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
 		while (fcntl(fd, F_GETFD) == -1) {
 			/* "/" is there even in a chroot without /dev. */
-			hole = openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC);
-			if (hole == -1)
+			filler = openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC);
+			if (filler == -1)
 				fatal("/: %s", strerror(errno));
 		}
 }
@@ -791,7 +798,7 @@ usage_error(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)format_list(text, sizeof text, fmt, ap);
+	(void)format_args(text, sizeof text, fmt, ap);
 	va_end(ap);
 	fatal("%s (see %s -h)", text, progname);
 }
@@ -1487,18 +1494,18 @@ hides_processes(const char *line, size_t n)
 
 /*
  * How long workers may be silent: seconds of the first, of three more, and of
- * all others; and in all scans, after which a second of silence is enough to
+ * all others; and in all scans, after which one more stalled second is enough to
  * give up what is left of a scan.
  */
 enum {
 	FIRST_PATIENCE = 10,
 	SOME_PATIENCE = 3,
 	LAST_PATIENCE = 1,
-	MAX_SILENCE = 60,
+	MAX_STALLED = 60,
 	FEW_STEPS = 50,		/* a second: many short waits are one, too */
 };
 
-static unsigned nkilled, silence;	/* so far, in all scans */
+static unsigned nkilled, stalled_seconds;	/* so far, in all scans */
 
 static unsigned
 patience(void)
@@ -1534,7 +1541,8 @@ fork_worker(struct worker *w, size_t job)
 	pid_t parent = getpid();
 	int ends[2];
 
-	*w = (struct worker){ 1, -1, -1, slot, .job = job };
+	*w = (struct worker){ .in_use = 1, .pid = -1, .fd = -1, .slot = slot,
+	    .job = job };
 	if (slot == NULL || pipe2(ends, O_CLOEXEC) == -1)
 		goto failed;
 	slot->job = job;
@@ -1643,23 +1651,23 @@ kill_worker(struct worker *w, const char *why)
 static int
 has_record(const struct worker *w)
 {
-	struct record_head h;
+	struct record_prefix p;
 
-	if (w->used < sizeof h)
+	if (w->used < sizeof p)
 		return 0;
-	memcpy(&h, w->buf + w->from, sizeof h);
-	return w->used - sizeof h >= h.length || h.length > MAX_RECORD;
+	memcpy(&p, w->buf + w->from, sizeof p);
+	return w->used - sizeof p >= p.length || p.length > MAX_RECORD;
 }
 
 /* The next record of a worker, if it has come whole. */
 static int
-next_record(struct worker *w, struct record_head *h, const char **s)
+next_record(struct worker *w, struct record_prefix *p, const char **s)
 {
 	if (!has_record(w))
 		return 0;
-	memcpy(h, w->buf + w->from, sizeof *h);
-	*s = w->buf + w->from + sizeof *h;
-	if (h->length <= MAX_RECORD)
+	memcpy(p, w->buf + w->from, sizeof *p);
+	*s = w->buf + w->from + sizeof *p;
+	if (p->length <= MAX_RECORD)
 		return 1;
 	if (w->fd != -1)
 		kill_worker(w, "sent what it may not");
@@ -1668,27 +1676,27 @@ next_record(struct worker *w, struct record_head *h, const char **s)
 }
 
 static void
-skip_record(struct worker *w, const struct record_head *h)
+skip_record(struct worker *w, const struct record_prefix *p)
 {
-	w->from += sizeof *h + h->length;
-	w->used -= sizeof *h + h->length;
+	w->from += sizeof *p + p->length;
+	w->used -= sizeof *p + p->length;
 	if (w->used == 0)
 		w->from = 0;
 }
 
 /* Whether a worker has the beginning of the job whose turn it is. */
 static int
-has_turn(struct worker *w)
+take_begin(struct worker *w)
 {
-	struct record_head h;
+	struct record_prefix p;
 	const char *s;
 	size_t job, n;
 
-	if (!w->busy || (scan->alone && w->job != turn) ||
-	    !next_record(w, &h, &s))
+	if (!w->in_use || (scan->alone && w->job != turn) ||
+	    !next_record(w, &p, &s))
 		return 0;
-	n = h.length;
-	if (h.kind != BEGIN || take_head(&s, &n, &job, sizeof job) == -1 ||
+	n = p.length;
+	if (p.kind != BEGIN || take_head(&s, &n, &job, sizeof job) == -1 ||
 	    job < turn) {
 		if (w->fd != -1)
 			kill_worker(w, "sent what it may not");
@@ -1697,7 +1705,7 @@ has_turn(struct worker *w)
 	}
 	if (job != turn)
 		return 0;
-	skip_record(w, &h);
+	skip_record(w, &p);
 	return 1;
 }
 
@@ -1721,13 +1729,11 @@ take_count(const char *s, size_t n)
 }
 
 static void
-take_record(const struct record_head *h, const char *s)
+take_record(const struct record_prefix *p, const char *s)
 {
-	int n = h->length < INT_MAX ? (int)h->length : INT_MAX;
+	int n = p->length < INT_MAX ? (int)p->length : INT_MAX;
 
-	switch (h->kind) {
-	case BEGIN:
-		break;
+	switch (p->kind) {
 	case WARNING:
 		warning("%.*s", n, s);
 		break;
@@ -1735,11 +1741,11 @@ take_record(const struct record_head *h, const char *s)
 		note("%.*s", n, s);
 		break;
 	case COUNT:
-		take_count(s, h->length);
+		take_count(s, p->length);
 		break;
 	default:
-		if (h->kind >= 0)
-			scan->take(turn, h->kind, s, h->length);
+		if (p->kind >= 0)
+			scan->take(turn, p->kind, s, p->length);
 	}
 }
 
@@ -1747,14 +1753,14 @@ take_record(const struct record_head *h, const char *s)
 static int
 take_job(struct worker *w)
 {
-	struct record_head h;
+	struct record_prefix p;
 	const char *s;
 
-	while (next_record(w, &h, &s)) {
-		if (h.kind != END)
-			take_record(&h, s);
-		skip_record(w, &h);
-		if (h.kind == END)
+	while (next_record(w, &p, &s)) {
+		if (p.kind != END)
+			take_record(&p, s);
+		skip_record(w, &p);
+		if (p.kind == END)
 			return 1;
 	}
 	return 0;
@@ -1766,7 +1772,7 @@ count_running(void)
 	size_t i, n = 0;
 
 	for (i = 0; i < MAX_WORKERS; i++)
-		n += workers[i].busy && workers[i].fd != -1;
+		n += (size_t)is_running(&workers[i]);
 	return n;
 }
 
@@ -1777,17 +1783,17 @@ count_running(void)
 static void
 drop_workers(void)
 {
-	struct record_head h;
+	struct record_prefix p;
 	struct worker *w;
 	const char *s;
 	int done;
 
 	for (w = workers; w < workers + MAX_WORKERS; w++) {
-		done = w->busy && scan->alone && w->job < turn;
+		done = w->in_use && scan->alone && w->job < turn;
 		if (done && w->used > 0 && w->fd != -1)
 			kill_worker(w, "sent what it may not");
-		if (w->busy && w->fd == -1 && w != ourselves &&
-		    (done || !next_record(w, &h, &s)))
+		if (w->in_use && w->fd == -1 && w != ourselves &&
+		    (done || !next_record(w, &p, &s)))
 			drop_worker(w);
 	}
 }
@@ -1801,7 +1807,7 @@ take_records(void)
 
 	for (; turn < scan->njobs; turn++, turn_began = 0, current = NULL) {
 		for (i = 0; current == NULL && i < MAX_WORKERS; i++)
-			if (has_turn(&workers[i]))
+			if (take_begin(&workers[i]))
 				current = &workers[i];
 		/* Killed before it showed its job, a worker leaves a gap. */
 		if (current == NULL && why_lost[turn] == NULL) {
@@ -1834,7 +1840,7 @@ do_jobs_here(struct worker *w)
 	if (!warned++)
 		warning("no worker: %s: a job that hangs is waited for",
 		    strerror(errno));
-	*w = (struct worker){ .busy = 1, .fd = -1 };
+	*w = (struct worker){ .in_use = 1, .fd = -1 };
 	ourselves = w;
 	for (i = 0; (job = claim_job()) != NO_JOB; i++) {
 		do_job(job, i == 0 ? scan->prepare : NULL);
@@ -1851,7 +1857,7 @@ start_workers(size_t most)
 	size_t running = count_running(), job = NO_JOB;
 
 	for (w = workers; w < workers + MAX_WORKERS && running < most; w++) {
-		if (w->busy || queue->next >= scan->njobs)
+		if (w->in_use || queue->next >= scan->njobs)
 			continue;
 		if (scan->alone)
 			job = claim_job();
@@ -1872,11 +1878,10 @@ start_workers(size_t most)
  * of its next job always is.
  */
 static int
-is_read(const struct worker *w)
+is_polled(const struct worker *w)
 {
-	return w->busy && w->fd != -1 && (w == current ||
-	    w->used <= scan->ahead || (scan->alone && w->job <= turn) ||
-	    !has_record(w));
+	return is_running(w) && (w == current || w->used <= scan->ahead ||
+	    (scan->alone && w->job <= turn) || !has_record(w));
 }
 
 /* Loses all jobs that are not done. */
@@ -1889,7 +1894,7 @@ give_up(void)
 		why_lost[i] = "not read, for others did not answer";
 	queue->next = scan->njobs;
 	for (i = 0; i < MAX_WORKERS; i++)
-		if (workers[i].busy && workers[i].fd != -1)
+		if (is_running(&workers[i]))
 			kill_worker(&workers[i], "did not answer");
 }
 
@@ -1900,35 +1905,35 @@ watch_workers(void)
 	static int64_t last;
 	struct timespec t = { 0, 0 };
 	struct worker *w;
-	uint32_t few;
+	uint32_t made;
 	int64_t now;
-	int any = 0;
+	int any_stalled = 0;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 	if (now - last < 1000)
 		return;
 	for (w = workers; w < workers + MAX_WORKERS; w++) {
-		if (!is_read(w))
+		if (!is_polled(w))
 			continue;
-		few = w->slot->steps - w->steps;
-		w->steps += few;
+		made = w->slot->steps - w->steps;
+		w->steps += made;
 		/* We were stopped ourselves, or waited for our reader. */
 		if (now - last >= 2000 || scan->patient)
 			continue;
 		if (++w->watched == scan->lifetime)
 			kill_worker(w, "did not end");
-		if (few >= FEW_STEPS || w->fd == -1)
+		if (made >= FEW_STEPS || w->fd == -1)
 			continue;
-		any = 1;
-		if (++w->silent >= patience()) {
+		any_stalled = 1;
+		if (++w->stalled >= patience()) {
 			kill_worker(w, "did not answer");
 			nkilled++;
 		}
 	}
 	last = now;
-	silence += (unsigned)any;
-	if (any && silence >= MAX_SILENCE)
+	stalled_seconds += (unsigned)any_stalled;
+	if (any_stalled && stalled_seconds >= MAX_STALLED)
 		give_up();
 }
 
@@ -1941,7 +1946,7 @@ poll_workers(void)
 	nfds_t i, n = 0;
 
 	for (i = 0; i < MAX_WORKERS; i++)
-		if (is_read(&workers[i])) {
+		if (is_polled(&workers[i])) {
 			of[n] = &workers[i];
 			fds[n++] = (struct pollfd){ workers[i].fd, POLLIN, 0 };
 		}
@@ -1980,7 +1985,7 @@ run_scan(const struct scan *s)
 			poll_workers();
 	}
 	for (i = 0; i < MAX_WORKERS; i++) {
-		if (workers[i].busy && workers[i].fd != -1)
+		if (is_running(&workers[i]))
 			end_worker(&workers[i], "");
 		drop_worker(&workers[i]);
 	}

@@ -53,7 +53,7 @@ choose_all(void)
 }
 
 /* The worker that we are ourselves. */
-static struct worker worker = { .busy = 1, .fd = -1 };
+static struct worker worker = { .in_use = 1, .fd = -1 };
 
 /* Takes the records that were sent. */
 static void

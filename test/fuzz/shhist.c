@@ -42,7 +42,7 @@ become_worker(void)
 static void
 print_records(const struct scan *s)
 {
-	struct record_head h;
+	struct record_prefix h;
 	const char *at, *end;
 
 	flush_records();
