@@ -48,6 +48,7 @@ enum {
 const char *progname;
 int status;
 int in_worker;
+/* What step counts in the parent, which nobody watches. */
 static volatile uint32_t unwatched_steps;
 volatile uint32_t *steps = &unwatched_steps;
 int no_header;
@@ -56,14 +57,14 @@ const char *chosen_columns;
 const char *root;
 const struct column *column;
 
-/* Behind OUTPUT_SIZE is room for the TABs of a row, so none need look. */
+/* The room behind OUTPUT_SIZE lets print_row add TABs without a check. */
 static char output[OUTPUT_SIZE + MAX_COLUMNS];
 static size_t output_used;
 
 static const struct column *chosen[MAX_COLUMNS];
 static size_t nchosen;
 
-/* A kind of counted warning, and the first unit that it was counted for. */
+/* A counted warning; first is which of the first call (count_warning). */
 static struct counted {
 	char *unit, *what, *why, *first;
 	unsigned long count;
@@ -346,19 +347,25 @@ enum {
 
 #define NO_JOB SIZE_MAX
 
-/* What stands before each record. */
+/* What stands before the head and text of each record in the pipe. */
 struct record_prefix {
 	uint32_t length;
 	int32_t kind;
 };
 
-/* What a worker shows its parent at any moment, in memory of both. */
+/*
+ * Memory that a worker shares with its parent, which must see how far the
+ * worker is even when it hangs.  A broken worker may write anything here.
+ */
 struct slot {
 	volatile uint32_t steps;
-	volatile size_t job;	/* it is at; NO_JOB: none */
+	volatile size_t job;	/* the one it does now; NO_JOB: none */
 };
 
-/* The next job of a scan that nobody has; its workers share it. */
+/*
+ * The first job of a scan that no worker has claimed.  All workers share it,
+ * so that whoever is done takes the next and none waits for a slow one.
+ */
 struct queue {
 	_Atomic size_t next;
 };
@@ -367,13 +374,13 @@ struct queue {
 struct worker {
 	int in_use;		/* it runs, or its records are not all taken */
 	pid_t pid;
-	int fd;			/* its records; -1: it has ended */
+	int fd;			/* of its pipe; -1: the worker has ended */
 	struct slot *slot;
-	uint32_t steps;		/* a second ago */
-	unsigned stalled;	/* seconds without progress, in all */
-	unsigned watched;	/* seconds, in all */
+	uint32_t steps;		/* in the slot, a second ago */
+	/* Seconds of its whole life without progress, and under watch. */
+	unsigned stalled, watched;
 	size_t job;		/* the only one, if it is alone */
-	/* What has come of it and is not taken: used bytes behind from. */
+	/* Read from the pipe and not taken yet: used bytes, at buf + from. */
 	char *buf;
 	size_t from, used, room;
 };
@@ -382,12 +389,14 @@ static size_t processors = 1;	/* that this process may use */
 static const struct scan *scan;
 static struct queue *queue;
 static struct worker workers[MAX_WORKERS];
-static size_t turn;		/* the job whose records are taken */
-static int turn_began;
-static struct worker *current;	/* that has them; null: nobody yet */
-static const char **why_lost;	/* for each job; null: it is not */
-static struct worker *ourselves;	/* we do the jobs, without workers */
+static size_t turn;		/* the job whose records are taken now */
+static int turn_began;		/* scan->begin was called for it */
+static struct worker *current;	/* that sends them; null: none has begun */
+static const char **why_lost;	/* for each job; null: it is not lost */
+/* The entry of workers that stands for the parent in do_jobs_here, or null. */
+static struct worker *ourselves;
 
+/* In a worker: records that are not written to the pipe yet. */
 static char to_send[SEND_SIZE];
 static size_t send_used;
 static int send_fd = -1;
@@ -398,7 +407,7 @@ is_running(const struct worker *w)
 	return w->in_use && w->fd != -1;
 }
 
-/* Makes room for n more bytes behind what has come of a worker. */
+/* Makes room in the buffer of a worker for n more bytes. */
 static void
 make_room(struct worker *w, size_t n)
 {
@@ -409,6 +418,7 @@ make_room(struct worker *w, size_t n)
 	w->buf = grow(w->buf, &w->room, w->from + w->used + n, 1);
 }
 
+/* Sends bytes to the parent; in do_jobs_here, straight into its buffer. */
 static void
 send_bytes(const void *s, size_t n)
 {
@@ -471,7 +481,7 @@ send_text(int kind, const char *text, size_t n)
 	send_record(kind, NULL, 0, text, n);
 }
 
-/* The next job that nobody has, or NO_JOB. */
+/* Claims the next job for this worker; NO_JOB if none is left. */
 static size_t
 claim_job(void)
 {
@@ -481,8 +491,9 @@ claim_job(void)
 }
 
 /*
- * Does one job, after prepare if that is not null.  Its records and its end
- * are sent before it returns.
+ * Does one job, after prepare if that is not null.  BEGIN, its records and END
+ * are sent before it returns, so that a worker that hangs in its next job
+ * holds back nothing of this one.
  */
 static void
 do_job(size_t job, void (*prepare)(void))
@@ -495,13 +506,17 @@ do_job(size_t job, void (*prepare)(void))
 	flush_records();
 }
 
-/* What a worker does: all jobs that it gets, or if alone that of its slot. */
+/*
+ * All that a worker does, from its fork to its end: if it is alone the job in
+ * its slot, else one job after the other until all are claimed.
+ */
 static _Noreturn void
 be_worker(struct slot *slot)
 {
 	size_t job = slot->job, i;
 	int fd;
 
+	/* What another worker sends, this one must not be able to read. */
 	for (i = 0; i < MAX_WORKERS; i++)
 		if (is_running(&workers[i]))
 			close(workers[i].fd);
@@ -542,6 +557,7 @@ format_number(char digits[DECIMAL_SIZE], int64_t value, char conversion)
 	return s;
 }
 
+/* format_text with its arguments in ap. */
 static size_t
 format_args(char *dst, size_t size, const char *fmt, va_list ap)
 {
@@ -665,7 +681,10 @@ fatal(const char *fmt, ...)
 	_exit(2);
 }
 
-/* Sends what count_warning was called with. */
+/*
+ * Sends what count_warning was called with, as one message.  Each string is
+ * cut to its share of the room; which, maybe a path, has half of it.
+ */
 static void
 send_count(const char *const *strings)
 {
@@ -682,7 +701,7 @@ send_count(const char *const *strings)
 	send_text(COUNT, text, used);
 }
 
-/* The kind of a warning, a new one if there is none. */
+/* Finds a warning that was counted before, or begins to count a new one. */
 static struct counted *
 find_counted(const char *unit, const char *what, const char *why)
 {
@@ -769,6 +788,7 @@ start(const char *name)
 	signal(SIGCHLD, SIG_DFL);	/* ignored, children leave no status */
 	if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
 		fatal("standard output: %s", strerror(errno));
+	/* The lowest number that is free is that of the closed one. */
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd += 2)
 		while (fcntl(fd, F_GETFD) == -1) {
 			/* "/" is there even in a chroot without /dev. */
@@ -783,7 +803,7 @@ finish(void)
 {
 	flush_output();
 	print_counts();
-	/* Those that have ended: so their time counts as ours. */
+	/* time(1) counts only the workers that were waited for. */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
 	if (close(STDOUT_FILENO) == -1 && errno != EINTR)
@@ -803,7 +823,7 @@ usage_error(const char *fmt, ...)
 	fatal("%s (see %s -h)", text, progname);
 }
 
-/* What people type first. */
+/* Makes short options of the long ones that people type first. */
 static void
 shorten_options(char **argv)
 {
@@ -1045,9 +1065,9 @@ find(char *s, int c, size_t n)
 }
 
 /*
- * Moves fd past a hole of its file; returns how much to read at once, up to
- * the next hole, or 0 where fd is left where it may not be.  What cannot tell
- * its holes is read with them.
+ * Moves fd past a hole of its file.  Returns how many bytes may be read at
+ * once, which end before the next hole; 0 if fd is left at a wrong place.  If
+ * the file system does not say where holes are, they are read as zeros.
  */
 static size_t
 data_ahead(int fd)
@@ -1072,7 +1092,10 @@ data_ahead(int fd)
 	return READ_SIZE;
 }
 
-/* Reads more behind end.  Returns 0 at the end of the file or on errors. */
+/*
+ * Reads more into the buffer, after moving what is not used to its beginning.
+ * Returns 0 at the end of the file or on errors.
+ */
 static int
 fill(struct reader *r)
 {
@@ -1109,7 +1132,7 @@ fill(struct reader *r)
 	return 1;
 }
 
-/* Drops what is left of a line that was too long. */
+/* Skips the rest of a line whose beginning was returned, cut. */
 static void
 skip_line(struct reader *r, int delim)
 {
@@ -1125,7 +1148,10 @@ skip_line(struct reader *r, int delim)
 	} while (fill(r));
 }
 
-/* read_line for what is not whole in the buffer, too long or behind that. */
+/*
+ * read_line for a line that is not whole in the buffer, is longer than max,
+ * or follows one that was cut.
+ */
 static ptrdiff_t
 read_far_line(struct reader *r, int delim, char **line)
 {
@@ -1213,7 +1239,10 @@ static const uint32_t architecture = AUDIT_ARCH_RISCV64;
 static const uint32_t architecture;
 #endif
 
-/* Where the lower half of an argument is. */
+/*
+ * Where the lower half of an argument is: filters load 32 bits at once, and
+ * flags are in the lower ones.
+ */
 static uint32_t
 argument_at(int i)
 {
@@ -1221,7 +1250,7 @@ argument_at(int i)
 	    (unsigned)i + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0));
 }
 
-/* What either tool asks for: to read what is open, and memory. */
+/* What both tools need to the end: to read what is open, and memory. */
 static const int usual_calls[] = {
 	SYS_read, SYS_close, SYS_exit_group, SYS_brk, SYS_munmap, SYS_mremap,
 	SYS_madvise, SYS_restart_syscall,
@@ -1252,7 +1281,10 @@ enum {
 	FILTER_SIZE = 512,
 };
 
-/* Instructions of a filter; IF passes over so many more. */
+/*
+ * Instructions of a filter.  IF compares with k, and skips if_equal of the
+ * next instructions if that is equal, else if_not of them.
+ */
 enum {
 	LOAD = BPF_LD | BPF_W | BPF_ABS,
 	AND = BPF_ALU | BPF_AND | BPF_K,
@@ -1279,6 +1311,11 @@ allow_calls(const int *calls, size_t n)
 	}
 }
 
+/*
+ * Allows the calls that meet a condition.  The last instruction ends the
+ * filter: it allows a call that meets it or, if the condition is required,
+ * kills for one that does not.  Every other call skips it.
+ */
 static void
 allow_conditions(const struct condition *c, size_t n)
 {
@@ -1321,7 +1358,11 @@ static const int parent_calls[] = {
 #endif
 };
 
-/* Lets all calls in two lists through, and those that meet a condition. */
+/*
+ * Installs a filter that allows the calls in two lists, and those that meet a
+ * condition, and kills the process for any other.  A call of another
+ * architecture (on x86_64, one of i386) has other numbers: that kills, too.
+ */
 static int
 set_filter(const int *more, size_t nmore, const int *calls, size_t n,
     const struct condition *c, size_t m)
@@ -1434,7 +1475,7 @@ find_text(const char *s, size_t n, const char *text)
 	return NULL;
 }
 
-/* The number behind name in a list of options; 0 if it is not there. */
+/* The number behind name in mount options; 0 if it is not there, -1 if bad. */
 static int64_t
 option_number(const char *s, size_t n, const char *name)
 {
@@ -1493,19 +1534,22 @@ hides_processes(const char *line, size_t n)
 /* Workers: in the parent */
 
 /*
- * How long workers may be silent: seconds of the first, of three more, and of
- * all others; and in all scans, after which one more stalled second is enough to
- * give up what is left of a scan.
+ * A worker is killed after so many seconds without progress: the first, the
+ * next three, all others.  The more have hung, the less is one more worth
+ * waiting for, or a dead file server would cost 10 seconds a job.  Once all
+ * scans have had MAX_STALLED such seconds, this scan ends, and each later one
+ * at its first.
  */
 enum {
 	FIRST_PATIENCE = 10,
 	SOME_PATIENCE = 3,
 	LAST_PATIENCE = 1,
 	MAX_STALLED = 60,
-	FEW_STEPS = 50,		/* a second: many short waits are one, too */
+	FEW_STEPS = 50,		/* a second; fewer: it waits again and again */
 };
 
-static unsigned nkilled, stalled_seconds;	/* so far, in all scans */
+/* In all scans: workers that hung, and seconds in which one or more did. */
+static unsigned nkilled, stalled_seconds;
 
 static unsigned
 patience(void)
@@ -1533,7 +1577,10 @@ drop_worker(struct worker *w)
 	*w = (struct worker){ .fd = -1 };
 }
 
-/* Forks a worker, with its job if it is alone.  Returns 0, or -1. */
+/*
+ * Forks a worker; job is its only one if it is alone, else NO_JOB.  Returns
+ * 0, or -1 if no worker can be had.
+ */
 static int
 fork_worker(struct worker *w, size_t job)
 {
@@ -1563,7 +1610,7 @@ fork_worker(struct worker *w, size_t job)
 		goto failed;
 	}
 	w->fd = ends[0];
-	/* One that becomes a user has nothing to do with another's. */
+	/* A worker that becomes a user must not reach the slot of another. */
 	if (scan->alone)
 		(void)madvise(slot, sizeof *slot, MADV_DONTFORK);
 	return 0;
@@ -1572,7 +1619,11 @@ failed:
 	return -1;
 }
 
-/* Lets a worker that has ended leave its status, sooner or later. */
+/*
+ * Waits for a worker that has ended, so that no zombie stays.  One that hangs
+ * in the kernel ends late, even if it was killed, and we never block for it:
+ * its pid is kept and tried once more, after MAX_WORKERS others.
+ */
 static void
 reap(pid_t pid)
 {
@@ -1587,7 +1638,10 @@ reap(pid_t pid)
 	late[n] = pid;
 }
 
-/* Why a worker ended before its job did.  It need not be dead yet. */
+/*
+ * Why a worker ended before its job did.  Its pipe is closed before it has a
+ * status, so we wait for that, 100 ms at the most.
+ */
 static const char *
 why_ended(pid_t pid)
 {
@@ -1605,7 +1659,10 @@ why_ended(pid_t pid)
 	return strdup(why);
 }
 
-/* Notes that a worker has ended; why is null if that was its own doing. */
+/*
+ * Closes the pipe of a worker and notes that the job it was at is lost; why is
+ * null if it was not killed by us.  What it sent before is taken all the same.
+ */
 static void
 end_worker(struct worker *w, const char *why)
 {
@@ -1614,13 +1671,13 @@ end_worker(struct worker *w, const char *why)
 	close(w->fd);
 	w->fd = -1;
 	if (scan->alone && job != NO_JOB)
-		job = w->job;	/* whatever it says */
+		job = w->job;	/* whatever its slot says */
 	if (job < scan->njobs)
 		why_lost[job] = why != NULL ? why : why_ended(w->pid);
 	reap(w->pid);
 }
 
-/* Takes from the pipe what is there; -1 at its end. */
+/* Reads into the buffer what is in the pipe; -1 at its end. */
 static int
 read_worker(struct worker *w)
 {
@@ -1635,6 +1692,10 @@ read_worker(struct worker *w)
 	return n == 0 ? -1 : 0;
 }
 
+/*
+ * Kills a worker.  What is still in its pipe is read first: that may be the
+ * end of a job before the one that is lost.
+ */
 static void
 kill_worker(struct worker *w, const char *why)
 {
@@ -1647,7 +1708,10 @@ kill_worker(struct worker *w, const char *why)
 	end_worker(w, why);
 }
 
-/* Whether a worker has sent a whole record, or one that is too long. */
+/*
+ * Whether a whole record is in the buffer, or the beginning of one that is too
+ * long: it is never whole, and next_record kills its worker.
+ */
 static int
 has_record(const struct worker *w)
 {
@@ -1659,7 +1723,7 @@ has_record(const struct worker *w)
 	return w->used - sizeof p >= p.length || p.length > MAX_RECORD;
 }
 
-/* The next record of a worker, if it has come whole. */
+/* Finds the next record of a worker; returns 0 if it has not come whole. */
 static int
 next_record(struct worker *w, struct record_prefix *p, const char **s)
 {
@@ -1684,7 +1748,11 @@ skip_record(struct worker *w, const struct record_prefix *p)
 		w->from = 0;
 }
 
-/* Whether a worker has the beginning of the job whose turn it is. */
+/*
+ * Takes BEGIN of the job whose turn it is, if that is what the worker sent
+ * next; returns 1 if so.  BEGIN of a later job stays in the buffer until its
+ * turn.  A worker is killed that sends anything else between two jobs.
+ */
 static int
 take_begin(struct worker *w)
 {
@@ -1709,7 +1777,7 @@ take_begin(struct worker *w)
 	return 1;
 }
 
-/* Counts what a worker has counted: four strings, each with its NUL. */
+/* Takes what send_count sent: four strings, each with its NUL. */
 static void
 take_count(const char *s, size_t n)
 {
@@ -1728,6 +1796,7 @@ take_count(const char *s, size_t n)
 		count_warning(f[0], f[1], f[2], f[3]);
 }
 
+/* Does what a record asks for; one of an unknown kind is ignored. */
 static void
 take_record(const struct record_prefix *p, const char *s)
 {
@@ -1749,7 +1818,7 @@ take_record(const struct record_prefix *p, const char *s)
 	}
 }
 
-/* Takes what has come of the job whose turn it is; returns 1 at its end. */
+/* Takes the records that have come of the job; returns 1 after its END. */
 static int
 take_job(struct worker *w)
 {
@@ -1777,8 +1846,9 @@ count_running(void)
 }
 
 /*
- * Forgets the workers of which nothing more will come; one that sends more
- * than its only job may not.
+ * Frees the entries of workers that have ended and whose records are all
+ * taken.  A worker that is alone has nothing to say after its only job: if it
+ * sends more it is killed, or it could fill our memory.
  */
 static void
 drop_workers(void)
@@ -1798,7 +1868,11 @@ drop_workers(void)
 	}
 }
 
-/* Takes all records that have come of the jobs whose turn it is. */
+/*
+ * Takes the records that have come, one job after the other, until one is
+ * missing.  A job is over after its END; it is lost if its worker has ended
+ * and there is none, or if nobody began it and none will.
+ */
 static void
 take_records(void)
 {
@@ -1809,7 +1883,11 @@ take_records(void)
 		for (i = 0; current == NULL && i < MAX_WORKERS; i++)
 			if (take_begin(&workers[i]))
 				current = &workers[i];
-		/* Killed before it showed its job, a worker leaves a gap. */
+		/*
+		 * A worker that dies between claim_job and writing to its slot
+		 * leaves a job that nobody does.  That is known when all are
+		 * claimed and no worker runs that might still send it.
+		 */
 		if (current == NULL && why_lost[turn] == NULL) {
 			if (queue->next < scan->njobs || count_running() > 0 ||
 			    ourselves != NULL)
@@ -1820,6 +1898,7 @@ take_records(void)
 			scan->begin(turn);
 		turn_began = 1;
 		ended = current != NULL && take_job(current);
+		/* While its worker runs, more of the job may come. */
 		if (!ended && current != NULL && (current->fd != -1 ||
 		    current == ourselves))
 			break;
@@ -1830,7 +1909,10 @@ take_records(void)
 	drop_workers();
 }
 
-/* Does the jobs that are left without a worker, for none can be forked. */
+/*
+ * Does the jobs that are left in the parent, since no worker can be forked.
+ * Records go through the buffer of w, as if a worker had sent them.
+ */
 static void
 do_jobs_here(struct worker *w)
 {
@@ -1849,7 +1931,10 @@ do_jobs_here(struct worker *w)
 	ourselves = NULL;
 }
 
-/* Starts as many workers as there may be. */
+/*
+ * Forks workers until as many run as may.  One that is alone gets its job
+ * here, which is lost if the fork fails; others claim theirs themselves.
+ */
 static void
 start_workers(size_t most)
 {
@@ -1874,8 +1959,10 @@ start_workers(size_t most)
 }
 
 /*
- * Whether what a worker sends is read; if not, it waits for us.  The beginning
- * of its next job always is.
+ * Whether the parent reads from a worker now.  It does not if the turn of the
+ * worker's job has not come and scan->ahead bytes of it are here: its pipe
+ * fills, and it waits.  But one whole record is always read, for take_begin
+ * must see which job it has.
  */
 static int
 is_polled(const struct worker *w)
@@ -1884,7 +1971,7 @@ is_polled(const struct worker *w)
 	    (scan->alone && w->job <= turn) || !has_record(w));
 }
 
-/* Loses all jobs that are not done. */
+/* Ends a scan early: kills its workers, and loses all jobs not done yet. */
 static void
 give_up(void)
 {
@@ -1898,7 +1985,10 @@ give_up(void)
 			kill_worker(&workers[i], "did not answer");
 }
 
-/* Once a second: kills the workers that have been silent for too long. */
+/*
+ * Once a second: kills the workers that hung for too long.  Those whose pipe
+ * is not read are left alone: they wait for us.
+ */
 static void
 watch_workers(void)
 {
@@ -1918,7 +2008,10 @@ watch_workers(void)
 			continue;
 		made = w->slot->steps - w->steps;
 		w->steps += made;
-		/* We were stopped ourselves, or waited for our reader. */
+		/*
+		 * If two seconds have passed, it was us who did not run: we
+		 * were stopped, or waited for whoever reads our output.
+		 */
 		if (now - last >= 2000 || scan->patient)
 			continue;
 		if (++w->watched == scan->lifetime)
@@ -1937,7 +2030,7 @@ watch_workers(void)
 		give_up();
 }
 
-/* Waits until something comes of a worker, a second at the most. */
+/* Waits until a worker sends something or ends, a second at the most. */
 static void
 poll_workers(void)
 {
@@ -1966,6 +2059,7 @@ run_scan(const struct scan *s)
 		return;
 	if (most == 0)
 		most = processors;
+	/* The other entries are for workers that ended before their turn. */
 	if (most > MAX_WORKERS / 2)
 		most = MAX_WORKERS / 2;
 	if (most > s->njobs)
@@ -1984,6 +2078,7 @@ run_scan(const struct scan *s)
 		if (turn < s->njobs)
 			poll_workers();
 	}
+	/* All jobs are done: who still runs is about to exit. */
 	for (i = 0; i < MAX_WORKERS; i++) {
 		if (is_running(&workers[i]))
 			end_worker(&workers[i], "");

@@ -27,8 +27,8 @@ struct column {
 /*
  * A file read line by line.  Set fd and max (the longest line in bytes that
  * is kept whole) and zero the rest.  With sparse set, the holes of a sparse
- * file are skipped.  If limit is set, the file ends with EFBIG behind so many
- * bytes.
+ * file are skipped.  If limit is set, reading fails with EFBIG when count, the
+ * bytes read so far, is above it: another process may write without end.
  */
 struct reader {
 	int fd;
@@ -38,6 +38,7 @@ struct reader {
 	int error;	/* errno of the read that failed, else 0 */
 	int cut;	/* the line last returned was longer than max */
 	int ended;	/* it had its delimiter, and is not cut */
+	/* Not returned yet are the bytes from buf + start up to buf + end. */
 	char *buf;
 	size_t start, end, size;
 	int eof;
@@ -112,12 +113,12 @@ void note(const char *, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void fatal(const char *, ...) __attribute__((format(printf, 1, 2)));
 
 /*
- * count_warning: sets status to 1 and counts one more unit ("process",
- * "file"), by name or number in which, for which what failed because of why.
- * Each combination of unit, what and why is printed once, by finish:
- * "NAME: process 4711: fd: Permission denied", or if there are more "NAME:
- * 213 processes (first: 4711): fd: Permission denied".  what may be empty.
- * The strings are copied; kinds past the 256th are counted as one.
+ * count_warning: sets status to 1 and counts a failure.  unit says of what
+ * ("process", "file"), which of them, what was tried ("" if that is clear),
+ * and why it failed.  All with the same unit, what and why are one message,
+ * printed by finish: "NAME: process 4711: fd: Permission denied", or if there
+ * are more "NAME: 213 processes (first: 4711): fd: Permission denied".  The
+ * strings are copied.  What is new after 256 messages counts as the last one.
  */
 void count_warning(const char *unit, const char *which, const char *what,
     const char *why);
@@ -195,7 +196,7 @@ copy_bytes(void *to, const void *from, size_t n)
 			dst[i] = s[i];
 }
 
-/* first_marked: the number of the first byte that is marked. */
+/* first_marked: the index, from 0, of the first byte that is marked. */
 static inline size_t
 first_marked(uint64_t marks)
 {
@@ -295,8 +296,9 @@ const char *find_text(const char *s, size_t n, const char *text);
 int hides_processes(const char *line, size_t n);
 
 /*
- * A system call that is allowed if (argument & mask) == value.  If required
- * is set, it is refused if not; else the next condition decides.
+ * A system call that is allowed if (argument & mask) == value.  If required is
+ * set, that alone does not allow it: a later condition must, and a call that
+ * does not meet this one kills the process.
  */
 struct condition {
 	int call, argument;
@@ -329,51 +331,52 @@ int confine_parent(const int *calls, size_t n, const struct condition *,
 
 /*
  * Workers.  Whatever touches somebody else's things may block for ever, and
- * text found there may break a parser.  So forked processes, the workers, do
- * that: each confines itself, does one job after the other, and sends
- * records through a pipe.  The parent, in run_scan, takes the records in the
- * order of the jobs, whichever worker is faster, and makes no system call
- * that another process, a file system or a lock can delay.
+ * text found there may break a parser.  So the parent forks workers for that:
+ * each confines itself, does one job after the other, and sends records
+ * through a pipe.  The parent, in run_scan, takes the records in the order of
+ * the jobs, whichever worker is faster, and makes no system call that another
+ * process, a file system or a lock can delay.
  *
- * A worker that makes no progress for 10 seconds is killed and never waited
- * for (the second to fourth after 3 seconds, others after 1, and after a
- * minute of such waits nothing is waited for any more); its job is lost.
- * Progress means at least 50 step()s or records a second.  A worker that waits
- * because its pipe is full is not watched meanwhile.  The pipe is its standard
- * output and error, too, and unless it is patient its standard input.
+ * Once a second the parent looks at each worker's count of steps; step() adds
+ * one, and so does each record sent.  A second with fewer than 50 is one
+ * without progress.  A worker that has had 10 of these, in its whole life, is
+ * killed and its job is lost; the parent does not wait for it to die.  The
+ * next three workers have 3 seconds, all others 1; after a minute of such
+ * seconds in all scans the jobs that are left are lost.  A worker whose pipe
+ * is full waits for the parent, and is not watched meanwhile.
+ *
+ * The standard output and error of a worker are its pipe, and so is standard
+ * input unless the scan is patient.
  */
 struct scan {
 	size_t njobs;
 	/* Each job has a worker of its own, which may become another user. */
 	int alone;
-	/* The jobs are done here, unwatched, if no worker can be forked. */
+	/* If no worker can be forked, the parent does the jobs, unwatched. */
 	int here;
-	/* A worker may wait without end: for standard input. */
+	/* No worker is killed for being slow: it may read standard input. */
 	int patient;
-	/* Seconds that a worker may take, not counting ours; 0: no limit. */
+	/* Seconds a worker may live, but those it waits for us; 0: no limit. */
 	unsigned lifetime;
 	/* Workers at once; 0: as many as there are processors. */
 	size_t most;
-	/* Bytes kept of each job before its turn; then its worker waits. */
+	/* Bytes kept of a job before its turn; after them its worker waits. */
 	size_t ahead;
-	/* In each worker before its first job; may be null. */
+	/* Called in each worker before its first job; may be null. */
 	void (*prepare)(void);
-	/* In a worker: does a job. */
+	/* Called in a worker: does a job. */
 	void (*work)(size_t job);
-	/* In the parent, before the first record of a job; may be null. */
+	/* Called in the parent before the first record of a job, or null. */
 	void (*begin)(size_t job);
-	/* In the parent: a record of a job, n bytes at s, of a kind >= 0. */
+	/* Called in the parent: takes a record, n bytes at s, a kind >= 0. */
 	void (*take)(size_t job, int kind, const char *s, size_t n);
-	/*
-	 * In the parent: a job is lost, because of why.  What was taken of it
-	 * since its begin does not count.
-	 */
+	/* Called in the parent: a job is lost; what was taken is not all. */
 	void (*lose)(size_t job, const char *why);
 };
 
-/* In a worker, not its parent. */
+/* 1 in a worker, 0 in its parent. */
 extern int in_worker;
-/* What step counts; the parent watches it. */
+/* The count of steps; in a worker its parent watches it. */
 extern volatile uint32_t *steps;
 
 /* step: in a worker, says that there is progress. */
@@ -392,14 +395,16 @@ void run_scan(const struct scan *);
 
 /*
  * send_record: in a worker, sends a record of a kind >= 0: a head of nhead
- * bytes, then ntext bytes of text; at most 32 MiB in all.
+ * bytes, which is a struct or a number that take_head takes off again, then
+ * ntext bytes of text; at most 32 MiB in all.
  */
 void send_record(int kind, const void *head, size_t nhead, const void *text,
     size_t ntext);
 
 /*
  * flush_records: in a worker, sends what send_record has buffered, which else
- * waits for more or for the end of the job.  Call it before a fork.
+ * waits for more or for the end of the job.  Call it before a fork, or the
+ * child sends it again.
  */
 void flush_records(void);
 
