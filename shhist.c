@@ -6,10 +6,11 @@
  *
  * Root reads here what any user wrote.  So the parent opens nothing below a
  * home, nor /etc/passwd and /home, which may be on a server that is dead: it
- * runs two scans (see common.h).  The workers of the first list the users.
- * Of the second each becomes a user for good, opens the user's files, gives
- * up everything but reading them, and only then parses and sends entries.
- * The parent escapes and prints them, in the order of the users.
+ * runs two scans (see common.h).  In the first, workers list the users.  In
+ * the second, each user has a worker: it becomes that user for good (become),
+ * opens the user's files (add_file), gives up everything but reading them
+ * (confine_parser), and only then parses them and sends entries (emit).  The
+ * parent escapes and prints these (take_entry), in the order of the users.
  *
  * From top to bottom: columns, what a worker sends, lines of a file, parsers,
  * databases, formats and places, files printed already, the memory of shells,
@@ -66,13 +67,13 @@ enum {
 	AHEAD = 1 << 20,	/* bytes kept of a user before it is his turn */
 	LIFETIME = 600,		/* seconds that a user's files may take */
 	PROCESSES_TIME = 60,	/* seconds for all processes of a user */
-	LOST_TIME = 10,		/* of these that one costs that is lost */
+	LOST_TIME = 10,		/* of them, what a lost process counts as */
 	TICK = 10,		/* ms between tries */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
 	MAX_KNOWN = (1 << 20) - 1,	/* files that are known as printed */
 	HEAD = 4096,		/* bytes that decide what a file is */
-	EPOCH = 9,		/* digits of a time there; "#1" is a comment */
+	EPOCH = 9,		/* digits at least, of a stamp that does so */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
 	NDEFAULT = 4,
@@ -103,19 +104,19 @@ struct detail {
 	uint64_t address;	/* of the entry, in the memory of a process */
 };
 
-/* The records that workers send. */
+/* The records that workers send: head; text.  The first scan has three. */
 enum {
 	USER,		/* ids of a user; name, NUL and home */
-	NO_LIST,	/* why the file of -p cannot be read */
-	ORPHAN,		/* a home, which no user may claim */
-	OWNER,		/* ids of the owner of an orphan's home */
-	FOUND,		/* a file that is open, in the order of parsing */
-	START,		/* the number of one that is parsed now; its format */
-	TROUBLE,	/* a line of that, or 0; what is wrong with it */
-	DETAIL,		/* of the entry that follows */
-	ENTRY,		/* with the command */
-	DONE,		/* with the file that was started */
-	SPENT,		/* ms that were spent on a process */
+	NO_LIST,	/* -; why the file of -p cannot be read */
+	ORPHAN,		/* -; a home, which may be in no passwd entry */
+	OWNER,		/* uid of the owner of an orphan's home; - */
+	FOUND,		/* struct found of a file that was opened; its path */
+	START,		/* number of the FOUND that is parsed now; its format */
+	TROUBLE,	/* struct trouble; what is wrong */
+	DETAIL,		/* struct detail of the next ENTRY; its directory */
+	ENTRY,		/* struct entry; the command */
+	DONE,		/* -; -: the file of the last START was parsed */
+	SPENT,		/* ms that were spent on a process; - */
 };
 
 struct format;
@@ -129,13 +130,13 @@ struct file {
 	size_t n;
 	uint64_t line;		/* its number */
 	int damaged;		/* it has NULs before it */
-	int again;		/* it is to be read again */
+	int again;		/* next_line returns it once more */
 	uint64_t number;	/* in its batch */
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
 	int log;		/* of a database, or -1 */
 	struct memory *memory;	/* of a process, or null */
-	/* The entry that is being put together. */
+	/* The entry that is being put together; text: its command so far. */
 	struct entry entry;
 	struct detail detail;
 	int has_detail;
@@ -176,12 +177,13 @@ struct identity {
 	uint64_t holder;	/* uid, or OTHERS + the format it is read as */
 };
 #define OTHERS ((uint64_t)1 << 32)
-#define HERE (OTHERS - 1)	/* a worker's own note, for this home */
+#define HERE (OTHERS - 1)	/* in a worker: this home had it already */
 
 /* What is sent of a file, before its path. */
 struct found {
 	uint64_t dev, ino;	/* 0: it is never a duplicate */
-	uint64_t owner, format;
+	uint64_t owner;
+	uint64_t format;	/* a pointer, only to be compared */
 };
 
 /* What is sent of a file that is wrong, before why. */
@@ -218,7 +220,8 @@ static const struct format *fflag;
 static int rootfd = -1;		/* with -r, if it cannot be our root */
 static int procfd = -1;		/* /proc */
 static const char *passwd;	/* -p, or null */
-static int topfd = -1;		/* in a root that is closed to the user */
+/* The first directory of the home's path, if the user may not search "/". */
+static int topfd = -1;
 static size_t top;		/* length of its path */
 static pid_t parent_pid;
 static int copied;		/* root looks below -r, maybe at copies */
@@ -236,7 +239,8 @@ static struct row {
 static struct identity *known;	/* a hash table of what is printed already */
 static size_t nknown, known_size;
 
-static const struct user *reading;	/* in its worker; null: operands */
+/* In a worker: whose files it reads, or null; and those it has open. */
+static const struct user *reading;
 static struct file sources[BATCH];
 static size_t nsources;
 
@@ -245,7 +249,8 @@ static size_t nusers, users_size;
 static char **operands;
 static struct wanted *wanted;
 static size_t nwanted;
-static int need_names, any_users;
+static int need_names;		/* for the column user, or -u */
+static int any_users;		/* the lists had one, asked for or not */
 
 /* Columns */
 
@@ -603,8 +608,8 @@ begins(const struct file *f, const char *prefix)
 }
 
 /*
- * Takes a line that is a stamp of the format: the entry before it is
- * complete, and that is the time of the next one.
+ * If the line is a stamp of the format, sends the entry before it, which is
+ * complete now, and keeps the stamp as the time of the next one.
  */
 static int
 take_stamp(struct file *f)
@@ -759,11 +764,12 @@ parse_lines(struct file *f)
 }
 
 /*
- * Stamps before entries of several lines.  Bash takes a file that begins with
- * a stamp to have one before every entry, so that lines without one belong to
- * the entry before them.  Tcsh writes a newline in a command behind a
- * backslash, whatever is before that, and a stamp before every entry: so a
- * line that ends in a backslash goes on unless a stamp follows.
+ * Stamps before entries of several lines.  If the first line of a file is a
+ * stamp, bash expects one before every entry: a line without one goes on with
+ * the entry before it.  Else every line is an entry.  Tcsh writes a newline in
+ * a command behind a backslash, whatever is before that, and a stamp before
+ * every entry: so a line that ends in a backslash goes on unless a stamp
+ * follows.
  */
 static void
 parse_stamped(struct file *f)
@@ -1319,10 +1325,13 @@ enum { HISTORY, COMMANDS, PLACES, SCHEMA, NTABLES };
 
 static const struct program {
 	const char *name;
-	int table;		/* but HISTORY, it is histdb's */
+	int table;		/* only histdb has other than HISTORY */
 	const char *table_name, *column[NFIELDS];
-	int64_t second;		/* in units of time and duration */
-	/* REAL: seconds as such; DURATION is the end.  JOINED: histdb. */
+	int64_t second;		/* units of time and duration in a second */
+	/*
+	 * REAL: a float of seconds, times second when read; DURATION is the
+	 * end.  JOINED: command and cwd are ids of rows in other tables.
+	 */
 	enum { PLAIN, REAL, JOINED } form;
 } programs[] = {
 	{ "atuin", HISTORY, "history", { "timestamp", "duration", "exit",
@@ -1870,8 +1879,8 @@ compare_keys(const void *a, const void *b)
 }
 
 /*
- * Keeps where a row is; of the history only if its rows are not in the order
- * of time, which a first look at them tells.
+ * Keeps where a row is.  On the first walk through the history, which tells
+ * whether its rows are in the order of their time, that is not needed yet.
  */
 static int
 look_at_row(struct database *d, struct table *t, const struct cell *c)
@@ -3124,7 +3133,7 @@ parse_source(struct file *f)
 	if (why != NULL) {
 		report_trouble(f, why, 0);
 	} else {
-		emit(f, "", 0);
+		emit(f, "", 0);		/* so that the first has no time */
 		send_start(f, f->format->name);
 		f->format->parse(f);
 		emit_text(f);
@@ -3258,8 +3267,9 @@ open_path(const char *path, int flags)
 }
 
 /*
- * Opens the file behind the O_PATH descriptor fd for reading.  A lease makes
- * that fail at once instead of blocking: all holders together have a second.
+ * Opens the file behind the O_PATH descriptor fd for reading.  If another
+ * process has a lease on it, that fails at once rather than block.  It is tried
+ * again, for a second in all and not for each file.
  */
 static int
 reopen(int fd, const char *path)
@@ -3925,9 +3935,9 @@ become(const struct user *u)
 }
 
 /*
- * Whoever collects evidence makes a directory that he alone may search, and
- * below it is what all could.  So the user need not pass the root, but only
- * what is in it.
+ * Becomes the user.  With -r, only who collected the evidence may be able to
+ * search the root, though a user could search what is in it.  So the first
+ * directory of the home's path is opened before, and paths begin there.
  */
 static int
 become_below_root(const struct user *u)
@@ -3947,7 +3957,7 @@ become_below_root(const struct user *u)
 	return 0;
 }
 
-/* Whether -u asks for a user, or in the parent: notes that there is one. */
+/* Whether -u asks for a user.  Notes for the parent that there is one. */
 static int
 is_wanted(const struct user *u)
 {
@@ -4318,7 +4328,7 @@ read_process(size_t job)
 	send_record(SPENT, &ms, sizeof ms, NULL, 0);
 }
 
-/* Taking records: all that follows but lists, the parent does. */
+/* Taking records, in the parent */
 
 /* The files of the job whose records are taken. */
 static struct {
@@ -4518,9 +4528,10 @@ take_history(size_t job, int kind, const char *s, size_t n)
 		break;
 	case DONE:
 		/*
-		 * It need not be printed again.  A parser that is broken may
-		 * say so of any file: of those of others we believe it only
-		 * what was sent before it began.
+		 * The file is printed: whoever else has it may skip it.  A
+		 * broken parser can send FOUND of a file that it never had.
+		 * So a file that another user owns must be of the first
+		 * batch: that was sent before any history was parsed.
 		 */
 		f = &taken.files[taken.current].found;
 		if (taken.parsing && !taken.skip && taken.user != NULL &&
@@ -4551,7 +4562,7 @@ lose_job(size_t job, const char *why)
 	}
 }
 
-/* Users */
+/* Users: what workers of the first scan list, and the parent takes */
 
 /* Cuts the slashes that say nothing, so that homes can be compared. */
 static void
@@ -4883,7 +4894,8 @@ print_histories(void)
 		if (operand_fd(*o) != -1)
 			histories.patient = 1;
 	}
-	histories.most = (size_t)histories.patient;
+	if (histories.patient)	/* two operands may name one descriptor */
+		histories.most = 1;
 	run_scan(&histories);
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
