@@ -361,6 +361,7 @@ static int reads_all = 1;	/* even what is not printed: it may be a peer */
 static int asks_kernel;		/* may ask and compare: no -r */
 static int privileged;		/* root: what is refused is an exception */
 static int unplaced;		/* sockets whose namespace is not known */
+static int only_protocols;	/* their names are all that is asked for */
 static int asks_protocol;	/* whether a socket in a table is MPTCP's */
 
 static int own_proc = NONE;	/* a procfs that nothing is mounted on */
@@ -2700,7 +2701,8 @@ ask_socket(const struct holder *h)
 
 	for (; h != NULL && fd == -1; h = next_holder(h->next, a.e.inode)) {
 		a.holder = (uint32_t)(h - holders);
-		fd = copy_fd(h);
+		if (!only_protocols)
+			fd = copy_fd(h);
 		if (fd == -1 && still_holds(h)) {
 			held = 1;
 			ask_attribute(h, &a.e);
@@ -4337,6 +4339,16 @@ scan_names(size_t from)
 	keep_rows(from);
 }
 
+static int
+any_pending(void)
+{
+	size_t i;
+
+	for (i = 0; i < nnamespaces && namespaces[i].pending == 0; i++)
+		;
+	return i < nnamespaces;
+}
+
 /* The third scan, of all tables that are pending. */
 static void
 scan_tables(void)
@@ -4349,6 +4361,8 @@ scan_tables(void)
 	/* No process has tables of its own, or none could be identified. */
 	if (nnamespaces == 0)
 		(void)add_netns(0, 0, 0, 0);
+	if (!any_pending())
+		return;
 	do {
 		ntable_jobs = 0;
 		for (i = 0; i < nnamespaces; i++)
@@ -4506,7 +4520,6 @@ scan_sockets(void)
 	const struct entry *e;
 	struct answer a;
 	struct holder *h;
-	uint32_t ns;
 
 	for (h = holders; h < holders + nholders; h++)
 		h->to_ask = first_holder(h->inode) == h && (!h->has_entry ||
@@ -4524,10 +4537,46 @@ scan_sockets(void)
 		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
 		keep_answer(&a);
 	}
+	return any_pending();
+}
+
+/* The tables that may list a socket, by the name of its protocol; as bits. */
+static unsigned
+tables_for(const struct answer *a)
+{
+	const uint8_t table = table_of(a);
+
+	if (table != UNLISTED)
+		return 1u << table & read_mask;
+	/* sctp, MPTCP; or it has no such name */
+	return a->e.family == AF_INET || a->e.family == AF_INET6 ||
+	    a->e.family == AF_UNSPEC ? read_mask : 0;
+}
+
+/* With -p: the tables of the sockets that have rows may be few of all. */
+static void
+choose_tables(void)
+{
+	enum { FEW = 256 };	/* looking at more costs as much as a table */
+	struct answer a;
+	struct holder *h;
+	size_t ns;
+
+	if (nholders > FEW)
+		return;
+	for (h = holders; h < holders + nholders; h++)
+		h->to_ask = first_holder(h->inode) == h;
+	only_protocols = 1;
+	ask_marked();
+	only_protocols = 0;
 	for (ns = 0; ns < nnamespaces; ns++)
-		if (namespaces[ns].pending != 0)
-			return 1;
-	return 0;
+		namespaces[ns].pending = 0;
+	for (h = holders; h < holders + nholders; h++) {
+		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
+		ns = tasks[h->task].netns;
+		if (ns != NOWHERE && first_holder(h->inode) == h)
+			namespaces[ns].pending |= tables_for(&a);
+	}
 }
 
 /* What is still missing */
@@ -4675,6 +4724,8 @@ look(void)
 	scan_processes();
 	if (!reads_all && nholders == 0)
 		return;		/* there is no row */
+	if (!reads_all && asks_kernel)
+		choose_tables();
 	do
 		scan_tables();
 	while (scan_sockets());

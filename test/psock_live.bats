@@ -360,6 +360,29 @@ opened() {
 		"$BATS_TEST_TMPDIR/trace" | sort -u)" "$pid"
 }
 
+@test "-p reads the tables that may list what the process holds" {
+	command -v strace >/dev/null || skip 'no strace'
+	need_root
+	local kind want read tables='tcp6?|udp6?|unix|packet|netlink|raw6?|icmp6?'
+	while read -r kind want; do
+		sockets "$kind"
+		given "$kind" || continue
+		read=$(opened -p "$pid" | grep -xE "$tables" | tr '\n' ' ')
+		is "$kind: $read" "$kind: $want "
+		hang_up
+	done <<-'END'
+		tcp tcp
+		udp6 udp6
+		unix=@psock-p unix
+		pair tcp
+	END
+	# No table lists these.
+	sockets vsock
+	given vsock
+	read=$(opened -p "$pid" | grep -xE "$tables" || :)
+	is "$read" ''
+}
+
 @test "start_time is when the process started" {
 	sockets tcp
 	local now
