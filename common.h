@@ -366,11 +366,14 @@ struct scan {
 	void (*prepare)(void);
 	/* Called in a worker: does a job. */
 	void (*work)(size_t job);
-	/* Called in the parent before the first record of a job, or null. */
+	/* Called in the parent for each job, before take and lose, or null. */
 	void (*begin)(size_t job);
 	/* Called in the parent: takes a record, n bytes at s, a kind >= 0. */
 	void (*take)(size_t job, int kind, const char *s, size_t n);
-	/* Called in the parent: a job is lost; what was taken is not all. */
+	/*
+	 * Called in the parent: a job is lost, for its worker was killed,
+	 * crashed or called fatal; what was taken is not all.
+	 */
 	void (*lose)(size_t job, const char *why);
 };
 

@@ -11,6 +11,9 @@
  * opens the user's files (add_file), gives up everything but reading them
  * (confine_parser), and only then parses them and sends entries (emit).  The
  * parent escapes and prints these (take_entry), in the order of the users.
+ * With -m each process has a worker, which opens the memory and then becomes
+ * the user (read_memory).  If a worker crashes, or a file does not answer it,
+ * what it sent before is printed and lose_job says that rows are lost.
  *
  * From top to bottom: columns, what a worker sends, lines of a file, parsers,
  * databases, formats and places, files printed already, the memory of shells,
@@ -72,8 +75,8 @@ enum {
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
 	MAX_KNOWN = (1 << 20) - 1,	/* files that are known as printed */
-	HEAD = 4096,		/* bytes that decide what a file is */
-	EPOCH = 9,		/* digits at least, of a stamp that does so */
+	FIRST_BYTES = 4096,	/* of a file, which decide its format */
+	EPOCH = 9,		/* fewest digits of a stamp that decides it */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
 	NDEFAULT = 4,
@@ -104,14 +107,16 @@ struct detail {
 	uint64_t address;	/* of the entry, in the memory of a process */
 };
 
-/* The records that workers send: head; text.  The first scan has three. */
+/* The records that workers send: head; text. */
 enum {
+	/* Of the first scan: */
 	USER,		/* ids of a user; name, NUL and home */
 	NO_LIST,	/* -; why the file of -p cannot be read */
 	ORPHAN,		/* -; a home, which may be in no passwd entry */
+	/* Of the second: */
 	OWNER,		/* uid of the owner of an orphan's home; - */
-	FOUND,		/* struct found of a file that was opened; its path */
-	START,		/* number of the FOUND that is parsed now; its format */
+	OPENED,		/* struct opened; the path of the file */
+	START,		/* number, in its batch, of a file; its format */
 	TROUBLE,	/* struct trouble; what is wrong */
 	DETAIL,		/* struct detail of the next ENTRY; its directory */
 	ENTRY,		/* struct entry; the command */
@@ -125,7 +130,7 @@ struct format;
 struct file {
 	struct reader r;
 	const struct format *format;	/* null: the content decides */
-	int any;		/* it may be no history at all */
+	int unnamed;		/* no name says that it is a history */
 	char *s;		/* the line read last, of n bytes */
 	size_t n;
 	uint64_t line;		/* its number */
@@ -134,7 +139,7 @@ struct file {
 	uint64_t number;	/* in its batch */
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
-	int log;		/* of a database, or -1 */
+	int log;		/* descriptor of a database's -wal, or -1 */
 	struct memory *memory;	/* of a process, or null */
 	/* The entry that is being put together; text: its command so far. */
 	struct entry entry;
@@ -156,14 +161,14 @@ struct format {
 	void (*parse)(struct file *);
 	const char *header;	/* what a file begins with */
 	const char *stamp;	/* what stands before the digits of a time */
-	char more;		/* at its end a line goes on with the next */
+	char more;		/* a line that ends in it goes on in the next */
 	int windows;		/* lines may end in CR LF */
 	int reversed;		/* lines of a command, with CR between them */
 	const struct escape *escapes;
 };
 
-/* Who reads a place. */
-enum { ALWAYS, CLIENT /* with -a */, OPERAND /* its name says the format */ };
+/* When a place is read; the name of any says the format of an operand. */
+enum { ALWAYS, CLIENT /* with -a */, OPERAND /* in no home */ };
 
 struct place {
 	const char *path;	/* one '*' at most, for no '/' */
@@ -179,9 +184,9 @@ struct identity {
 #define OTHERS ((uint64_t)1 << 32)
 #define HERE (OTHERS - 1)	/* in a worker: this home had it already */
 
-/* What is sent of a file, before its path. */
-struct found {
-	uint64_t dev, ino;	/* 0: it is never a duplicate */
+/* What is sent of a file that was opened, before its path. */
+struct opened {
+	uint64_t dev, ino;	/* ino 0: it is never a duplicate */
 	uint64_t owner;
 	uint64_t format;	/* a pointer, only to be compared */
 };
@@ -195,7 +200,7 @@ struct trouble {
 /* Whose history; with -m of which process. */
 struct user {
 	uint64_t uid, gid;
-	char *name, *home;
+	char *name, *home;	/* with -m /proc/PID */
 	uint64_t pid;
 	int orphan;		/* no user's home: a worker finds its owner */
 };
@@ -239,10 +244,10 @@ static struct row {
 static struct identity *known;	/* a hash table of what is printed already */
 static size_t nknown, known_size;
 
-/* In a worker: whose files it reads, or null; and those it has open. */
+/* In a worker: the user whose files it reads, or null; what it has open. */
 static const struct user *reading;
-static struct file sources[BATCH];
-static size_t nsources;
+static struct file batch[BATCH];
+static size_t nbatch;
 
 static struct user *users;	/* jobs of the second scan */
 static size_t nusers, users_size;
@@ -375,7 +380,7 @@ report_trouble(struct file *f, const char *why, int with_line)
 	send_record(TROUBLE, &t, sizeof t, why, strlen(why));
 }
 
-/* Says which format the entries have that follow, unless it is known. */
+/* Sends which format the next entries have, unless it was sent. */
 static void
 send_start(struct file *f, const char *format)
 {
@@ -612,7 +617,7 @@ begins(const struct file *f, const char *prefix)
  * complete now, and keeps the stamp as the time of the next one.
  */
 static int
-take_stamp(struct file *f)
+parse_stamp(struct file *f)
 {
 	const char *stamp = f->format->stamp;
 	size_t skip;
@@ -743,7 +748,7 @@ parse_lines(struct file *f)
 	if (format->windows)	/* it may write a byte order mark */
 		(void)skip_magic(f, "\xef\xbb\xbf");
 	while (next_line(f, '\n')) {
-		if (take_stamp(f))
+		if (parse_stamp(f))
 			continue;
 		f->entry.line = f->line;
 		if (escaped && memchr(f->s, ' ', f->n) == NULL)
@@ -782,7 +787,7 @@ parse_stamped(struct file *f)
 			emit_text(f);
 			goes_on = 0;
 		}
-		if (take_stamp(f)) {
+		if (parse_stamp(f)) {
 			stamped |= f->line == 1 && more == '\0';
 			goes_on = 0;
 			continue;
@@ -917,7 +922,7 @@ parse_fish(struct file *f)
 	size_t i;
 
 	while (next_text(f)) {
-		if (f->line == 1 && take_stamp(f)) {
+		if (f->line == 1 && parse_stamp(f)) {
 			f->format = &old;
 			parse_lines(f);
 			return;
@@ -1204,7 +1209,7 @@ write_utf8(char *to, uint32_t c)
 
 /* Takes \uXXXX from the beginning of s; returns 0 if it is not there. */
 static int
-take_unicode(const char **s, const char *end, uint32_t *c)
+parse_unicode(const char **s, const char *end, uint32_t *c)
 {
 	uint64_t number;
 
@@ -1226,9 +1231,9 @@ unescape_json(char *s, const char *end)
 	char *to = s;
 
 	while (from < end && *from != '"')
-		if (take_unicode(&from, end, &c)) {
+		if (parse_unicode(&from, end, &c)) {
 			behind = from;
-			if (take_unicode(&behind, end, &half) &&
+			if (parse_unicode(&behind, end, &half) &&
 			    join_halves(&c, half))
 				from = behind;
 			if (c >= 0xdc80 && c <= 0xdcff)
@@ -1302,7 +1307,8 @@ parse_xonsh(struct file *f)
 /*
  * sqlite's file format is public.  A file is pages, a table a tree of them;
  * its rows are in the leaves in the order of their ids, and what is too long
- * for a leaf is in a chain of pages.  Newer versions of pages are in the log.
+ * for a leaf is in a chain of pages.  Newer versions of pages are in the log,
+ * the file -wal beside it.
  *
  * Nothing that a file says is trusted.  The ids in a page say which are below
  * it, and no others are taken from there: no row comes twice, circles run
@@ -1318,7 +1324,10 @@ enum {
 	FRAME_HEADER = 24,	/* before a page in the log */
 };
 
-/* What is sought in a table: of a history, and of the schema. */
+/*
+ * What is sought in a table: of a history, in an order that set_value and
+ * send_row rely on, and of the schema.
+ */
 enum { TIME, DURATION, STATUS, CWD, COMMAND, SOURCE, NFIELDS };
 enum { TYPE, TABLE, ROOT, SQL };
 enum { HISTORY, COMMANDS, PLACES, SCHEMA, NTABLES };
@@ -1366,7 +1375,7 @@ struct key {
 };
 
 struct table {
-	uint32_t root;
+	uint32_t root;		/* page */
 	uint32_t page;		/* in memory, of the row looked up last */
 	unsigned char field[TABLE_COLUMNS];
 	unsigned found;		/* a bit for each field */
@@ -1379,9 +1388,10 @@ struct table {
 /* A row, or what is below an interior page. */
 struct cell {
 	int64_t id;
-	uint32_t page, number, below;
+	uint32_t page, number;	/* where it is */
+	uint32_t below;		/* a page, if it is in an interior one */
 	uint64_t length;
-	size_t here;		/* bytes of it at s; an overflow page follows */
+	size_t here;		/* bytes at s; more are in overflow pages */
 	const unsigned char *s;
 };
 
@@ -1389,7 +1399,7 @@ struct database {
 	struct file *f;
 	int fd, log;
 	unsigned char salts[8];	/* of the log */
-	uint32_t *frames;	/* the last one of each page, from 1; or 0 */
+	uint32_t *frames;	/* number of the newest of each page; 0: none */
 	size_t page_size, usable;
 	uint64_t npages, left;	/* pages of a tree to be read yet */
 	uint64_t chain_left;	/* overflow pages to be read yet */
@@ -1879,8 +1889,8 @@ compare_keys(const void *a, const void *b)
 }
 
 /*
- * Keeps where a row is.  On the first walk through the history, which tells
- * whether its rows are in the order of their time, that is not needed yet.
+ * Keeps where a row is; not on the first walk through the history, which only
+ * finds whether its rows are in the order of their time.
  */
 static int
 look_at_row(struct database *d, struct table *t, const struct cell *c)
@@ -1918,7 +1928,7 @@ load_key(struct database *d, struct table *t, const struct key *k,
 	    c->id == k->id ? 0 : -1;
 }
 
-/* What the row has that a number of the history names. */
+/* The field of the row, in another table, that has this id. */
 static const struct datum *
 look_up(struct database *d, int table, int64_t id, int field)
 {
@@ -2025,7 +2035,7 @@ send_rows(struct database *d)
 		    send_row(d, t, &c) == -1;
 }
 
-/* Looks at the head of a database; -1 if it is none. */
+/* Reads the header of a database, and its log; -1 if it is none. */
 static int
 open_database(struct database *d, off_t size)
 {
@@ -2050,6 +2060,7 @@ static void
 send_history(struct database *d)
 {
 	static const struct table schema = { .root = 1,
+	    /* type, name, tbl_name (not sought), rootpage, sql */
 	    .field = { TYPE, TABLE, NFIELDS, ROOT, SQL }, .found = 15 };
 	unsigned char before[4], after[4];
 
@@ -2066,7 +2077,7 @@ send_history(struct database *d)
 	if (d->bad > 0)
 		report_trouble(d->f, "damaged: pages or rows were not read",
 		    0);
-	/* The number of transactions. */
+	/* At 24 the header counts transactions. */
 	if (read_at(d->fd, after, sizeof after, 24) == -1 ||
 	    memcmp(before, after, sizeof before) != 0)
 		report_trouble(d->f, "changed while it was read", 0);
@@ -2119,7 +2130,7 @@ static const struct format formats[] = {
 	{ .name = NULL },
 };
 
-/* The answer is not whole if one of these is there. */
+/* The format of histories that shhist only reports. */
 static const char unread[] = "unread";
 
 static const struct place places[] = {
@@ -2238,8 +2249,8 @@ content_format(struct file *f)
 	size_t n, len;
 	char *s;
 
-	n = read_ahead(&f->r, HEAD);
-	cut = n == HEAD;
+	n = read_ahead(&f->r, FIRST_BYTES);
+	cut = n == FIRST_BYTES;
 	s = f->r.buf + f->r.start;
 	if (n > 1 && (unsigned char)s[0] == 0x81 && (unsigned char)s[1] < 2)
 		return find_format("ksh");
@@ -2335,7 +2346,7 @@ add_known(struct identity id)
  * it from nobody who reads it as another format, nor from its owner.
  */
 static struct identity
-file_identity(const struct found *f, uint64_t uid)
+file_identity(const struct opened *f, uint64_t uid)
 {
 	return (struct identity){ f->dev, f->ino,
 	    f->owner == uid ? uid : OTHERS + f->format };
@@ -2343,7 +2354,7 @@ file_identity(const struct found *f, uint64_t uid)
 
 /* Whether a file was printed for its owner, or for others as this format. */
 static int
-is_duplicate(const struct found *f, uint64_t uid)
+is_duplicate(const struct opened *f, uint64_t uid)
 {
 	return f->ino != 0 && (is_known(file_identity(f, uid)) ||
 	    is_known((struct identity){ f->dev, f->ino, f->owner }));
@@ -2405,7 +2416,7 @@ static const char out_of_time[] =
 
 /* A process that is read: a worker reads but one. */
 struct memory {
-	struct file *f;		/* of which its entries are */
+	struct file *f;		/* what its entries are sent as */
 	int64_t deadline;	/* ms: its user has had his time then */
 	int maps, pagemap;	/* descriptors */
 	size_t wordsize;	/* of its pointers */
@@ -2424,11 +2435,11 @@ struct memory {
 	uint64_t flags[512], first_flag, nflags;
 	uint64_t *entries;	/* the list that was read last */
 	size_t nentries, entries_size;
-	uint64_t start_of_list, end_of_list;
+	uint64_t start_of_list, list_id;
 	uint64_t newest;	/* number of the last one typed, in zsh */
 	struct list {
 		const struct shape *shape;
-		uint64_t start, end;
+		uint64_t start, id;
 	} lists[MAX_LISTS + 1];	/* the histories that were found */
 };
 
@@ -2436,10 +2447,13 @@ struct memory {
 struct shape {
 	/* Whether there seems to be a history at p. */
 	int (*fits)(struct memory *, uint64_t p);
-	/* Sets entries to those at p, and end_of_list to what identifies it. */
+	/*
+	 * Sets entries to those at p, and list_id to what stays the same when
+	 * the list is found twice: an array's end, a ring's oldest entry.
+	 */
 	size_t (*read_list)(struct memory *, uint64_t p);
-	/* Makes the file's entry that at p; -1 if there is no entry. */
-	int (*read_entry)(struct memory *, uint64_t p);
+	/* Copies the entry at e to that of the file; -1 if there is none. */
+	int (*read_entry)(struct memory *, uint64_t e);
 };
 
 static int64_t
@@ -2657,7 +2671,7 @@ read_stamp(struct memory *m, uint64_t address, char stamp[STAMP])
  * Whether p is an array of entries of readline.  Only a stamp of today's
  * length and nothing behind it convinces; stamps that were read from a file
  * may be any digits, and more.  The first entries may be gone by now, the
- * last be younger than the page that we kept.
+ * last be newer than the page that we kept.
  */
 static int
 fits_readline(struct memory *m, uint64_t p)
@@ -2702,7 +2716,7 @@ read_array(struct memory *m, uint64_t p)
 		add_entry(m, e);
 	}
 	m->start_of_list = begin;
-	m->end_of_list = p;
+	m->list_id = p;
 	return m->nentries;
 }
 
@@ -2767,9 +2781,12 @@ zsh_field(struct memory *m, uint64_t e, unsigned field)
 	return number;
 }
 
-/* The line that is being typed is in the ring, without time and words. */
+/*
+ * Whether a line was entered.  The one that is being typed is in the ring,
+ * too, without time and words.
+ */
 static int
-is_typed(struct memory *m, uint64_t e)
+is_entered(struct memory *m, uint64_t e)
 {
 	return is_mapped(m, zsh_field(m, e, NAME)) &&
 	    zsh_field(m, e, NUMBER) > 0 &&
@@ -2778,13 +2795,13 @@ is_typed(struct memory *m, uint64_t e)
 }
 
 static void
-forget_event(struct memory *m, uint64_t e)
+forget_entry(struct memory *m, uint64_t e)
 {
 	forget_page(m, e);
 	forget_page(m, e + NUMBER * m->wordsize);
 }
 
-/* A comment has no words, but a time. */
+/* Whether p is in zsh's ring.  Comments have a time there, but no words. */
 static int
 fits_zsh(struct memory *m, uint64_t p)
 {
@@ -2796,10 +2813,10 @@ fits_zsh(struct memory *m, uint64_t p)
 	    !is_mapped(m, zsh_field(m, p, NAME)) ||
 	    (started != 0 && !is_today(started)))
 		return 0;
-	forget_event(m, p);	/* what links them is young */
+	forget_entry(m, p);	/* links may be newer than the pages */
 	up = zsh_field(m, p, UP);
-	forget_event(m, up);
-	if (zsh_field(m, up, DOWN) != p || !is_typed(m, up))
+	forget_entry(m, up);
+	if (zsh_field(m, up, DOWN) != p || !is_entered(m, up))
 		return 0;
 	if ((uint32_t)zsh_field(m, up, NWORDS) == 0)
 		return is_today(zsh_field(m, up, STARTED));
@@ -2807,7 +2824,10 @@ fits_zsh(struct memory *m, uint64_t p)
 	    bounds[0] < bounds[1];
 }
 
-/* Numbers grow along the ring, so that no way along it is endless. */
+/*
+ * Goes up to the oldest entry, and down from there to the newest.  Neither way
+ * is endless, for the numbers must grow.
+ */
 static size_t
 read_ring(struct memory *m, uint64_t p)
 {
@@ -2820,16 +2840,16 @@ read_ring(struct memory *m, uint64_t p)
 			break;
 		p = up;
 	}
-	m->end_of_list = p;
+	m->list_id = p;
 	for (m->nentries = 0; m->nentries < MAX_ENTRIES; p = next) {
 		add_entry(m, p);
 		next = zsh_field(m, p, DOWN);
 		if (!is_pointer(m, next) || zsh_field(m, next, UP) != p)
 			return 0;
-		if (is_typed(m, p))
+		if (is_entered(m, p))
 			m->newest = zsh_field(m, p, NUMBER);
 		if (zsh_field(m, next, NUMBER) <= zsh_field(m, p, NUMBER))
-			return next == m->end_of_list ? m->nentries : 0;
+			return next == m->list_id ? m->nentries : 0;
 	}
 	report_limit(m, "more than a million entries");
 	return m->nentries;
@@ -2842,7 +2862,7 @@ read_zsh(struct memory *m, uint64_t e)
 	    ended = zsh_field(m, e, ENDED);
 	struct file *f = m->f;
 
-	if (!is_typed(m, e) || zsh_field(m, e, NUMBER) > m->newest ||
+	if (!is_entered(m, e) || zsh_field(m, e, NUMBER) > m->newest ||
 	    read_string(m, zsh_field(m, e, NAME)) == -1 ||
 	    !is_unchanged(m, e, (NUMBER + 1) * m->wordsize))
 		return -1;
@@ -2862,7 +2882,7 @@ static const struct shape shapes[] = {
 
 /* Reads a list until two reads of it agree. */
 static size_t
-settle_list(struct memory *m, const struct shape *s, uint64_t p)
+confirm_list(struct memory *m, const struct shape *s, uint64_t p)
 {
 	/* No small one: entries stand at equal distances. */
 	const uint64_t multiplier = UINT64_C(0x9e3779b97f4a7c15);
@@ -2885,7 +2905,7 @@ settle_list(struct memory *m, const struct shape *s, uint64_t p)
 
 /* Tries twice: zsh changes its entries when they are repeated. */
 static int
-read_entry(struct memory *m, const struct shape *s, uint64_t e)
+try_entry(struct memory *m, const struct shape *s, uint64_t e)
 {
 	if (s->read_entry(m, e) == 0)
 		return 0;
@@ -2899,12 +2919,12 @@ send_list(struct memory *m, const struct list *l)
 	struct file *f = m->f;
 	size_t i, n;
 
-	n = settle_list(m, l->shape, l->start);
+	n = confirm_list(m, l->shape, l->start);
 	for (i = 0; i < n; i++) {
 		f->entry.line = f->line = i + 1;
 		f->detail = (struct detail){ .address = m->entries[i] };
 		f->has_detail = 1;
-		if (read_entry(m, l->shape, m->entries[i]) == 0)
+		if (try_entry(m, l->shape, m->entries[i]) == 0)
 			emit_text(f);
 		f->text.n = 0;
 	}
@@ -2919,10 +2939,10 @@ add_list(struct memory *m, const struct shape *s, uint64_t p)
 {
 	struct list *l;
 
-	if (settle_list(m, s, p) == 0)
+	if (confirm_list(m, s, p) == 0)
 		return;
 	for (l = m->lists; l->shape != NULL; l++)
-		if (l->shape == s && l->end == m->end_of_list) {
+		if (l->shape == s && l->id == m->list_id) {
 			if (p > l->start)
 				l->start = p;
 			return;
@@ -2930,7 +2950,7 @@ add_list(struct memory *m, const struct shape *s, uint64_t p)
 	if (l == m->lists + MAX_LISTS)
 		report_limit(m, "more than 16 histories");
 	else
-		*l = (struct list){ s, p, m->end_of_list };
+		*l = (struct list){ s, p, m->list_id };
 }
 
 static void
@@ -3009,7 +3029,7 @@ parse_memory(struct file *f)
 		if (m->mappings[i].data)
 			search_mapping(m, m->mappings[i].start,
 			    m->mappings[i].end);
-	m->may_read = MAX_READ;	/* so that no search hides what it found */
+	m->may_read = MAX_READ;	/* the search leaves half for lists */
 	for (l = m->lists; l->shape != NULL; l++)
 		send_list(m, l);
 }
@@ -3025,18 +3045,18 @@ parse_removed(struct file *f)
 	f->format->parse(f);
 }
 
-static const struct format memory = {
+static const struct format memory_format = {
 	.name = "memory", .parse = parse_memory
-}, removed_file = {
+}, removed_format = {
 	.name = "removed", .parse = parse_removed
 };
 
 /* The confined parser */
 
 /*
- * No way back: no capability, no privilege by execve, no core, nobody but
- * root may look into the process, and it ends with its parent, which a change
- * of credentials makes the kernel forget.
+ * Gives up every way back: no capability, no privilege by execve, no core, and
+ * nobody but root may look into the process.  It ends with its parent: the
+ * kernel forgets that if credentials change, so they must change before.
  */
 static void
 drop_capabilities(pid_t parent)
@@ -3052,7 +3072,7 @@ drop_capabilities(pid_t parent)
 		_exit(2);	/* it ended before that */
 }
 
-/* All that a parser may ask of the kernel besides: its files, its records. */
+/* What a parser may ask of the kernel besides what confine allows to all. */
 static const int parser_calls[] = {
 	SYS_pread64, SYS_write, SYS_clock_gettime,
 	SYS_sysinfo,	/* glibc, qsort */
@@ -3079,9 +3099,9 @@ close_if_open(int *fd)
 }
 
 /*
- * Before the first byte is parsed: only to read what is open, to send
- * records, and to have as much memory as a few commands need.  A kernel
- * without seccomp does without.
+ * From now on the process can only read what is open, send records, and have
+ * as much memory as a few commands need.  Call it before the first byte is
+ * parsed.  On a kernel without seccomp, only memory is limited.
  */
 static void
 confine_parser(void)
@@ -3104,13 +3124,13 @@ confine_parser(void)
 static const char *
 why_refused(struct file *f)
 {
-	size_t i, n = read_ahead(&f->r, HEAD), odd = 0;
+	size_t i, n = read_ahead(&f->r, FIRST_BYTES), odd = 0;
 	const char *s = f->r.buf + f->r.start;
 
 	for (i = 0; i < sizeof magics / sizeof *magics; i++)
 		if (starts(s, n, magics[i].bytes))
 			return magics[i].why;
-	if (!f->any || f->format->parse != parse_lines)
+	if (!f->unnamed || f->format->parse != parse_lines)
 		return NULL;
 	for (i = 0; i < n; i++)
 		if (s[i] == '\0')
@@ -3122,7 +3142,7 @@ why_refused(struct file *f)
 }
 
 static void
-parse_source(struct file *f)
+parse_file(struct file *f)
 {
 	const char *why = NULL;
 
@@ -3147,14 +3167,14 @@ parse_source(struct file *f)
 }
 
 static void
-parse_sources(void)
+parse_files(void)
 {
 	size_t i;
 
-	if (nsources > 0)
+	if (nbatch > 0)
 		confine_parser();
-	for (i = 0; i < nsources; i++)
-		parse_source(&sources[i]);
+	for (i = 0; i < nbatch; i++)
+		parse_file(&batch[i]);
 }
 
 /*
@@ -3175,7 +3195,7 @@ fork_parser(void)
 	return pid;
 }
 
-/* Waits for it; if it did not end well, neither do we. */
+/* Waits for it.  If it crashed or failed, so do we, and the job is lost. */
 static void
 wait_for_parser(pid_t pid)
 {
@@ -3190,21 +3210,21 @@ wait_for_parser(pid_t pid)
 		_exit(2);
 }
 
-/* More files than fit: parses those that are open. */
+/* Parses and closes the files that are open, to make room for more. */
 static void
 parse_batch(void)
 {
 	pid_t pid = fork_parser();
 
 	if (pid == 0) {
-		parse_sources();
+		parse_files();
 		flush_records();
 		_exit(0);
 	}
 	wait_for_parser(pid);
-	while (nsources > 0) {
-		close(sources[--nsources].r.fd);
-		close_if_open(&sources[nsources].log);
+	while (nbatch > 0) {
+		close(batch[--nbatch].r.fd);
+		close_if_open(&batch[nbatch].log);
 	}
 }
 
@@ -3233,7 +3253,7 @@ enter_root(void)
 static int
 made_room(void)
 {
-	if (errno != EMFILE || nsources == 0 || mflag)
+	if (errno != EMFILE || nbatch == 0 || mflag)
 		return 0;
 	parse_batch();
 	return 1;
@@ -3295,9 +3315,9 @@ reopen(int fd, const char *path)
 }
 
 /*
- * Opens a regular file and looks at it before that: opening a FIFO shows us to
- * its writer, and some of procfs, which an operand may name, never end.
- * Returns -1 if it is not to be read.
+ * Opens a file if it is regular, and looks whether it is before that: opening a
+ * FIFO shows us to its writer.  Some files of procfs never end: only an operand
+ * may be one.  Returns -1 if it is not to be read.
  */
 static int
 open_regular(const char *path, struct stat *st)
@@ -3351,26 +3371,26 @@ report_unopened(const char *path, const struct stat *st)
 }
 
 /* What is sent of a file that is to be read as this format. */
-static struct found
+static struct opened
 describe(const struct stat *st, const struct format *format)
 {
-	return (struct found){ st->st_dev, st->st_ino, st->st_uid,
+	return (struct opened){ st->st_dev, st->st_ino, st->st_uid,
 	    (uintptr_t)format };
 }
 
 /* Keeps a file to be parsed, and says so to the parent. */
 static struct file *
-keep_source(int fd, const char *path, const struct stat *st,
-    const struct format *format, int any)
+keep_file(int fd, const char *path, const struct stat *st,
+    const struct format *format, int unnamed)
 {
-	const struct found found = describe(st, format);
-	struct file *f = &sources[nsources];
+	const struct opened opened = describe(st, format);
+	struct file *f = &batch[nbatch];
 
-	*f = (struct file){ .number = nsources++, .format = format,
-	    .any = any, .log = -1, .r = { .fd = fd, .max = MAX_COMMAND,
+	*f = (struct file){ .number = nbatch++, .format = format,
+	    .unnamed = unnamed, .log = -1, .r = { .fd = fd, .max = MAX_COMMAND,
 		.sparse = st->st_blocks < st->st_size / 512,
 		.limit = (uint64_t)st->st_size + GROWTH } };
-	send_record(FOUND, &found, sizeof found, path, strlen(path));
+	send_record(OPENED, &opened, sizeof opened, path, strlen(path));
 	return f;
 }
 
@@ -3392,11 +3412,11 @@ open_beside(char name[BESIDE], const char *path, const char *end)
 
 /*
  * Keeps a file to be parsed, with its log if it is a database.  A journal is
- * of a transaction that was cut, unless its head is zeroed.
+ * of a transaction that was cut, unless its header is zeroed.
  */
 static void
-keep_file(int fd, const char *path, const struct stat *st,
-    const struct format *format, int any)
+keep_with_log(int fd, const char *path, const struct stat *st,
+    const struct format *format, int unnamed)
 {
 	char name[BESIDE], magic[sizeof sqlite_magic], c;
 	int log = -1, journal;
@@ -3411,7 +3431,7 @@ keep_file(int fd, const char *path, const struct stat *st,
 		close_if_open(&journal);
 		log = open_beside(name, path, "-wal");
 	}
-	keep_source(fd, path, st, format, any)->log = log;
+	keep_file(fd, path, st, format, unnamed)->log = log;
 }
 
 static void
@@ -3433,7 +3453,7 @@ add_file(const char *path, const struct place *p, int backup)
 {
 	const struct format *format = choose_format(p->format);
 	struct identity here;
-	struct found f;
+	struct opened f;
 	struct stat st;
 	int fd;
 
@@ -3441,7 +3461,7 @@ add_file(const char *path, const struct place *p, int backup)
 		report_unread(path);
 		return;
 	}
-	if (nsources == BATCH)
+	if (nbatch == BATCH)
 		parse_batch();
 	step();
 	fd = open_regular(path, &st);
@@ -3450,13 +3470,16 @@ add_file(const char *path, const struct place *p, int backup)
 			report_unopened(path, &st);
 		return;
 	}
-	/* Of two names in this home, the first counts. */
+	/*
+	 * Of two names in this home, the first counts.  What other homes had
+	 * we know as of our fork; so the parent checks again (take_start).
+	 */
 	here = (struct identity){ st.st_dev, st.st_ino, HERE };
 	f = describe(&st, format);
 	if (is_known(here) || is_duplicate(&f, reading->uid))
 		close(fd);
 	else
-		keep_file(fd, path, &st, format, backup && format == NULL);
+		keep_with_log(fd, path, &st, format, backup && format == NULL);
 	add_known(here);
 }
 
@@ -3498,8 +3521,8 @@ open_directory(const char *path)
 struct search {
 	const char *pattern;	/* of n bytes; null: backups of places there */
 	size_t n;
-	const char *rest;	/* of the path, behind a name; or null */
-	const struct place *place;
+	const char *subpath;	/* the path below a name, or null */
+	const struct place *place;	/* for use; or with the directory */
 	void (*use)(const char *path, const struct place *, int backup);
 };
 
@@ -3581,7 +3604,7 @@ search_directory(char path[PATH_MAX], const struct search *s)
 	while ((n = next_names(dir, s, names)) > 0)
 		for (i = 0; i < n; i++) {
 			if (format_text(path + used, PATH_MAX - used,
-			    "/%s%s", names[i], s->rest != NULL ? s->rest :
+			    "/%s%s", names[i], s->subpath != NULL ? s->subpath :
 			    "") < PATH_MAX - used)
 				s->use(path, find_place(s, names[i]),
 				    s->pattern == NULL);
@@ -3636,10 +3659,10 @@ add_place(const struct place *p)
 			add_file(path, p, 0);
 		return;
 	}
-	s.rest = star + strcspn(star, "/");
+	s.subpath = star + strcspn(star, "/");
 	for (s.pattern = star; s.pattern[-1] != '/'; s.pattern--)
-		;
-	s.n = (size_t)(s.rest - s.pattern);
+		;	/* only those for OPERAND have none before it */
+	s.n = (size_t)(s.subpath - s.pattern);
 	search_home((size_t)(s.pattern - p->path), &s);
 }
 
@@ -4019,7 +4042,7 @@ read_user(size_t job)
 	for (p = places; p->path != NULL; p++)
 		if (is_chosen(p) && p->format != unread)
 			add_backups(p);
-	parse_sources();
+	parse_files();
 }
 
 /* Operands */
@@ -4088,10 +4111,10 @@ read_descriptor(int fd, const char *name)
 		report_errno(name);
 		return;
 	}
-	f = keep_source(fd, name, &st, fflag, 1);
+	f = keep_file(fd, name, &st, fflag, 1);
 	f->r.limit = 0;
 	f->r.sparse = 0;
-	parse_sources();
+	parse_files();
 }
 
 static void
@@ -4121,9 +4144,9 @@ read_operand(size_t job)
 	}
 	fd = open_regular(path, &st);
 	if (fd != -1 && can_read(fd, &st)) {
-		keep_file(fd, path, &st, p != NULL ?
+		keep_with_log(fd, path, &st, p != NULL ?
 		    choose_format(p->format) : fflag, p == NULL);
-		parse_sources();
+		parse_files();
 	} else {
 		report_unopened(path, &st);
 	}
@@ -4241,7 +4264,7 @@ open_removed(uint64_t uid)
 		close_quietly(m->fd);
 		if (fd != -1 && fstat(fd, &st) == 0) {
 			st.st_uid = (uid_t)uid;
-			keep_source(fd, m->path, &st, &removed_file, 0);
+			keep_file(fd, m->path, &st, &removed_format, 0);
 		} else if ((errno != EACCES && errno != EPERM) ||
 		    st.st_uid == uid) {
 			report_errno(m->path);
@@ -4260,7 +4283,7 @@ open_needed(uint64_t pid, int proc, const char *name)
 	return fd;
 }
 
-/* ms that the processes of a user have taken; those forked later know. */
+/* ms that the processes of a user have taken, for the workers forked later. */
 static struct spent {
 	uint64_t uid;
 	int64_t ms;
@@ -4280,9 +4303,9 @@ find_spent(uint64_t uid)
 	return &spent[nspent++];
 }
 
-/* Reads what a process holds; it is opened while we have the right to. */
+/* Opens what a process holds while we may, becomes its user, and parses it. */
 static void
-read_opened(const struct user *u, int proc, int64_t deadline)
+read_memory(const struct user *u, int proc, int64_t deadline)
 {
 	static struct memory m;
 	const struct search s = { .pattern = "*", .n = 1, .place = places,
@@ -4303,8 +4326,8 @@ read_opened(const struct user *u, int proc, int64_t deadline)
 		return;
 	open_removed(u->uid);
 	(void)format_text(path, sizeof path, "%s/mem", u->home);
-	keep_source(mem, path, &st, &memory, 0)->memory = &m;
-	parse_sources();
+	keep_file(mem, path, &st, &memory_format, 0)->memory = &m;
+	parse_files();
 }
 
 static void
@@ -4322,8 +4345,9 @@ read_process(size_t job)
 		count_number("process", u->pid, "memory", out_of_time);
 		return;
 	}
+	/* Its user may have changed, or another process have its number. */
 	if (read_owner(&now, &proc) == 0 && now.uid == u->uid)
-		read_opened(u, proc, began + left);
+		read_memory(u, proc, began + left);
 	ms = now_ms() - began;
 	send_record(SPENT, &ms, sizeof ms, NULL, 0);
 }
@@ -4335,9 +4359,9 @@ static struct {
 	const struct user *user;	/* null: an operand */
 	uint64_t uid;
 	int has_owner;
-	/* A batch of files, of which one is parsed, once any is. */
-	struct opened {
-		struct found found;
+	/* A batch; files[current] is parsed now if parsing is set. */
+	struct taken_file {
+		struct opened opened;
 		char *path;
 	} files[BATCH];
 	size_t nfiles, current;
@@ -4346,7 +4370,7 @@ static struct {
 	int skip;		/* the file that is parsed is a duplicate */
 } taken;
 
-static size_t nfound, nrefused;	/* files */
+static size_t nopened, nrefused;	/* files */
 
 /* Replaces b by the n bytes at s, escaped. */
 static void
@@ -4372,7 +4396,7 @@ forget_files(void)
 	while (taken.nfiles > 0)
 		free(taken.files[--taken.nfiles].path);
 	taken.parsing = 0;
-	taken.skip = 1;
+	taken.skip = 1;		/* until a START comes */
 }
 
 static void
@@ -4390,7 +4414,7 @@ begin_job(size_t job)
 	}
 }
 
-/* The owner of a home that no user claims: its worker first says that. */
+/* The owner of a home that no user claims; its worker sends him first. */
 static void
 take_owner(const char *s, size_t n)
 {
@@ -4406,10 +4430,10 @@ take_owner(const char *s, size_t n)
 
 /* A file was opened; if others are parsed already, it begins a new batch. */
 static void
-take_found(const char *s, size_t n)
+take_opened(const char *s, size_t n)
 {
-	struct found f;
-	struct opened *o;
+	struct opened f;
+	struct taken_file *o;
 
 	if (take_head(&s, &n, &f, sizeof f) == -1)
 		return;
@@ -4420,19 +4444,19 @@ take_found(const char *s, size_t n)
 	if (taken.nfiles == BATCH || n >= PATH_MAX)
 		return;
 	o = &taken.files[taken.nfiles];
-	o->found = f;
+	o->opened = f;
 	o->path = strndup(s, n);
 	if (o->path == NULL)
 		fatal("%s", strerror(ENOMEM));
 	taken.nfiles++;
-	nfound++;
+	nopened++;
 }
 
 /* A file is parsed, with this format. */
 static void
 take_start(const char *s, size_t n)
 {
-	const struct opened *o;
+	const struct taken_file *o;
 	uint64_t number;
 
 	if (take_head(&s, &n, &number, sizeof number) == -1 ||
@@ -4445,8 +4469,8 @@ take_start(const char *s, size_t n)
 	taken.current = number;
 	o = &taken.files[number];
 	if (taken.user == NULL)
-		set_uid(o->found.owner);
-	taken.skip = taken.user != NULL && is_duplicate(&o->found, taken.uid);
+		set_uid(o->opened.owner);
+	taken.skip = taken.user != NULL && is_duplicate(&o->opened, taken.uid);
 	set_escaped(&row.file, o->path, strlen(o->path));
 }
 
@@ -4461,7 +4485,7 @@ take_trouble(const char *s, size_t n)
 	if (take_head(&s, &n, &t, sizeof t) == -1 || t.file >= taken.nfiles)
 		return;
 	started = taken.parsing && taken.current == t.file;
-	nrefused += !started;
+	nrefused += !started;	/* see why_refused */
 	if (started && taken.skip)
 		return;
 	path = taken.files[t.file].path;
@@ -4499,7 +4523,7 @@ take_entry(const char *s, size_t n)
 static void
 take_history(size_t job, int kind, const char *s, size_t n)
 {
-	const struct found *f;
+	const struct opened *f;
 	int64_t ms;
 
 	(void)job;
@@ -4517,8 +4541,8 @@ take_history(size_t job, int kind, const char *s, size_t n)
 	case OWNER:
 		take_owner(s, n);
 		break;
-	case FOUND:
-		take_found(s, n);
+	case OPENED:
+		take_opened(s, n);
 		break;
 	case START:
 		take_start(s, n);
@@ -4529,11 +4553,11 @@ take_history(size_t job, int kind, const char *s, size_t n)
 	case DONE:
 		/*
 		 * The file is printed: whoever else has it may skip it.  A
-		 * broken parser can send FOUND of a file that it never had.
+		 * broken parser can send OPENED of a file that it never had.
 		 * So a file that another user owns must be of the first
 		 * batch: that was sent before any history was parsed.
 		 */
-		f = &taken.files[taken.current].found;
+		f = &taken.files[taken.current].opened;
 		if (taken.parsing && !taken.skip && taken.user != NULL &&
 		    f->ino != 0 && (taken.first || f->owner == taken.uid))
 			add_known(file_identity(f, taken.uid));
@@ -4736,11 +4760,11 @@ list_processes(void)
 		report_errno("/proc");
 }
 
-/* The lists; a worker makes each. */
+/* The lists, each made by a worker; OTHER: homes, or with -m processes. */
 enum { PASSWD, OTHER, NLISTS };
 
 static void
-list(size_t job)
+make_list(size_t job)
 {
 	if (job == PASSWD) {
 		if (!mflag || need_names || passwd != NULL)
@@ -4817,7 +4841,7 @@ take_list(size_t job, int kind, const char *s, size_t n)
 		return;
 	text = grow(NULL, &room, n + 2, 1);
 	memcpy(text, s, n);
-	text[n] = text[n + 1] = '\0';	/* whatever it was sent without */
+	text[n] = text[n + 1] = '\0';	/* a broken worker may send none */
 	u.home = text;
 	if (kind == ORPHAN && job == OTHER && !mflag && *text == '/') {
 		u.orphan = 1;
@@ -4861,7 +4885,7 @@ list_users(void)
 	const int fd = passwd == NULL ? -1 : operand_fd(passwd);
 	/* What reads standard input or a pipe may wait for ever. */
 	const struct scan lists = { .njobs = NLISTS, .alone = 1,
-	    .patient = fd != -1, .ahead = AHEAD, .work = list,
+	    .patient = fd != -1, .ahead = AHEAD, .work = make_list,
 	    .take = take_list, .lose = lose_list };
 
 	run_scan(&lists);
@@ -4900,7 +4924,7 @@ print_histories(void)
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
 			warning("%.*s: no such user", (int)w->len, w->name);
-	if (*operands != NULL && nfound == nrefused)
+	if (*operands != NULL && nopened == nrefused)
 		status = 2;	/* not one could be read */
 }
 

@@ -79,7 +79,7 @@ static const struct {
 } records[] = {
 	{ "user", USER, "", 0 },
 	{ "owner", OWNER, "\0\0\0\0\0\0\0\0", 8 },
-	{ "short-found", FOUND, "found", 5 },
+	{ "short-found", OPENED, "found", 5 },
 	{ "short-start", START, "", 1 },
 	{ "far-start", START, "\7\0\0\0\0\0\0\0bash", 12 },
 	{ "negative-start", START, "\xff\xff\xff\xff\xff\xff\xff\xff", 8 },

@@ -15,7 +15,7 @@
 #include "harness.h"
 
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 && MAX_COMMAND == 100 &&
-    SEND_SIZE == 64 && HEAD == 48 && HELD == 8 && HELD_BYTES == 32 &&
+    SEND_SIZE == 64 && FIRST_BYTES == 48 && HELD == 8 && HELD_BYTES == 32 &&
     PAGE == 64 && NPAGES == 4 && MAX_ENTRIES == 40 &&
     MAX_TYPED == 90 && MAX_READ == 262144 && PATIENCE == 5 &&
     MAX_KEYS == 12 && MAX_PAGES == 64,
@@ -35,7 +35,7 @@ become_worker(void)
 {
 	in_worker = 1;
 	send_fd = STDOUT_FILENO;
-	nsources = 0;
+	nbatch = 0;
 }
 
 /* What the parent makes of the records. */
@@ -70,10 +70,10 @@ show_file(const char *s, size_t n, const struct format *f)
 	begin();
 	serve(path, s, n);
 	become_worker();
-	keep_source(FIRST_FILE, path, &st, f, 0);
+	keep_file(FIRST_FILE, path, &st, f, 0);
 	fflag = f;
 	pread_files = 1;
-	parse_source(&sources[0]);
+	parse_file(&batch[0]);
 	pread_files = 0;
 	fflag = NULL;
 	must(nheld == 0, "no entry is left behind");
@@ -785,9 +785,9 @@ show_memory(const struct bytes *image, int wide)
 	known_size = nknown = 0;
 	mflag = 1;
 	become_worker();
-	keep_source(FIRST_FILE, "/proc/7/mem", &st, &memory, 0);
-	sources[0].memory = &process;
-	parse_source(&sources[0]);
+	keep_file(FIRST_FILE, "/proc/7/mem", &st, &memory_format, 0);
+	batch[0].memory = &process;
+	parse_file(&batch[0]);
 	print_records(&histories);
 	mflag = 0;
 	end();
@@ -1107,11 +1107,11 @@ show_database(const char *s, size_t n, const char *log, size_t log_length)
 	chunks = preads = 0;
 	become_worker();
 	fflag = find_format("sqlite");
-	keep_source(FIRST_FILE, path, &st, fflag, 0);
+	keep_file(FIRST_FILE, path, &st, fflag, 0);
 	if (log_length > 0)
-		sources[0].log = FIRST_FILE + 1;
+		batch[0].log = FIRST_FILE + 1;
 	pread_files = 1;
-	parse_source(&sources[0]);
+	parse_file(&batch[0]);
 	pread_files = 0;
 	fflag = NULL;
 	print_records(&histories);
@@ -1176,8 +1176,8 @@ fuzz_records(const char *s, size_t n, int unused)
 	begin();
 	become_worker();
 	if (n % 2 == 0) {
-		keep_source(FIRST_FILE, path, &st, NULL, 0);
-		send_start(&sources[0], "plain");
+		keep_file(FIRST_FILE, path, &st, NULL, 0);
+		send_start(&batch[0], "plain");
 	}
 	send_any(s, n);
 	print_records(&histories);
