@@ -90,7 +90,7 @@ enum {
 	MAX_PLACES = 8,		/* columns of a table that are read */
 	MAX_READS = 3,		/* of a table, if a socket lacks its row */
 	MAX_TRIES = 3,		/* of a job that is lost */
-	BUSY_NETNS = 4000,	/* descriptors: each table is a job then */
+	BUSY_NETNS = 4000,	/* sockets: from here on each table is a job */
 	GET_NETNS = 0x894C,	/* SIOCGSKNS, Linux 4.10 */
 	MPTCP = 262,		/* IPPROTO_MPTCP, Linux 5.6 */
 	NONE = -1,
@@ -100,7 +100,7 @@ enum {
 #define NOWHERE UINT32_MAX	/* no namespace, no task */
 #define INITIAL_PID_NS UINT32_C(0xEFFFFFFC)	/* PROC_PID_INIT_INO */
 
-/* What the chosen columns need; NEED_PROCESS: all that is of a process. */
+/* What the chosen columns need; NEED_PROCESS: all bits up to NEED_USER. */
 enum {
 	NEED_COMM = 1 << 0,
 	NEED_EXE = 1 << 1,
@@ -123,17 +123,17 @@ enum {
 enum {
 	FOUND_NUMBERS,		/* process numbers */
 	FOUND_MOUNT,		/* text: why a procfs of our own is needed */
-	FOUND_LINK,		/* struct ns_link, and the path of a mount */
+	FOUND_NS_LINK,		/* struct ns_link, and the path of a mount */
 	FOUND_USER,		/* uint64_t uid, and a name */
 	FOUND_HOST,		/* struct host */
 	FOUND_TASK,		/* struct task_head, and its struct found_fd */
-	FOUND_DETAIL,		/* enum detail of that task, and a text */
+	FOUND_DETAIL,		/* enum detail of the last task, and a text */
 	FOUND_ROW,		/* struct entry, and its text */
 	FOUND_SOCKET,		/* struct answer, and its text */
 	FOUND_USED,		/* int64_t sockets that the kernel counts */
 	FOUND_TABLE,		/* nothing: a table was read */
-	FOUND_AGAIN,		/* nothing: forget this job's rows so far */
-	FOUND_HOLDERS,		/* struct found_fd, in a second look */
+	FOUND_AGAIN,		/* nothing: forget this job's records so far */
+	FOUND_HOLDERS,		/* struct found_fd, of a search */
 	FOUND_MOVE,		/* nothing: descriptors moved */
 	FOUND_PEER,		/* struct connection */
 };
@@ -205,15 +205,15 @@ struct found_fd {
 struct holder {
 	uint64_t inode;
 	uint32_t task;
-	int32_t fd;
-	uint32_t next;		/* of the same hash value; 0 ends, else +1 */
-	/* Of the first holder of a socket alone. */
-	uint32_t answer;	/* of the socket; 0: none, else +1 */
-	uint8_t has_entry;
+	int32_t fd;		/* NONE: an io_uring or a mapping */
+	uint32_t next;		/* of the same hash: index + 1; 0 ends */
+	/* Looked at in the first holder of a socket alone. */
+	uint32_t answer;	/* of the socket: index + 1; 0: none */
+	uint8_t has_entry;	/* an unsure row does not count */
 	uint8_t to_ask;		/* by the next ask_marked */
 	uint8_t lost;		/* the job that was to ask it was lost */
 	uint8_t unanswered;	/* no holder had it any more when asked */
-	uint8_t late;		/* found in a second look: it may move */
+	uint8_t late;		/* found by a search: it may move */
 	uint8_t counted;	/* by count_seen */
 };
 
@@ -230,15 +230,15 @@ struct netns {
 	uint64_t inode;		/* 0: cannot be known */
 	uint64_t table_inode;	/* of one of its tables; 0: not read */
 	uint32_t first_task;	/* NOWHERE: entered by its link */
-	uint32_t link;
+	uint32_t link;		/* index, if there is no first_task */
 	size_t nfds;		/* sockets that its processes hold */
 	unsigned pending;	/* tables that are to be read, as bits */
 	unsigned tries;		/* how many jobs of its tables were lost */
-	const char *why;	/* the last of them was lost; null: none */
+	const char *why;	/* why the last of these was lost, or null */
 	unsigned reads;		/* how often its tables were read */
-	int64_t used;		/* that the kernel counts; NONE: not known */
-	int64_t seen;		/* sockets that should be counted there */
-	uint64_t sum;		/* of their inodes: the same sockets */
+	int64_t used;		/* sockets the kernel counts; NONE: not known */
+	int64_t seen;		/* how many of these psock has seen */
+	uint64_t sum;		/* of inodes seen: tells if all are the same */
 	int asks_peers;		/* it has unix sockets with peers to ask for */
 };
 
@@ -259,8 +259,8 @@ struct entry {
 };
 
 enum {
-	UNCOUNTED = 1,		/* TIME_WAIT, or the kernel's own */
-	NAMED = 2,		/* unix: has a name, if only a newline */
+	UNCOUNTED = 1,		/* requested, TIME_WAIT, or the kernel's own */
+	NAMED = 2,		/* unix: has a name; line 1 may be empty */
 	IN_NAME = 4,		/* unix: may be part of the name before it */
 	FORGED = 8,		/* unix: is part of the name before it */
 	MULTIPATH = 16,		/* MPTCP: counted once more than its rows */
@@ -268,7 +268,7 @@ enum {
 
 /*
  * A socket, by the two ends of its connection.  IPv4 addresses are mapped
- * ones.  A unix socket is known by its peer alone, whose inode is its remote
+ * ones.  A unix socket is found by its peer alone, whose inode is its remote
  * address.
  */
 struct connection {
@@ -279,17 +279,17 @@ struct connection {
 	uint32_t protocol;
 	uint32_t netns;
 	uint64_t inode;		/* 0: it has none, or these are several */
-	size_t next;		/* of the same hash value; 0 ends, else +1 */
+	size_t next;		/* of the same hash: index + 1; 0 ends */
 };
 
 enum { ASKED, REFUSED };
 
 /* What a socket that was asked says of itself. */
 struct answer {
-	struct entry e;		/* its netns: an index, if that is known */
+	struct entry e;		/* keep_answer sets its netns */
 	uint64_t netns_inode;	/* 0: not known */
 	uint32_t holder;	/* index */
-	int32_t how;		/* ASKED, or REFUSED to be copied */
+	int32_t how;		/* ASKED; REFUSED: it was not copied */
 	int32_t bound;		/* netlink: has a port id */
 };
 
@@ -344,7 +344,7 @@ struct host {
 	int64_t initial_netns;	/* our own is the host's */
 };
 
-/* Growable arrays of numbers, ascending. */
+/* Growable arrays of numbers; has_number takes ascending ones. */
 struct numbers {
 	int *n;
 	size_t count, room;
@@ -357,12 +357,12 @@ static int some_tables;		/* -t was given */
 static int xflag;		/* -x */
 static struct numbers pids;	/* -p */
 static int want_ownerless = 1;	/* sockets that nobody holds */
-static int reads_all = 1;	/* even what is not printed: it may be a peer */
+static int reads_all = 1;	/* 0: only what the processes of -p hold */
 static int asks_kernel;		/* may ask and compare: no -r */
 static int privileged;		/* root: what is refused is an exception */
 static int unplaced;		/* sockets whose namespace is not known */
-static int only_protocols;	/* their names are all that is asked for */
-static int asks_protocol;	/* whether a socket in a table is MPTCP's */
+static int only_protocols;	/* sockets are asked for these alone */
+static int asks_mptcp;		/* asks all sockets: which are MPTCP's? */
 
 static int own_proc = NONE;	/* a procfs that nothing is mounted on */
 static int proc = NONE;		/* of a worker: ROOT/proc */
@@ -370,7 +370,7 @@ static int proc = NONE;		/* of a worker: ROOT/proc */
 static struct host host = { .boot_time = NONE };
 static struct numbers processes;	/* all of them */
 static struct numbers unlisted_processes;	/* that -x has found */
-static int second_look;		/* for what nobody seems to hold */
+static int searching;		/* for who holds what nobody seems to hold */
 static struct numbers moving;	/* processes whose descriptors moved then */
 
 /* A name of ROOT/etc/passwd. */
@@ -556,7 +556,7 @@ is_gone(int errnum)
 static void
 count_refusal(int pid, const char *what)
 {
-	if (!is_gone(errno) && !second_look)
+	if (!is_gone(errno) && !searching)
 		count_number("process", (uint64_t)pid, what, strerror(errno));
 }
 
@@ -933,7 +933,7 @@ look_at_mount(char *line, size_t len)
 	decode_octal(path);
 	if (field_is(&f[dash + 1], "nsfs") && reads_all && parse_link(
 	    f[3].s, (ssize_t)f[3].len, "net:[", &link.inode) == 0)
-		send_record(FOUND_LINK, &link, sizeof link, path,
+		send_record(FOUND_NS_LINK, &link, sizeof link, path,
 		    strlen(path));
 	return hides_process(path);
 }
@@ -1191,7 +1191,7 @@ static const char *why_own_proc;
 
 /* Keeps what may keep a namespace that no process is in. */
 static void
-take_link(const char *s, size_t n)
+take_ns_link(const char *s, size_t n)
 {
 	struct ns_link l;
 
@@ -1229,8 +1229,8 @@ take_list(size_t job, int kind, const char *s, size_t n)
 	case FOUND_MOUNT:
 		why_own_proc = keep_text(s, n).s;
 		break;
-	case FOUND_LINK:
-		take_link(s, n);
+	case FOUND_NS_LINK:
+		take_ns_link(s, n);
 		break;
 	case FOUND_USER:
 		take_user(s, n);
@@ -1391,7 +1391,7 @@ scan_list(void)
 
 /* Holders by inode */
 
-/* The order of rows: by pid, fd and, if a fd was reused meanwhile, inode. */
+/* Printed rows go by pid, fd and, if a fd was reused meanwhile, inode. */
 static int
 compare_holders(const void *a, const void *b)
 {
@@ -1612,7 +1612,7 @@ send_cmdline(int dir)
 }
 
 static void
-send_link(enum detail which, int dir, const char *name)
+send_target(enum detail which, int dir, const char *name)
 {
 	static char buf[TEXT_MAX];
 	ssize_t n = readlinkat(dir, name, buf, sizeof buf);
@@ -1653,9 +1653,9 @@ send_details(int dir, int thread_dir)
 	if ((needs & NEED_CMDLINE) != 0)
 		send_cmdline(thread_dir);
 	if ((needs & NEED_EXE) != 0)
-		send_link(EXE, thread_dir, "exe");
+		send_target(EXE, thread_dir, "exe");
 	if ((needs & NEED_CWD) != 0)
-		send_link(CWD, thread_dir, "cwd");
+		send_target(CWD, thread_dir, "cwd");
 }
 
 static int
@@ -1729,15 +1729,15 @@ is_leaders(int fd, uint64_t inode)
 	return 0;
 }
 
-/* Notes a socket; in a second look, one that nobody is known to hold. */
+/* Notes a socket; in a search, one that nobody is known to hold. */
 static void
 add_fd(uint64_t inode, int fd)
 {
 	size_t i;
 
-	if (second_look && first_holder(inode) != NULL)
+	if (searching && first_holder(inode) != NULL)
 		return;
-	for (i = 0; second_look && i < found.nfds; i++)
+	for (i = 0; searching && i < found.nfds; i++)
 		if (found.fds[i].inode == inode)
 			return;
 	found.fds = grow(found.fds, &found.room, found.nfds,
@@ -1746,7 +1746,7 @@ add_fd(uint64_t inode, int fd)
 }
 
 static void
-add_found_link(uint64_t inode, int fd)
+add_ns_link(uint64_t inode, int fd)
 {
 	found.links = grow(found.links, &found.links_room, found.nlinks,
 	    sizeof *found.links);
@@ -1771,13 +1771,13 @@ look_at_fd(int fd, const char *link, ssize_t len)
 	if (parse_link(link, len, "socket:[", &inode) == 0) {
 		if (!is_leaders(fd, inode))
 			add_fd(inode, fd);
-	} else if (second_look) {
+	} else if (searching) {
 		return;
 	} else if (is_ring(link, len)) {
 		add_number(&found.rings, fd);
 	} else if (asks_kernel && reads_all &&
 	    parse_link(link, len, "net:[", &inode) == 0) {
-		add_found_link(inode, fd);
+		add_ns_link(inode, fd);
 	}
 }
 
@@ -1810,7 +1810,7 @@ read_listed_fds(int fd_dir, int *highest, int *missed)
 	struct stat st = { .st_size = 0 };
 	size_t i;
 
-	if (second_look)
+	if (searching)
 		(void)fstat(fd_dir, &st);
 	if (read_numbers(fd_dir, &list) == -1)
 		return -1;
@@ -1828,18 +1828,18 @@ read_listed_fds(int fd_dir, int *highest, int *missed)
 }
 
 /*
- * Some descriptors move: all numbers up to the highest are tried, again and
- * again.  Returns 1 if they moved to the end.
+ * A process may move sockets to other numbers meanwhile: all up to the highest
+ * are tried, until none was missed.  Returns 1 if some still are.
  */
 static int
 chase_fds(int fd_dir, int highest)
 {
-	enum { MAX_SEARCHES = 20 };
+	enum { MAX_CHASES = 20 };
 	static int spare = 1 << 20;	/* tries, for all processes */
 	int n, fd, missed = 1;
 
 	for (n = 0; missed; n++) {
-		if (n == MAX_SEARCHES || highest >= spare)
+		if (n == MAX_CHASES || highest >= spare)
 			return 1;
 		spare -= highest;
 		for (fd = 0; fd <= highest; fd++)
@@ -1867,7 +1867,7 @@ read_fds(int dir)
 		n = 0;
 	else if (n == -1)
 		count_unread(found.pid, dir, "fd");
-	if (second_look && missed && chase_fds(fd_dir, highest))
+	if (searching && missed && chase_fds(fd_dir, highest))
 		send_record(FOUND_MOVE, NULL, 0, NULL, 0);
 	if (fd_dir != -1)
 		close(fd_dir);
@@ -1954,7 +1954,7 @@ send_task(struct task_head *t, size_t from, int dir, int thread_dir)
 	if (found.nfds > from && (needs & NEED_PROCESS) != 0)
 		send_details(dir, thread_dir);
 	for (i = 0; i < found.nlinks; i++)
-		send_record(FOUND_LINK, &found.links[i], sizeof *found.links,
+		send_record(FOUND_NS_LINK, &found.links[i], sizeof *found.links,
 		    NULL, 0);
 	found.rings.count = found.nlinks = 0;
 }
@@ -2137,7 +2137,7 @@ search_maps(int dir)
 	(void)close_lines(&r, "maps");
 }
 
-/* A job of the second look at all processes. */
+/* A job of a search. */
 static void
 search_process(size_t job)
 {
@@ -2193,7 +2193,7 @@ netns_of(const struct task_head *t, uint32_t task)
 	}
 	if (t->netns_inode == 0 && t->table_inode == 0)
 		return NOWHERE;
-	/* It may be one that a task was in whose link was refused. */
+	/* A task whose link was refused may be in it. */
 	for (ns = namespaces; t->table_inode != 0 &&
 	    ns < namespaces + nnamespaces; ns++)
 		if (ns->table_inode == t->table_inode && (ns->inode == 0 ||
@@ -2216,7 +2216,7 @@ add_holders(uint32_t task, const char *s, size_t n)
 	    sizeof *holders);
 	while (take_head(&s, &n, &fd, sizeof fd) == 0)
 		holders[nholders++] = (struct holder){ .inode = fd.inode,
-		    .task = task, .fd = fd.fd, .late = second_look != 0 };
+		    .task = task, .fd = fd.fd, .late = searching != 0 };
 }
 
 static void
@@ -2238,7 +2238,7 @@ take_task(const char *s, size_t n)
 	add_holders((uint32_t)ntasks++, s, n);
 }
 
-/* Adds what a second look has found to the first task of the process. */
+/* Adds what a search has found to the first task of the process. */
 static void
 take_holders(int pid, const char *s, size_t n)
 {
@@ -2272,9 +2272,9 @@ take_process(size_t job, int kind, const char *s, size_t n)
 	case FOUND_DETAIL:
 		take_detail(s, n);
 		break;
-	case FOUND_LINK:
+	case FOUND_NS_LINK:
 		if (ntasks > 0)
-			take_link(s, n);
+			take_ns_link(s, n);
 		break;
 	case FOUND_HOLDERS:
 		take_holders(processes.n[job], s, n);
@@ -2290,7 +2290,7 @@ lose_process(size_t job, const char *why)
 {
 	forget_job();
 	count_number("process", (uint64_t)processes.n[job],
-	    second_look ? "maps" : "", why);
+	    searching ? "maps" : "", why);
 }
 
 /* Whether -p lets rows of this pid be printed; -1: of sockets without one. */
@@ -3146,8 +3146,8 @@ struct reading {
 	uint32_t ns;
 	int dir;		/* the process of netdir; NONE: us */
 	int netdir;
-	int missing_only;	/* read again: only rows that lack an entry */
-	unsigned skip;		/* processes to pass over: no answer before */
+	int missing_only;	/* read again: only for sockets without entry */
+	unsigned skip;		/* processes: they did not answer before */
 	const struct nettable *table;
 	int place[MAX_PLACES];	/* field of each column; NONE: not there */
 	size_t needed;		/* fields: a row with fewer is malformed */
@@ -3343,10 +3343,10 @@ unix_row_length(const char *s, size_t n)
 /* A row of the unix table whose name may go on with the next line. */
 struct unix_row {
 	struct row r;
-	int pending;		/* it is not sent yet */
+	int unsent;		/* it is not sent yet */
 	char name[UNIX_NAME_MAX];
 	size_t used;		/* of name */
-	/* Bytes from the beginning of the last name before it to its end. */
+	/* Bytes from where the last name before this row begins to its end. */
 	size_t name_span;
 };
 
@@ -3354,11 +3354,11 @@ struct unix_row {
 static void
 send_unix_row(const struct reading *g, struct unix_row *u)
 {
-	if (u->pending && (is_needed(g, &u->r.e) ||
+	if (u->unsent && (is_needed(g, &u->r.e) ||
 	    (u->r.e.flags & (NAMED | IN_NAME)) != 0))
 		send_record(FOUND_ROW, &u->r.e, sizeof u->r.e, u->name,
 		    u->used);
-	u->pending = 0;
+	u->unsent = 0;
 }
 
 /* Takes a line that has the form of a row, up to its name. */
@@ -3371,13 +3371,13 @@ begin_unix_row(const struct reading *g, struct unix_row *u, const char *line,
 	/* A row without a name may be part of the last name, which goes on. */
 	u->name_span = (u->r.e.flags & NAMED) != 0 ? u->used + 1 + len :
 	    u->name_span + 1 + len;
-	u->pending = parse_row(g, &u->r, line, head) == 0;
+	u->unsent = parse_row(g, &u->r, line, head) == 0;
 	u->r.e.flags = (uint8_t)((u->name_span <= UNIX_NAME_MAX ? IN_NAME : 0) |
 	    (n > 0 ? NAMED : 0));
 	u->r.e.row_len = (uint16_t)len;
 	u->used = n > 0 ? n - 1 : 0;
 	memcpy(u->name, line + head + (n > 0), u->used);
-	if (!u->pending)
+	if (!u->unsent)
 		count_malformed(g);
 }
 
@@ -3392,7 +3392,7 @@ read_unix_line(const struct reading *g, struct unix_row *u, const char *line,
 {
 	size_t head = unix_row_length(line, len);
 
-	if (head == 0 ? !u->pending || u->used + 1 + len > UNIX_NAME_MAX :
+	if (head == 0 ? !u->unsent || u->used + 1 + len > UNIX_NAME_MAX :
 	    len - head > UNIX_NAME_MAX + 1) {
 		count_malformed(g);
 	} else if (head == 0) {
@@ -3505,7 +3505,7 @@ read_table(const struct nettable *t, struct reading *g)
 
 /* Takes one line of net/sockstat: "TCP: inuse 0 orphan 0 tw 0 ...". */
 static void
-parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting,
+parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *time_wait,
     int64_t *used)
 {
 	uint64_t value;
@@ -3517,7 +3517,7 @@ parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting,
 	if (n < 3 || !field_is(&f[1], "inuse"))
 		return;
 	if (n >= 7 && field_is(&f[5], "tw"))
-		*waiting = !field_is(&f[6], "0");
+		*time_wait = !field_is(&f[6], "0");
 	for (t = 0; t < NTABLES && field_is(&f[2], "0"); t++)
 		if (nettables[t].sockstat != NULL &&
 		    field_is(&f[0], nettables[t].sockstat))
@@ -3526,7 +3526,7 @@ parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *waiting,
 
 /* Reads net/sockstat or net/sockstat6; returns -1 if there is none. */
 static int
-read_sockstat(int netdir, const char *file, unsigned *idle, int *waiting,
+read_sockstat(int netdir, const char *file, unsigned *idle, int *time_wait,
     int64_t *used)
 {
 	struct field f[MAX_FIELDS];
@@ -3537,7 +3537,7 @@ read_sockstat(int netdir, const char *file, unsigned *idle, int *waiting,
 	if (open_lines(&r, netdir, file) == -1)
 		return -1;
 	while ((len = read_line(&r, '\n', &line)) != -1)
-		parse_sockstat(f, split(line, (size_t)len, f), idle, waiting,
+		parse_sockstat(f, split(line, (size_t)len, f), idle, time_wait,
 		    used);
 	return close_lines(&r, file);
 }
@@ -3551,12 +3551,12 @@ static unsigned
 idle_tables(int netdir, int64_t *used)
 {
 	unsigned idle = 0;
-	int waiting = 1;
+	int time_wait = 1;
 
-	if (read_sockstat(netdir, "sockstat", &idle, &waiting, used) == -1 ||
-	    read_sockstat(netdir, "sockstat6", &idle, &waiting, used) == -1)
+	if (read_sockstat(netdir, "sockstat", &idle, &time_wait, used) == -1 ||
+	    read_sockstat(netdir, "sockstat6", &idle, &time_wait, used) == -1)
 		return 0;
-	if (waiting)
+	if (time_wait)
 		idle &= ~(1u << TCP6);
 	if ((idle & 1u << TCP6) == 0)
 		idle &= ~(1u << TCP);
@@ -3809,7 +3809,7 @@ read_netns(size_t job)
 			opened = 1;
 			continue;
 		}
-		if (opened)	/* partial, or another namespace */
+		if (opened)	/* that was partial, or another namespace's */
 			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
 		forget_sent();
@@ -3986,7 +3986,7 @@ merge_netns(void)
 
 /* Names of unix sockets, and sockets that no table lists: both are asked */
 
-/* The table that should list a socket, or UNLISTED if none does. */
+/* The table that should list a socket, if REFUSED by its protocol alone. */
 static uint8_t
 table_of(const struct answer *a)
 {
@@ -4138,9 +4138,9 @@ begins_name(const struct entry *e, const struct entry *name)
 }
 
 /*
- * What is known of the name of a row that may go on: by its socket or, of a
- * connection that waits to be accepted and has no inode, by the listener
- * whose name it has.  Null if nothing is, or two names would do.
+ * An entry with the whole name of a row whose name may go on: as its socket
+ * answered or, if it has no inode (a connection that waits to be accepted), the
+ * listener with that name.  Null if there is none, or two names would do.
  */
 static const struct entry *
 true_name(const struct entry *e)
@@ -4163,7 +4163,7 @@ true_name(const struct entry *e)
 	return best != NULL ? &best->e : NULL;
 }
 
-/* How many rows behind a row are part of its name, by the name's length. */
+/* How many rows behind a row are part of its name; 0 if these do not fit it. */
 static size_t
 count_forged(const struct entry *e, const struct entry *name)
 {
@@ -4231,6 +4231,7 @@ resolve_names(size_t from)
 	}
 }
 
+/* Marks the sockets that know a name which may go on; 0: there are none. */
 static int
 mark_names(size_t from)
 {
@@ -4249,7 +4250,7 @@ mark_names(size_t from)
 		else if (e->inode == 0)
 			waiting = e;
 	}
-	/* Of what waits to be accepted the listener knows the name. */
+	/* The listener knows the name of what waits to be accepted. */
 	for (e = entries + from; waiting != NULL && e < entries + nentries;
 	    e++)
 		if (is_unix_row(e) && e->state == UNIX_LISTEN &&
@@ -4258,7 +4259,7 @@ mark_names(size_t from)
 	return any;
 }
 
-/* Closes the gap that entries have left that are dropped. */
+/* Closes the gap that dropped entries have left. */
 static void
 move_entry(const struct entry *e, size_t to)
 {
@@ -4267,11 +4268,11 @@ move_entry(const struct entry *e, size_t to)
 }
 
 /*
- * Drops unix rows that are part of a name, that are not wanted, or whose
- * socket has an entry already.  The others are entries for good.
+ * Drops unix rows that are part of a name, that -p leaves out, or whose socket
+ * has an entry already.  All others are entries; use_answers drops unsure ones.
  */
 static void
-keep_rows(size_t from)
+drop_rows(size_t from)
 {
 	size_t i, n = from;
 	struct entry *e;
@@ -4285,7 +4286,7 @@ keep_rows(size_t from)
 		if (is_unix_row(e) && ((e->flags & FORGED) != 0 ||
 		    (h == NULL ? !want_ownerless : h->has_entry && !unsure)))
 			continue;
-		/* An unsure row is believed only if nobody can be asked. */
+		/* A socket with an unsure row is asked, as if it had none. */
 		if (h != NULL && (!asks_kernel || !unsure))
 			h->has_entry = 1;
 		move_entry(e, n++);
@@ -4312,8 +4313,8 @@ has_double(const struct entry *e)
 }
 
 /*
- * Warns of a row that may be part of a name that nobody knows, if it names
- * what nobody holds (and all holders were seen), or what another row names.
+ * Warns of a row that may be part of a name that nobody knows, if nobody holds
+ * its inode (and all holders were seen), or another row has it.
  */
 static void
 report_unsure_rows(void)
@@ -4336,7 +4337,7 @@ scan_names(size_t from)
 	if (mark_names(from))
 		ask_marked();
 	resolve_names(from);
-	keep_rows(from);
+	drop_rows(from);
 }
 
 static int
@@ -4403,8 +4404,8 @@ netns_of_answer(const struct answer *a)
 }
 
 /*
- * Whether a table should be read again for a socket: one that could not be
- * asked, or whose namespace was not read yet.
+ * Whether a table should be read again for a socket, and is made pending: the
+ * socket could not be asked, or its namespace was not read yet.
  */
 static int
 is_worth_reading(const struct answer *a, uint32_t ns, uint8_t table)
@@ -4437,6 +4438,7 @@ keep_answer(struct answer *a)
 	if (some_tables && (table == UNLISTED ||
 	    (table_mask & 1u << table) == 0))
 		return;
+	/* One that moves was gone when asked: it counts in its task's netns. */
 	a->e.netns = h->late && a->how == REFUSED ? tasks[h->task].netns :
 	    netns_of_answer(a);
 	if (is_worth_reading(a, a->how == ASKED ? a->e.netns :
@@ -4469,8 +4471,8 @@ complete_entry(struct entry *e, const struct answer *a)
 }
 
 /*
- * Whether a row that may be part of a name is one after all: what it names
- * says the same.
+ * Whether an unsure row is no part of a name: the socket with its inode says
+ * the same, or cannot be asked.
  */
 static int
 is_confirmed(struct entry *e, const struct answer *a)
@@ -4523,7 +4525,7 @@ scan_sockets(void)
 
 	for (h = holders; h < holders + nholders; h++)
 		h->to_ask = first_holder(h->inode) == h && (!h->has_entry ||
-		    (needs & NEED_ASKING) != 0 || asks_protocol);
+		    (needs & NEED_ASKING) != 0 || asks_mptcp);
 	for (e = entries; e < entries + nentries; e++)
 		if (is_unsure_row(e) && (h = first_holder(e->inode)) != NULL)
 			h->to_ask = 1;
@@ -4553,7 +4555,7 @@ tables_for(const struct answer *a)
 	    a->e.family == AF_UNSPEC ? read_mask : 0;
 }
 
-/* With -p: the tables of the sockets that have rows may be few of all. */
+/* With -p: reads only the tables that may list what is held. */
 static void
 choose_tables(void)
 {
@@ -4590,8 +4592,8 @@ is_ownerless(const struct entry *e)
 }
 
 /*
- * How many times a row is counted in `sockets: used`.  An MPTCP socket counts,
- * and so does each of its subflows, which are its rows in net/tcp.
+ * How many times an entry is counted in `sockets: used`.  An MPTCP socket is,
+ * and so is each of its subflows, which are its rows in net/tcp.
  */
 static int
 count_entry(const struct entry *e)
@@ -4643,7 +4645,7 @@ count_miscounted(void)
 	const struct netns *ns;
 	int n = 0;
 
-	/* One that could not be asked may be in any namespace. */
+	/* A socket that could not be asked may be in any namespace. */
 	if (unplaced)
 		return 0;
 	count_seen();
@@ -4702,10 +4704,10 @@ search_holders(void)
 	drop_unanswered();
 	before = nholders;
 	moving.count = 0;
-	second_look = 1;
+	searching = 1;
 	scan_jobs(processes.count, search_process, take_process,
 	    lose_process);
-	second_look = 0;
+	searching = 0;
 	if (nholders == before)
 		return 0;
 	index_holders();
@@ -4732,7 +4734,7 @@ look(void)
 	if (!asks_kernel || !want_ownerless || (!has_ownerless(0) &&
 	    (some_tables || count_miscounted() == 0)))
 		return;
-	asks_protocol = 1;
+	asks_mptcp = 1;		/* the kernel counts those once more */
 	if (search_holders() || count_miscounted() > 0)
 		while (scan_sockets())
 			scan_tables();
@@ -4742,13 +4744,14 @@ look(void)
 			    "descriptors moved while they were read");
 }
 
+/* Forgets all jobs: nothing was there before the first. */
 static void
 forget(void)
 {
 	before_job = (struct sizes){ 0 };
 	forget_job();
 	nusers = 0;
-	asks_protocol = unplaced = 0;
+	asks_mptcp = unplaced = 0;
 }
 
 /* Since Linux 4.16 each namespace has its own count; before, the host. */
@@ -4800,8 +4803,8 @@ was_miscounted(const struct netns *ns, const struct netns *before, size_t n)
 }
 
 /*
- * Looks again until the same sockets were counted twice over, and reports the
- * namespaces in which the kernel counts more of them.
+ * Looks again, at most twice, and reports each namespace in which the kernel
+ * counts more sockets than psock saw, twice in a row and over the same sockets.
  */
 static void
 confirm_counts(void)
@@ -4833,6 +4836,7 @@ confirm_counts(void)
 	    ns < namespaces + nnamespaces; ns++)
 		if (is_miscounted(ns) && was_miscounted(ns, before, n)) {
 			unseen = ns->used - ns->seen;
+			/* No warning: can_count looks at status. */
 			note("netns %llu: %lld %s counted by the kernel and "
 			    "seen nowhere", (unsigned long long)ns->inode,
 			    (long long)unseen, unseen == 1 ? "socket is" :
@@ -4918,11 +4922,11 @@ bucket_of(const struct connection *c)
 
 /*
  * Looks from i on for a connection with these ends.  Returns in how many
- * namespaces there is one, and sets *end to that in this one or, without it,
- * to another.
+ * namespaces there is one, and sets *match to that in c's own or, if there is
+ * none, to another.
  */
 static int
-find_connection(const struct connection *c, size_t i, struct connection **end)
+find_connection(const struct connection *c, size_t i, struct connection **match)
 {
 	struct connection *other;
 	int n = 0;
@@ -4932,7 +4936,7 @@ find_connection(const struct connection *c, size_t i, struct connection **end)
 		if (memcmp(other, c, COMPARED) != 0)
 			continue;
 		if (n++ == 0 || other->netns == c->netns)
-			*end = other;
+			*match = other;
 	}
 	return n;
 }
@@ -5037,7 +5041,7 @@ skip_padded(const char **s, size_t *n, size_t len)
 	*n -= len;
 }
 
-/* Sends the peer that a message names, its n bytes behind the header. */
+/* Sends the connection of the peer that a message of n bytes names. */
 static void
 send_peer(const char *s, size_t n)
 {

@@ -384,7 +384,7 @@ fuzz_names(const char *s, size_t n, int table)
 	(void)mark_names(0);
 	answer_names();
 	resolve_names(0);
-	keep_rows(0);
+	drop_rows(0);
 	asks_kernel = 0;
 	print_entries();
 	end();
