@@ -4572,9 +4572,9 @@ take_history(size_t job, int kind, const char *s, size_t n)
 static void
 lose_job(size_t job, const char *why)
 {
-	const struct user *u = &users[job];
+	const struct user *u = taken.user;
 
-	if (taken.user == NULL) {
+	if (u == NULL) {
 		warning("%s: rows are lost: %s", operands[job], why);
 	} else if (mflag) {
 		count_number("process", u->pid, "rows are lost", why);
