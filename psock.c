@@ -4430,10 +4430,11 @@ is_worth_reading(const struct answer *a, uint32_t ns, uint8_t table)
 static void
 keep_answer(struct answer *a)
 {
-	struct holder *h = &holders[a->holder];
+	const struct holder *h = &holders[a->holder];	/* that was asked */
+	struct holder *first = first_holder(a->e.inode);
 	const uint8_t table = table_of(a);
 
-	if (h->has_entry || h->inode != a->e.inode)
+	if (h->inode != a->e.inode || first->has_entry)
 		return;
 	if (some_tables && (table == UNLISTED ||
 	    (table_mask & 1u << table) == 0))
@@ -4451,7 +4452,7 @@ keep_answer(struct answer *a)
 		a->e.flags |= MULTIPATH;
 	entries = grow(entries, &entries_room, nentries, sizeof *entries);
 	entries[nentries++] = a->e;
-	h->has_entry = 1;
+	first->has_entry = 1;
 }
 
 /* Adds to an entry what only its socket knows. */
@@ -4560,6 +4561,7 @@ static void
 choose_tables(void)
 {
 	enum { FEW = 256 };	/* looking at more costs as much as a table */
+	unsigned tables = 0;
 	struct answer a;
 	struct holder *h;
 	size_t ns;
@@ -4571,14 +4573,15 @@ choose_tables(void)
 	only_protocols = 1;
 	ask_marked();
 	only_protocols = 0;
-	for (ns = 0; ns < nnamespaces; ns++)
-		namespaces[ns].pending = 0;
 	for (h = holders; h < holders + nholders; h++) {
+		if (!h->to_ask)
+			continue;
 		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
-		ns = tasks[h->task].netns;
-		if (ns != NOWHERE && first_holder(h->inode) == h)
-			namespaces[ns].pending |= tables_for(&a);
+		tables |= tables_for(&a);
 	}
+	/* It may be in the namespace of another of the processes. */
+	for (ns = 0; ns < nnamespaces; ns++)
+		namespaces[ns].pending = tables;
 }
 
 /* What is still missing */

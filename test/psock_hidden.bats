@@ -100,6 +100,15 @@ exactly() {
 		"$(inode_of in-ring)	$pid	-1	LISTEN"
 }
 
+@test "a socket in an io_uring and in a descriptor, whichever is asked" {
+	need_root
+	sockets in-ring-too
+	given in-ring-too
+	live -p "$pid" -o pid,fd,socket,filter,rx_queue
+	is "$(sort <<<"$output")" "$(awk -v p="$pid" '/^in-ring-too/ {
+		print p "\t" $4 "\t" $5 "\t0\t0" }' <<<"$opened" | sort)"
+}
+
 @test "a socket in an io_uring that is in use without end" {
 	sockets in-busy-ring
 	given in-busy-ring

@@ -383,6 +383,24 @@ opened() {
 	is "$read" ''
 }
 
+@test "-p: a socket in the namespace of but one of its processes" {
+	need_root
+	local parent child
+	coproc MOVED { exec python3 -c '
+import ctypes, os, socket, sys
+held = socket.create_server(("127.0.0.1", 0))
+child = os.fork()
+if child:
+    if ctypes.CDLL(None).unshare(0x40000000):   # CLONE_NEWNET
+        os._exit(1)
+    print(os.getpid(), child, flush=True)
+sys.stdin.read()' 3>&-; }
+	pid=$MOVED_PID
+	read -r parent child <&"${MOVED[0]}" || skip 'no new network'
+	live -p "$parent,$child" -o pid,state,rx_queue
+	is "$output" "$parent	LISTEN	0"$'\n'"$child	LISTEN	0"
+}
+
 @test "start_time is when the process started" {
 	sockets tcp
 	local now

@@ -598,6 +598,10 @@ open_kind(const char *arg)
 		in_flight(unix_socket(SOCK_STREAM, name, 1));
 	} else if (IS("in-ring")) {
 		in_ring(listener(AF_INET));
+	} else if (IS("in-ring-too")) {
+		fd = listener(AF_INET);
+		tell(dup(fd));
+		in_ring(fd);
 	} else if (IS("in-busy-ring")) {
 		in_busy_ring(listener(AF_INET));
 	} else if (IS("in-locked-ring")) {
