@@ -3688,7 +3688,7 @@ open_net(struct reading *g, size_t *next)
 	g->dir = NONE;
 	if (n->first_task == NOWHERE) {
 		g->netdir = *next == 0 ? enter_netns(n) : NONE;
-		*next = ntasks;
+		*next = SIZE_MAX;
 		return g->netdir == NONE ? -1 : 0;
 	}
 	if (*next == 0 && n->inode != 0 && n->inode == host.own_netns &&
