@@ -180,7 +180,7 @@ asks() {
 	asks peer 1
 	asks peer_pid 1
 	# And no other socket is opened.
-	! grep -v 'NETLINK_SOCK_DIAG\|NETLINK_INET_DIAG\|exited\|SIG' \
+	! grep -v 'NETLINK_SOCK_DIAG\|NETLINK_INET_DIAG\|exited\|SIG\|resumed>' \
 		plain most peer peer_pid
 }
 
@@ -314,6 +314,27 @@ subprocess.run(sys.argv[2:])' "$1" "$psock" -H -o socket,peer,peer_pid
 	rows -t tcp,unix -o pid,socket,peer,peer_pid
 	is "$(sort <<<"$output")" "$(printf '%s\n' '-1	103		' \
 		'-1	104		' '42	101	102	43' '43	102	101	42')"
+}
+
+@test "peers of sctp with -r, by the primary addresses" {
+	peers
+	local tree=$root/proc/42/net/sctp
+	netns 42 4026531840
+	mkdir -p "$tree"
+	echo ' ENDPT SOCK STY SST HBKT LPORT UID INODE LADDRS' >"$tree/eps"
+	cat >"$tree/assocs" <<-'END'
+		 ASSOC SOCK STY SST ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> RADDRS
+		f3c0 f3c1 2 1 3 0 1 0 0 1000 101 5001 6001 *10.0.0.1 10.0.1.1 <-> *10.0.0.2
+		f3c2 f3c3 2 1 3 0 2 0 0 1000 102 6001 5001 *10.0.0.2 <-> 10.0.1.1 *10.0.0.1
+	END
+	hold 42 3 101
+	hold 43 4 102
+	netns 43 4026531840
+	rows -t sctp -o pid,socket,peer,peer_pid
+	expect 0 <<-'END'
+		42 101 102 43
+		43 102 101 42
+	END
 }
 
 @test "a peer that -p and -t leave out is a peer all the same" {
