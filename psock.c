@@ -5687,7 +5687,8 @@ static const char help[] =
 "escapes   \\\\ \\t \\n \\r, and \\xHH for other control characters and for\n"
 "          bytes that are not UTF-8\n"
 "status    0: all is there; 1: something could not be read, which standard\n"
-"          error says; 2: wrong usage, or nothing could be read or written\n";
+"          error says; 2: wrong usage, or nothing could be read or written\n"
+"port 22   psock | awk -F '\\t' '$8 == 22'; more in psock(1) and psock(7)\n";
 
 /* -p: process numbers, -1 for the sockets that nobody holds. */
 static void

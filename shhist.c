@@ -5063,7 +5063,8 @@ static const char help[] =
 "escapes   \\\\ \\t \\n \\r, and \\xHH for other control characters and for\n"
 "          bytes that are not UTF-8\n"
 "status    0: all is there; 1: something could not be read, which standard\n"
-"          error says; 2: wrong usage, or nothing could be read or written\n";
+"          error says; 2: wrong usage, or nothing could be read or written\n"
+"examples  in shhist(1) and psock(7)\n";
 
 static void
 read_options(int argc, char **argv)
