@@ -753,12 +753,14 @@ static void
 print_counts(void)
 {
 	const struct counted *c;
-	const char *last, *plural, *colon, *first;
+	const char *plural, *colon, *first;
+	size_t n;
 
 	for (c = counted; c < counted + ncounted; c++) {
-		/* The plural of netns is netns. */
-		last = c->unit + strlen(c->unit) - 1;
-		plural = *last != 's' ? "s" : last[-1] == 's' ? "es" : "";
+		/* The plural of netns is netns; a worker may send nothing. */
+		n = strlen(c->unit);
+		plural = n < 2 || c->unit[n - 1] != 's' ? "s" :
+		    c->unit[n - 2] == 's' ? "es" : "";
 		colon = *c->what != '\0' ? ": " : "";
 		first = c->first != NULL ? c->first : "";
 		if (c->count == 1)
