@@ -291,7 +291,8 @@ documented() {
 		printf '#1700000000\nid\n' >"$history"
 		night() {
 			echo "$1:"
-			env -i /bin/sh cron 2>&1
+			env -i ${ASAN_OPTIONS+"ASAN_OPTIONS=$ASAN_OPTIONS"} \
+				/bin/sh cron 2>&1
 		}
 		open() {
 			mkfifo "$1"
