@@ -97,9 +97,12 @@ setup() {
 
 @test "psock(1): the examples" {
 	make_host
+	inet 00000000:14E9 00000000:0000 07 18202 | table 640 udp
+	hold 812 8 18202
 	commands psock.1
 	shows <<-'END'
 		^LISTEN	22	0.0.0.0	tcp	812	/usr/bin/sshd$
+		^5353	0.0.0.0	812	/usr/bin/sshd$
 		^203.0.113.9	4444	ESTABLISHED	1337	alice	/usr/bin/sh$
 		^1337	0	40960
 		^1337  *0  *40960 .* alice  *sh$
@@ -132,6 +135,7 @@ setup() {
 	chmod +x bin/getent
 	printf ': 1700000000:0;id\n' | gzip >zsh_history.gz
 	echo 'wget x' >>"$root/home/alice/.bash_history"
+	printf ': 1700000001:0;ls\n' >"$root/home/alice/.zsh_history"
 	commands shhist.1
 	here
 	# No process runs below -r: the tests of -m run these.
@@ -142,6 +146,7 @@ setup() {
 	shows <<-'END'
 		^1700000000	id\\nwget x$
 		^2023-11-14 22:15:20	root	echo "$
+		^zsh	1700000001	alice	ls$
 		^alice  *1700000000  *id\\nwget x$
 		^alice	1700000000	id\\nwget x
 		^1000	1700000000	id
@@ -316,7 +321,7 @@ documented() {
 		mv bin/shhist bin/away
 		printf '#!/bin/sh\necho broken >&2\nexit 2\n' >bin/shhist
 		chmod +x bin/shhist
-		night broken
+		! night broken || exit
 		mv bin/away bin/shhist
 		night mended
 	END
