@@ -14,7 +14,7 @@ setup() {
 }
 
 # shown FORMAT TEXT ROWS...: the text, as for printf, gives these rows of time
-# and command; the messages, without the file, in $told.
+# and command; the messages, without the file, in $said.
 shown() {
 	local name=$1 text=$2
 

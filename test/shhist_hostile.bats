@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 #
 # What a hostile home, or a parser that fell to one, can do: cost its own
-# user's rows, and that is told.  HOSTILE_FILES and HOSTILE_USERS are how
+# user's rows, and that is reported.  HOSTILE_FILES and HOSTILE_USERS are how
 # many of them there are where there are many.
 
 # bats file_tags=live
@@ -448,7 +448,7 @@ ann\ta long command of one user'
 	[ "$(grep -c two <<<"$output")" -eq 1 ]
 }
 
-@test "what is silent for 10 seconds is killed, told and left behind" {
+@test "what is silent for 10 seconds is killed, reported and left behind" {
 	local call begun=() lost='shhist: user ann: rows are lost: did not answer'
 
 	need_root
@@ -601,7 +601,7 @@ shhist: memory: not read: the processes of its user took a minute'
 	same "$(sort <<<"$output")" "$(seq -f '%06g' "$n")"
 }
 
-@test "many files whose numbers differ in few bits are told apart at once" {
+@test "many files whose numbers differ in few bits take no longer" {
 	cc -std=gnu11 -O1 -Wall -o "$T/inside" \
 		"$BATS_TEST_DIRNAME"/{inside/shhist.c,../common.c}
 	"$T/inside"

@@ -207,7 +207,7 @@ held() {
 	done
 }
 
-@test "a removed file under a lease is told" {
+@test "a removed file under a lease is reported" {
 	exec {out}< <(exec "${as[@]}" python3 -c 'import fcntl, os, signal
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 fd = os.open("file", os.O_RDWR | os.O_CREAT)
@@ -265,7 +265,7 @@ signal.pause()' 3>&-)
 		<<<"$stderr"
 }
 
-@test "what cannot be opened of a process is told with its reason" {
+@test "what cannot be opened of a process is reported with its reason" {
 	need strace unshare
 	echo 'echo removed' >file
 	exec {out}< <(exec "${as[@]}" sh -c 'exec 9<file; rm file; echo
@@ -423,7 +423,7 @@ END
 		'readline	2		select "a' 'readline	3		b";')"
 }
 
-@test "who may not look is told how many there are, once" {
+@test "who may not look reads how many there are, once" {
 	need_root
 	need bash
 	hold typed bash --norc
@@ -467,7 +467,7 @@ covered() {
 	unshare --mount sh -c "$1; exec \"\$@\"" sh "${@:2}"
 }
 
-@test "what is mounted over /proc or a process is told" {
+@test "what is mounted over /proc or a process is reported" {
 	need_root
 	unshare --mount true || skip 'needs a mount namespace'
 	sleep 1000 3>&- &
@@ -500,7 +500,7 @@ covered() {
 	done
 }
 
-@test "hidepid: that processes may be missing is told, but not to root" {
+@test "hidepid: that processes may be missing is reported, but not to root" {
 	need_root
 	hide='mount -t proc -o hidepid=2 proc /proc'
 	unshare --pid --mount --fork sh -c "$hide" ||
@@ -519,14 +519,14 @@ covered() {
 	unshare --pid --mount --fork mount -t proc -o hidepid=2,gid=77 proc \
 		/proc || skip 'needs a namespace for pids'
 	cp "$shhist" shhist
-	for case in '2,gid=77 77 5' '2,gid=77 5 77' '2 0 5' '2,gid=77 0 5 told' \
-	    '2 5 77 told' 'ptraceable,gid=77 77 5 told'; do
-		read -r options gid group told <<<"$case"
+	for case in '2,gid=77 77 5' '2,gid=77 5 77' '2 0 5' '2,gid=77 0 5 warned' \
+	    '2 5 77 warned' 'ptraceable,gid=77 77 5 warned'; do
+		read -r options gid group warned <<<"$case"
 		run --separate-stderr unshare --pid --mount --fork sh -c '
 			mount -t proc -o "hidepid=$1" proc /proc && shift &&
 			exec "$@"' - "$options" setpriv --reuid 99999 \
 			--regid "$gid" --groups "$group" ./shhist -Hm
-		same "${stderr:+told}" "$told"
+		same "${stderr:+warned}" "$warned"
 	done
 }
 

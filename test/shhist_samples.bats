@@ -249,8 +249,8 @@ END
 		$'1700000000\twq' $'0\tq'
 }
 
-# told FORMAT TEXT: the format that the text, as for printf, tells by itself.
-told() {
+# detects FORMAT TEXT: that is found for the text, as for printf, by itself.
+detects() {
 	local name
 
 	for name in .history .sh_history other; do
@@ -262,24 +262,24 @@ told() {
 }
 
 @test "content: each format that its first lines tell" {
-	told bash '#1700000000\nls\n'
-	told bash '\n\n#1700000000\r\nls\r\n'
-	told bash 'ls\nid\n#1700000000\nls\n'
-	told zsh ': 1700000000:0;ls\n'
-	told zsh 'ls\n: 1700000000:0;ls\n'
-	told zsh ": 1700000000:0;$(printf '%05000d' 0)\n"
-	told fish '- cmd: ls\n'
-	told fish '- cmd: ls\r\n  when: 5\r\n'
-	told fish '\n- cmd: ls\n'
-	told fish '# 1700000000\nls\n'
-	told tcsh '#+1700000000\nls\n'
-	told tcsh 'ls\n#+1700000000\nls\n'
-	told ksh '\201\001ls\n\0'
-	told mksh '\253\315\377\0\0\0\1ls\0'
-	told yash '#$# yash history v0 r0\n1:5 ls\n'
-	told mysql '_HiStOrY_V2_\nselect\\0401;\n'
-	told less '.less-history-file:\n.shell\n"ls\n'
-	told vim '# This viminfo file\n:wq\n'
+	detects bash '#1700000000\nls\n'
+	detects bash '\n\n#1700000000\r\nls\r\n'
+	detects bash 'ls\nid\n#1700000000\nls\n'
+	detects zsh ': 1700000000:0;ls\n'
+	detects zsh 'ls\n: 1700000000:0;ls\n'
+	detects zsh ": 1700000000:0;$(printf '%05000d' 0)\n"
+	detects fish '- cmd: ls\n'
+	detects fish '- cmd: ls\r\n  when: 5\r\n'
+	detects fish '\n- cmd: ls\n'
+	detects fish '# 1700000000\nls\n'
+	detects tcsh '#+1700000000\nls\n'
+	detects tcsh 'ls\n#+1700000000\nls\n'
+	detects ksh '\201\001ls\n\0'
+	detects mksh '\253\315\377\0\0\0\1ls\0'
+	detects yash '#$# yash history v0 r0\n1:5 ls\n'
+	detects mysql '_HiStOrY_V2_\nselect\\0401;\n'
+	detects less '.less-history-file:\n.shell\n"ls\n'
+	detects vim '# This viminfo file\n:wq\n'
 }
 
 @test "names: as places tell it, in any directory" {
@@ -301,22 +301,22 @@ told() {
 }
 
 @test "content: lines that people type tell nothing" {
-	told plain '#1\nls\n'
-	told plain '# 123\nls\n'
-	told plain 'ls\n# 1700000000\n'
-	told plain '#+1 x\nls\n'
-	told plain ': 1:2;x\nls\n'
-	told plain 'ls\n- cmd: x\n'
-	told plain 'ls\n_HiStOrY_V2_\n'
-	told plain 'ls\n\253\315\n'
-	told plain '\201\100ls\n'
-	told plain '# a comment\n\nls\n'
-	told plain "$(printf '%05000d' 0)\n#1700000000\nls\n"
-	told plain "$(seq 2000 | paste -sd '#' | sed 's/#/\\n/g')\n: 1700000000:2;x\n"
+	detects plain '#1\nls\n'
+	detects plain '# 123\nls\n'
+	detects plain 'ls\n# 1700000000\n'
+	detects plain '#+1 x\nls\n'
+	detects plain ': 1:2;x\nls\n'
+	detects plain 'ls\n- cmd: x\n'
+	detects plain 'ls\n_HiStOrY_V2_\n'
+	detects plain 'ls\n\253\315\n'
+	detects plain '\201\100ls\n'
+	detects plain '# a comment\n\nls\n'
+	detects plain "$(printf '%05000d' 0)\n#1700000000\nls\n"
+	detects plain "$(seq 2000 | paste -sd '#' | sed 's/#/\\n/g')\n: 1700000000:2;x\n"
 }
 
 @test "content: a line that is cut after 4096 bytes is no stamp" {
-	told plain "$(printf '%04083d' 0)\n#20240101123 ticket\nfoo\r\n"
+	detects plain "$(printf '%04083d' 0)\n#20240101123 ticket\nfoo\r\n"
 }
 
 @test "every format: random bytes give rows of the right width, or none" {
@@ -349,7 +349,7 @@ END
 	cmp "$BATS_TEST_TMPDIR/want" "$BATS_TEST_TMPDIR/got"
 }
 
-@test "a command of 20 MB is cut at 16 MiB and told" {
+@test "a command of 20 MB is cut at 16 MiB and reported" {
 	head -c 20000000 /dev/zero | tr '\0' x >"$BATS_TEST_TMPDIR/big"
 	echo >>"$BATS_TEST_TMPDIR/big"
 	echo after >>"$BATS_TEST_TMPDIR/big"

@@ -87,7 +87,7 @@ MIXED = mixed(PIECES + [b"'\\'"])
 POSIX = LINES + CONTROLS + BYTES + BLOCKS + MIXED + [LONG]
 # A line editor takes a pasted CR as the end of the line.
 PASTED = [command for command in POSIX if b'\r' not in command]
-# In fish that quote is open, outer blanks go, what is told again moves.
+# In fish that quote is open, outer blanks go, what is typed again moves.
 FISH = list({command.lstrip(): 0 for command in
              LINES + FISH_BLOCKS + mixed(PIECES)
              if command != b"echo 'a\\'" and command[-1:] != b' '})

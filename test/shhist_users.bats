@@ -71,7 +71,7 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 		.viminfo)"
 }
 
-@test "places: histories that are not read are told" {
+@test "places: histories that are not read are reported" {
 	local f
 
 	echo one >"$ann/.bash_history"
@@ -133,7 +133,7 @@ os.execv(sys.argv[1], sys.argv[1:])' "$shhist" -H -r "$tree" -o command
 	same "$output" one
 }
 
-@test "a home that several users share is told once, for the first" {
+@test "a home that several users share is printed once, for the first" {
 	echo 'toor:x:0:0::/root:/bin/sh' >>"$tree/etc/passwd"
 	echo one >"$tree/root/.bash_history"
 	ln -s .bash_history "$tree/root/.zsh_history"
