@@ -757,7 +757,7 @@ print_counts(void)
 	size_t n;
 
 	for (c = counted; c < counted + ncounted; c++) {
-		/* The plural of netns is netns; a worker may send nothing. */
+		/* The plural of netns is netns; a worker may send "s". */
 		n = strlen(c->unit);
 		plural = n < 2 || c->unit[n - 1] != 's' ? "s" :
 		    c->unit[n - 2] == 's' ? "es" : "";

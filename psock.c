@@ -2339,6 +2339,12 @@ socket_option(int fd, int level, int option)
 	return value;
 }
 
+static int
+is_inet(const struct entry *e)
+{
+	return e->family == AF_INET || e->family == AF_INET6;
+}
+
 /*
  * A pidfd of a task.  Sockets of one task are asked one after the other, so
  * the last one stays open.
@@ -2553,8 +2559,7 @@ ask_copy(int fd, struct answer *a, char text[UNIX_NAME_MAX])
 
 	e->family = (uint16_t)socket_option(fd, SOL_SOCKET, SO_DOMAIN);
 	e->type = (uint8_t)socket_option(fd, SOL_SOCKET, SO_TYPE);
-	raw = e->type == SOCK_RAW &&
-	    (e->family == AF_INET || e->family == AF_INET6);
+	raw = e->type == SOCK_RAW && is_inet(e);
 	e->protocol = raw ? IPPROTO_RAW : protocol;
 	if (fstat(fd, &st) == 0)
 		e->owner = st.st_uid;
@@ -3992,20 +3997,19 @@ table_of(const struct answer *a)
 {
 	const struct entry *e = &a->e;
 	const int asked = a->how == ASKED;
-	const int is_inet = e->family == AF_INET || e->family == AF_INET6;
 	const struct nettable *t;
 	uint8_t i;
 
 	if (asked && e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
 		return UNLISTED;	/* unbound, or bound but no listener */
-	if (asked && is_inet && e->local_port == 0 && e->type == SOCK_DGRAM)
+	if (asked && is_inet(e) && e->local_port == 0 && e->type == SOCK_DGRAM)
 		return UNLISTED;
 	if (asked && e->family == AF_NETLINK && !a->bound)
 		return UNLISTED;
 	for (i = 0; i < NTABLES; i++) {
 		t = &nettables[i];
 		if (t->family == e->family && t->protocol != IPPROTO_SCTP &&
-		    (t->protocol == e->protocol || !is_inet))
+		    (t->protocol == e->protocol || !is_inet(e)))
 			return i;
 	}
 	return UNLISTED;
@@ -4552,8 +4556,7 @@ tables_for(const struct answer *a)
 	if (table != UNLISTED)
 		return 1u << table & read_mask;
 	/* sctp, MPTCP; or it has no such name */
-	return a->e.family == AF_INET || a->e.family == AF_INET6 ||
-	    a->e.family == AF_UNSPEC ? read_mask : 0;
+	return is_inet(&a->e) || a->e.family == AF_UNSPEC ? read_mask : 0;
 }
 
 /* With -p: reads only the tables that may list what is held. */
@@ -4889,8 +4892,7 @@ connection_of(const struct entry *e, struct connection *c)
 		    .netns = NOWHERE };
 		return 0;
 	}
-	if ((e->family != AF_INET && e->family != AF_INET6) ||
-	    e->local_port == 0 || e->remote_port == 0 ||
+	if (!is_inet(e) || e->local_port == 0 || e->remote_port == 0 ||
 	    (e->protocol != IPPROTO_TCP && e->protocol != IPPROTO_UDP &&
 	    e->protocol != IPPROTO_SCTP))
 		return -1;
@@ -5651,8 +5653,8 @@ turn_addresses(void)
 		return;
 	warning("%s/proc: addresses of the other byte order, turned", root);
 	for (e = entries; e < end; e++)
-		for (i = 0; i < 16 && (e->family == AF_INET || e->family ==
-		    AF_INET6) && e->protocol != IPPROTO_SCTP; i += 4) {
+		for (i = 0; i < 16 && is_inet(e) &&
+		    e->protocol != IPPROTO_SCTP; i += 4) {
 			turn_word(e->local + i);
 			turn_word(e->remote + i);
 		}

@@ -222,13 +222,7 @@ END
 }
 
 @test "proto: the name of the table" {
-	local t i=1
-	for t in tcp udp udplite raw icmp; do
-		inet 00000000:0001 00000000:0000 07 $i | table 42 $t
-		inet $zero:0001 $zero:0000 07 $((i + 1)) | table 42 ${t}6
-		i=$((i + 2))
-	done
-	unix_line 11 | table 42 unix
+	each_table
 	hold 42 3 12
 	rows -o socket,proto
 	expect 0 <<'END'

@@ -49,6 +49,17 @@ unix_line() {
 		"${3:-00000000}" "${4:-0001}" "${5:-03}" "$1" "${2:+ $2}"
 }
 
+# each_table: the sockets 1 to 11, one in each table of inet, inet6 and unix.
+each_table() {
+	local t zero=00000000000000000000000000000000 i=1
+	for t in tcp udp udplite raw icmp; do
+		inet 00000000:0001 00000000:0000 07 $i | table 42 $t
+		inet $zero:0001 $zero:0000 07 $((i + 1)) | table 42 ${t}6
+		i=$((i + 2))
+	done
+	unix_line 11 | table 42 unix
+}
+
 # rows ARGUMENT...: runs psock below the tree and keeps the two outputs
 # apart, in $output and $errors.
 rows() {

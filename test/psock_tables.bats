@@ -434,14 +434,8 @@ END
 }
 
 @test "-t: each table alone" {
-	local t zero=00000000000000000000000000000000 i=1
-	for t in tcp udp udplite raw icmp; do
-		inet 00000000:0001 00000000:0000 07 $i | table 42 $t
-		inet $zero:0001 $zero:0000 07 $((i + 1)) | table 42 ${t}6
-		i=$((i + 2))
-	done
-	unix_line 11 | table 42 unix
-	i=1
+	local t i=1
+	each_table
 	for t in tcp tcp6 udp udp6 udplite udplite6 raw raw6 icmp icmp6 unix
 	do
 		rows -t $t -o socket
