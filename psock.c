@@ -32,10 +32,9 @@
  * running kernel.
  *
  * From top to bottom: confinement, reading below /proc, the list of processes,
- * holders by inode, processes, asking sockets, tables, namespaces, names of
- * unix sockets, sockets in no table, what is still missing, the other end,
- * columns, printing, options, main.  A table's layout is data: its columns,
- * and the member of a row that each is for.
+ * holders by inode, processes, layouts of tables, asking sockets, tables,
+ * namespaces, names of unix sockets, sockets in no table, what is still
+ * missing, the other end, columns, printing, options, main.
  */
 
 #define _GNU_SOURCE
@@ -172,20 +171,21 @@ static const char *const type_names[] = {
 	"", "STREAM", "DGRAM", "RAW", "RDM", "SEQPACKET",
 };
 
-/* A text from outside: any bytes. */
+/* A text from outside, or a part of one: any bytes. */
 struct text {
-	char *s;
+	const char *s;
 	size_t len;
 };
 
 /* What the columns show of a process, as text; empty if not known. */
-enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, PPID, START_TIME,
-    NDETAILS };
+enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, USER_NAME, PPID,
+    START_TIME, NDETAILS };
 
 /* A process, or a thread with descriptors or a namespace of its own. */
 struct task {
 	int pid, tid;
 	uint32_t netns;
+	int moves;		/* its descriptors moved in a search */
 	struct text *details;	/* NDETAILS; null if none was asked for */
 };
 
@@ -222,7 +222,7 @@ struct ns_link {
 	uint64_t inode;
 	uint32_t task;
 	int32_t fd;		/* NONE: a mount */
-	char *path;		/* of the mount */
+	const char *path;	/* of the mount */
 	int is_socket;
 };
 
@@ -250,12 +250,11 @@ struct entry {
 	uint32_t rx_queue, tx_queue, owner;
 	uint32_t netns;
 	uint32_t text;		/* into texts: unix name, interface */
-	uint32_t filter_length;	/* of its socket filter, UNKNOWN: not known */
+	uint32_t v6only;	/* 0, 1; UNKNOWN, as those behind it */
+	uint32_t filter_length;	/* of its socket filter */
 	uint16_t family, protocol, text_len;
 	uint16_t row_len;	/* unix: bytes of its line or lines */
-	uint8_t type, state, table;
-	uint8_t v6only;		/* 0, 1, 2: not known */
-	uint8_t flags;
+	uint8_t type, state, table, flags;
 };
 
 enum {
@@ -286,16 +285,12 @@ enum { ASKED, REFUSED };
 
 /* What a socket that was asked says of itself. */
 struct answer {
-	struct entry e;		/* keep_answer sets its netns */
+	/* table: that which should list it; keep_answer sets its netns. */
+	struct entry e;
 	uint64_t netns_inode;	/* 0: not known */
 	uint32_t holder;	/* index */
 	int32_t how;		/* ASKED; REFUSED: it was not copied */
-	int32_t bound;		/* netlink: has a port id */
-};
-
-struct field {
-	const char *s;
-	size_t len;
+	int32_t padding;
 };
 
 /* A row of a table: the entry that it may be, and what is not kept of it. */
@@ -344,6 +339,12 @@ struct host {
 	int64_t initial_netns;	/* our own is the host's */
 };
 
+/* A name of ROOT/etc/passwd. */
+struct user {
+	uint64_t uid;
+	const char *name;
+};
+
 /* Growable arrays of numbers; has_number takes ascending ones. */
 struct numbers {
 	int *n;
@@ -371,56 +372,44 @@ static struct host host = { .boot_time = NONE };
 static struct numbers processes;	/* all of them */
 static struct numbers unlisted_processes;	/* that -x has found */
 static int searching;		/* for who holds what nobody seems to hold */
-static struct numbers moving;	/* processes whose descriptors moved then */
-
-/* A name of ROOT/etc/passwd. */
-static struct user {
-	uint64_t uid;
-	char *name;
-} *users;
-static size_t nusers, users_room;
 
 /*
  * These live to the end.  They move when they grow, so that their elements
  * are named by index.
  */
+static struct user *users;
 static struct task *tasks;
-static size_t ntasks, tasks_room;
 static struct holder *holders;
-static size_t nholders, holders_room;
 static struct netns *namespaces;
-static size_t nnamespaces, namespaces_room;
 static struct ns_link *ns_links;
-static size_t nns_links, ns_links_room;
 static struct entry *entries;
-static size_t nentries, entries_room;
 static char *texts;
-static size_t texts_used, texts_room;
 static struct connection *connections;
-static size_t nconnections, connections_room;
 static struct answer *answers;	/* of the last scan of sockets */
-static size_t nanswers, answers_room;
+
+/*
+ * How many of them there are, were there before the job whose records are
+ * taken, and have room.
+ */
+static struct sizes {
+	size_t users, tasks, holders, namespaces, ns_links, entries, texts,
+	    connections, answers;
+} count, count_before, room;
 
 /* A hash table of index + 1. */
 static uint32_t *holder_buckets;
 static size_t holder_mask;
 static uint64_t multiplier;
 
-/* How much there was before the job whose records are taken. */
-static struct sizes {
-	size_t tasks, holders, links, namespaces, entries, texts, answers,
-	    moving, connections;
-} before_job;
-
 /* An entry of which nothing is known. */
 static const struct entry blank_entry = { .netns = NOWHERE, .owner = UNKNOWN,
     .rx_queue = UNKNOWN, .tx_queue = UNKNOWN, .filter_length = UNKNOWN,
-    .table = UNLISTED, .v6only = 2 };
+    .v6only = UNKNOWN, .table = UNLISTED };
 
 /* What the row that is being printed is made of. */
 static const struct entry *row_entry;
 static const struct holder *row_holder;
-static const struct task nobody = { NONE, NONE, NOWHERE, NULL };
+static const struct task nobody = { NONE, NONE, NOWHERE, 0, NULL };
 static const struct task *row_task = &nobody;
 
 /* Confinement */
@@ -552,12 +541,18 @@ is_gone(int errnum)
 	return errnum == ENOENT || errnum == ESRCH;
 }
 
+static void
+count_process(int pid, const char *what, const char *why)
+{
+	count_number("process", (uint64_t)pid, what, why);
+}
+
 /* Counts, once, what could not be read of a process, unless it is gone. */
 static void
 count_refusal(int pid, const char *what)
 {
 	if (!is_gone(errno) && !searching)
-		count_number("process", (uint64_t)pid, what, strerror(errno));
+		count_process(pid, what, strerror(errno));
 }
 
 /*
@@ -762,10 +757,10 @@ allocate(size_t n)
 static struct text
 keep_text(const char *s, size_t n)
 {
-	struct text t = { allocate(n + 1), n };
+	char *copy = allocate(n + 1);
 
-	memcpy(t.s, s, n);
-	return t;
+	memcpy(copy, s, n);
+	return (struct text){ copy, n };
 }
 
 /*
@@ -794,15 +789,14 @@ read_text(int pid, int dir, const char *name, char **s)
 	}
 	if (used > TEXT_MAX) {
 		used = TEXT_MAX;
-		count_number("process", (uint64_t)pid, name,
-		    "cut at 32 KiB");
+		count_process(pid, name, "cut at 32 KiB");
 	}
 	return used;
 }
 
 /* Splits s at blanks into at most max fields; returns how many. */
 static size_t
-split_some(const char *s, size_t len, struct field *fields, size_t max)
+split(const char *s, size_t len, struct text *fields, size_t max)
 {
 	const char *end = s + len;
 	size_t n = 0;
@@ -821,20 +815,14 @@ split_some(const char *s, size_t len, struct field *fields, size_t max)
 	return n;
 }
 
-static size_t
-split(const char *s, size_t len, struct field *fields)
-{
-	return split_some(s, len, fields, MAX_FIELDS);
-}
-
 static int
-field_number(const struct field *f, int base, uint64_t max, uint64_t *value)
+field_number(const struct text *f, int base, uint64_t max, uint64_t *value)
 {
 	return parse_number(f->s, f->len, base, max, value);
 }
 
 static int
-field_is(const struct field *f, const char *s)
+field_is(const struct text *f, const char *s)
 {
 	return f->len == strlen(s) && memcmp(f->s, s, f->len) == 0;
 }
@@ -916,14 +904,14 @@ static int
 look_at_mount(char *line, size_t len)
 {
 	struct ns_link link = { .task = NOWHERE, .fd = NONE };
-	struct field f[MAX_FIELDS];
+	struct text f[MAX_FIELDS];
 	size_t n, dash;
 	char path[PATH_MAX];
 
 	if (hides_processes(line, len))
 		warning("/proc: mounted with hidepid: processes of other "
 		    "users are not seen");
-	n = split(line, len, f);
+	n = split(line, len, f, MAX_FIELDS);
 	for (dash = 6; dash < n && !field_is(&f[dash], "-"); dash++)
 		;
 	if (dash + 1 >= n || f[4].len >= sizeof path)
@@ -1009,7 +997,7 @@ read_mounts(void)
 static int64_t
 read_boot_time(void)
 {
-	struct field f[MAX_FIELDS];
+	struct text f[2];
 	struct reader r;
 	int64_t btime = NONE;
 	uint64_t value;
@@ -1021,7 +1009,7 @@ read_boot_time(void)
 		return btime;
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1)
-		if (split(line, (size_t)len, f) >= 2 &&
+		if (split(line, (size_t)len, f, 2) == 2 &&
 		    field_is(&f[0], "btime") &&
 		    field_number(&f[1], 10, INT64_MAX / 2, &value) == 0)
 			btime = (int64_t)value;
@@ -1118,33 +1106,24 @@ static void
 begin_job(size_t job)
 {
 	(void)job;
-	before_job = (struct sizes){ ntasks, nholders, nns_links, nnamespaces,
-	    nentries, texts_used, nanswers, moving.count, nconnections };
+	count_before = count;
 }
 
 /* Forgets what was taken of a job since then. */
 static void
 forget_job(void)
 {
-	ntasks = before_job.tasks;
-	nholders = before_job.holders;
-	nns_links = before_job.links;
-	nnamespaces = before_job.namespaces;
-	nentries = before_job.entries;
-	texts_used = before_job.texts;
-	nanswers = before_job.answers;
-	moving.count = before_job.moving;
-	nconnections = before_job.connections;
+	count = count_before;
 }
 
 /* Does the jobs of a scan, itself if no worker can be forked. */
 static void
-scan_jobs(size_t njobs, void (*work)(size_t),
+scan_jobs(void (*prepare)(void), size_t njobs, void (*work)(size_t),
     void (*take)(size_t, int, const char *, size_t),
     void (*lose)(size_t, const char *))
 {
 	const struct scan scan = { .njobs = njobs, .here = 1,
-	    .ahead = SIZE_MAX, .prepare = prepare_worker, .work = work,
+	    .ahead = SIZE_MAX, .prepare = prepare, .work = work,
 	    .begin = begin_job, .take = take, .lose = lose };
 
 	run_scan(&scan);
@@ -1197,11 +1176,11 @@ take_ns_link(const char *s, size_t n)
 
 	if (take_head(&s, &n, &l, sizeof l) == -1 || l.fd < NONE)
 		return;
-	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof l);
-	l.task = l.fd == NONE ? NOWHERE : (uint32_t)ntasks - 1;
+	ns_links = grow(ns_links, &room.ns_links, count.ns_links, sizeof l);
+	l.task = l.fd == NONE ? NOWHERE : (uint32_t)count.tasks - 1;
 	l.path = l.fd == NONE ? keep_text(s, n).s : NULL;
 	l.is_socket = 0;
-	ns_links[nns_links++] = l;
+	ns_links[count.ns_links++] = l;
 }
 
 static void
@@ -1212,8 +1191,8 @@ take_user(const char *s, size_t n)
 	if (take_head(&s, &n, &u.uid, sizeof u.uid) == -1)
 		return;
 	u.name = keep_text(s, n).s;
-	users = grow(users, &users_room, nusers, sizeof u);
-	users[nusers++] = u;
+	users = grow(users, &room.users, count.users, sizeof u);
+	users[count.users++] = u;
 }
 
 static void
@@ -1258,8 +1237,9 @@ list_once(void)
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
 		why_own_proc = list_lost = NULL;
-		nns_links = nusers = 0;
-		scan_jobs(1, list_processes, take_list, lose_list);
+		count.ns_links = count.users = 0;
+		scan_jobs(prepare_worker, 1, list_processes, take_list,
+		    lose_list);
 		if (list_lost == NULL)
 			return;
 		if (status != 0)	/* it has said why itself */
@@ -1340,7 +1320,7 @@ find_unlisted_processes(void)
 	size_t i, n = 0;
 
 	unlisted_processes.count = 0;
-	scan_jobs(MAX_PID / NUMBERS_AT_ONCE, ask_numbers,
+	scan_jobs(prepare_worker, MAX_PID / NUMBERS_AT_ONCE, ask_numbers,
 	    take_unlisted_process, lose_numbers);
 	if (unlisted_processes.count == 0)
 		return;
@@ -1412,6 +1392,20 @@ hash(uint64_t key, size_t mask)
 	return (size_t)(key * multiplier >> __builtin_clzll(mask));
 }
 
+/* Mixes n bytes, a multiple of four, into a key. */
+static uint64_t
+mix(uint64_t key, const void *bytes, size_t n)
+{
+	const char *s = bytes;
+	uint32_t word;
+
+	for (; n > 0; n -= sizeof word, s += sizeof word) {
+		memcpy(&word, s, sizeof word);
+		key = (key ^ word) * multiplier + (key >> 32);
+	}
+	return key;
+}
+
 /* A power of two with room for n entries, less one. */
 static size_t
 hash_mask(size_t n)
@@ -1432,19 +1426,19 @@ sort_holders(void)
 {
 	size_t i, n = 0;
 
-	for (i = 1; i < nholders; i++)
+	for (i = 1; i < count.holders; i++)
 		if (compare_holders(&holders[i - 1], &holders[i]) >= 0)
 			break;
-	if (i >= nholders)
+	if (i >= count.holders)
 		return;
-	qsort(holders, nholders, sizeof *holders, compare_holders);
-	for (i = 0; i < nholders; i++)
+	qsort(holders, count.holders, sizeof *holders, compare_holders);
+	for (i = 0; i < count.holders; i++)
 		if (n == 0 || compare_holders(&holders[n - 1],
 		    &holders[i]) != 0)
 			holders[n++] = holders[i];
 		else if (holders[i].task < holders[n - 1].task)
 			holders[n - 1].task = holders[i].task;
-	nholders = n;
+	count.holders = n;
 }
 
 static void
@@ -1454,10 +1448,10 @@ index_holders(void)
 	uint32_t *bucket;
 
 	sort_holders();
-	holder_mask = hash_mask(nholders);
+	holder_mask = hash_mask(count.holders);
 	free(holder_buckets);
 	holder_buckets = allocate((holder_mask + 1) * sizeof *holder_buckets);
-	for (i = nholders; i-- > 0;) {
+	for (i = count.holders; i-- > 0;) {
 		bucket = &holder_buckets[hash(holders[i].inode, holder_mask)];
 		holders[i].next = *bucket;
 		*bucket = (uint32_t)i + 1;
@@ -1485,10 +1479,10 @@ first_holder(uint64_t inode)
 /* Processes */
 
 /* The path in the unified hierarchy, else the first one that is not "/". */
-static struct field
+static struct text
 parse_cgroup(const char *s, size_t len)
 {
-	struct field first = { "/", len > 0 };
+	struct text first = { "/", len > 0 };
 	const char *end = s + len, *line, *path;
 	ptrdiff_t n;
 
@@ -1501,10 +1495,10 @@ parse_cgroup(const char *s, size_t len)
 			continue;
 		path++;
 		if (path - line == 3 && line[0] == '0')
-			return (struct field){ path, (size_t)(line + n -
+			return (struct text){ path, (size_t)(line + n -
 			    path) };
 		if (first.len < 2 && line + n - path > 1)
-			first = (struct field){ path, (size_t)(line + n -
+			first = (struct text){ path, (size_t)(line + n -
 			    path) };
 	}
 	return first;
@@ -1557,7 +1551,7 @@ send_number(enum detail which, uint64_t value)
 static void
 send_stat(int dir, int with_comm)
 {
-	struct field f[MAX_FIELDS];
+	struct text f[20];
 	uint64_t ticks, ppid;
 	const char *left, *right;
 	unsigned long hz = getauxval(AT_CLKTCK);
@@ -1570,7 +1564,7 @@ send_stat(int dir, int with_comm)
 		return;
 	if (with_comm)
 		send_comm(left + 1, (size_t)(right - left) - 1);
-	if (split(right + 1, n - (size_t)(right + 1 - s), f) < 20 ||
+	if (split(right + 1, n - (size_t)(right + 1 - s), f, 20) < 20 ||
 	    field_number(&f[1], 10, INT_MAX, &ppid) == -1)
 		return;
 	send_number(PPID, ppid);
@@ -1580,10 +1574,24 @@ send_stat(int dir, int with_comm)
 		    ticks / hz);
 }
 
+/* Sends the name that a user has, or the number. */
+static void
+send_user(uint64_t uid)
+{
+	const struct user *u;
+
+	for (u = users; u < users + count.users; u++)
+		if (u->uid == uid) {
+			send_detail(USER_NAME, u->name, strlen(u->name));
+			return;
+		}
+	send_number(USER_NAME, uid);
+}
+
 static void
 send_uid(int dir)
 {
-	struct field f[MAX_FIELDS];
+	struct text f[2];
 	const char *line, *at, *end;
 	char *s;
 	size_t size = read_text(found.pid, dir, "status", &s);
@@ -1591,9 +1599,13 @@ send_uid(int dir)
 	uint64_t uid;
 
 	for (at = s, end = s + size; (n = next_line(&at, end, &line)) != -1;)
-		if (split(line, (size_t)n, f) > 1 && field_is(&f[0], "Uid:") &&
-		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0)
+		if (split(line, (size_t)n, f, 2) == 2 &&
+		    field_is(&f[0], "Uid:") &&
+		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0) {
 			send_number(UID, uid);
+			if ((needs & NEED_USER) != 0)
+				send_user(uid);
+		}
 }
 
 /* Arguments end in a NUL each: one blank between them. */
@@ -1630,7 +1642,7 @@ send_target(enum detail which, int dir, const char *name)
 static void
 send_details(int dir, int thread_dir)
 {
-	struct field f;
+	struct text f;
 	size_t n, comm_length = 0;
 	char *s;
 
@@ -1659,14 +1671,14 @@ send_details(int dir, int thread_dir)
 }
 
 static int
-open_task(const struct task *t)
+open_task(int pid, int tid)
 {
 	char name[64];
 
-	if (t->tid == t->pid)
-		return open_below(proc, decimal(name, (unsigned)t->pid),
+	if (tid == pid)
+		return open_below(proc, decimal(name, (unsigned)pid),
 		    O_DIRECTORY);
-	(void)format_text(name, sizeof name, "%d/task/%d", t->pid, t->tid);
+	(void)format_text(name, sizeof name, "%d/task/%d", pid, tid);
 	return open_below(proc, name, O_DIRECTORY);
 }
 
@@ -1884,7 +1896,7 @@ static int
 read_registered(int dir, const char *path)
 {
 	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
-	struct field f[2];
+	struct text f[2];
 	struct reader r;
 	uint64_t inode;
 	ptrdiff_t len;
@@ -1896,13 +1908,12 @@ read_registered(int dir, const char *path)
 	while ((len = read_line(&r, '\n', &line)) != -1) {
 		step();
 		if (spare == 0) {
-			count_number("process", (uint64_t)found.pid,
-			    "io_uring", "too many files");
+			count_process(found.pid, "io_uring", "too many files");
 			shown = 1;
 			break;
 		}
 		spare--;
-		if (split_some(line, (size_t)len, f, 2) != 2)
+		if (split(line, (size_t)len, f, 2) != 2)
 			continue;
 		/* What each file has (Linux 5.14), and what a ring has. */
 		if (field_is(&f[0], "ino:"))
@@ -1934,8 +1945,8 @@ read_ring(int dir, int fd)
 		    sizeof link)))
 			break;
 		if (!asks_kernel || --tries <= 0) {
-			count_number("process", (uint64_t)found.pid,
-			    "io_uring", "busy, shows no files");
+			count_process(found.pid, "io_uring",
+			    "busy, shows no files");
 			break;
 		}
 	}
@@ -2021,8 +2032,7 @@ read_thread(int leader_dir, int task_dir, int tid)
 
 	own = has_own_fds(tid);
 	if (own == 2 && asks_kernel && uncompared == 0) {
-		count_number("process", (uint64_t)found.pid, "threads",
-		    "too many descriptors");
+		count_process(found.pid, "threads", "too many descriptors");
 		own = 0;
 	}
 	dir = open_below(task_dir, decimal(name, (unsigned)tid), O_DIRECTORY);
@@ -2072,12 +2082,9 @@ read_threads(int dir)
 static int
 open_process(size_t job)
 {
-	const struct task task = { processes.n[job], processes.n[job],
-	    NOWHERE, NULL };
-
-	found.pid = task.pid;
+	found.pid = processes.n[job];
 	found.nfds = found.nlinks = found.leader_end = found.rings.count = 0;
-	return open_task(&task);
+	return open_task(found.pid, found.pid);
 }
 
 /* A job of the second scan. */
@@ -2091,8 +2098,7 @@ read_process(size_t job)
 
 	if (has_number(&unlisted_processes, t.pid) && (dir != -1 ||
 	    exists(t.pid)))
-		count_number("process", (uint64_t)t.pid, "",
-		    "not listed in /proc, but it exists");
+		count_process(t.pid, "", "not listed in /proc, but it exists");
 	if (dir == -1) {
 		count_refusal(t.pid, "directory");
 		return;
@@ -2123,8 +2129,7 @@ search_maps(int dir)
 	if (open_lines(&r, dir, "maps") == -1) {
 		/* EACCES: its descriptors were refused, too. */
 		if (errno != EACCES && !is_gone(errno))
-			count_number("process", (uint64_t)found.pid, "maps",
-			    strerror(errno));
+			count_process(found.pid, "maps", strerror(errno));
 		return;
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1) {
@@ -2156,12 +2161,12 @@ search_process(size_t job)
 static uint32_t
 add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 {
-	namespaces = grow(namespaces, &namespaces_room, nnamespaces,
+	namespaces = grow(namespaces, &room.namespaces, count.namespaces,
 	    sizeof *namespaces);
-	namespaces[nnamespaces] = (struct netns){ .inode = inode,
+	namespaces[count.namespaces] = (struct netns){ .inode = inode,
 	    .table_inode = table_inode, .first_task = task, .link = link,
 	    .pending = read_mask, .used = NONE };
-	return (uint32_t)nnamespaces++;
+	return (uint32_t)count.namespaces++;
 }
 
 static uint32_t
@@ -2170,9 +2175,9 @@ find_netns(uint64_t inode)
 	static uint32_t last;
 	uint32_t i;
 
-	if (last < nnamespaces && namespaces[last].inode == inode)
+	if (last < count.namespaces && namespaces[last].inode == inode)
 		return last;
-	for (i = 0; i < nnamespaces; i++)
+	for (i = 0; i < count.namespaces; i++)
 		if (namespaces[i].inode == inode)
 			return last = i;
 	return NOWHERE;
@@ -2195,7 +2200,7 @@ netns_of(const struct task_head *t, uint32_t task)
 		return NOWHERE;
 	/* A task whose link was refused may be in it. */
 	for (ns = namespaces; t->table_inode != 0 &&
-	    ns < namespaces + nnamespaces; ns++)
+	    ns < namespaces + count.namespaces; ns++)
 		if (ns->table_inode == t->table_inode && (ns->inode == 0 ||
 		    t->netns_inode == 0)) {
 			if (ns->inode == 0)
@@ -2210,12 +2215,12 @@ add_holders(uint32_t task, const char *s, size_t n)
 {
 	struct found_fd fd;
 
-	if (nholders + n / sizeof fd >= UINT32_MAX - 1)
+	if (count.holders + n / sizeof fd >= UINT32_MAX - 1)
 		too_much(EOVERFLOW);
-	holders = grow(holders, &holders_room, nholders + n / sizeof fd,
+	holders = grow(holders, &room.holders, count.holders + n / sizeof fd,
 	    sizeof *holders);
 	while (take_head(&s, &n, &fd, sizeof fd) == 0)
-		holders[nholders++] = (struct holder){ .inode = fd.inode,
+		holders[count.holders++] = (struct holder){ .inode = fd.inode,
 		    .task = task, .fd = fd.fd, .late = searching != 0 };
 }
 
@@ -2227,34 +2232,38 @@ take_task(const char *s, size_t n)
 
 	if (take_head(&s, &n, &t, sizeof t) == -1)
 		return;
-	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-	task = &tasks[ntasks];
-	*task = (struct task){ t.pid, t.tid, NOWHERE, NULL };
-	task->netns = netns_of(&t, (uint32_t)ntasks);
+	tasks = grow(tasks, &room.tasks, count.tasks, sizeof *tasks);
+	task = &tasks[count.tasks];
+	*task = (struct task){ t.pid, t.tid, NOWHERE, 0, NULL };
+	task->netns = netns_of(&t, (uint32_t)count.tasks);
 	if ((needs & NEED_PROCESS) != 0 && n > 0)
 		task->details = allocate(NDETAILS * sizeof *task->details);
 	if (task->netns != NOWHERE)
 		namespaces[task->netns].nfds += n / sizeof(struct found_fd);
-	add_holders((uint32_t)ntasks++, s, n);
+	add_holders((uint32_t)count.tasks++, s, n);
 }
 
 /* Adds what a search has found to the first task of the process. */
 static void
-take_holders(int pid, const char *s, size_t n)
+take_search(int pid, int kind, const char *s, size_t n)
 {
-	size_t i;
+	uint32_t i;
 
-	for (i = 0; i < ntasks; i++)
-		if (tasks[i].pid == pid) {
-			add_holders((uint32_t)i, s, n);
-			break;
-		}
+	for (i = 0; i < count.tasks && tasks[i].pid != pid; i++)
+		;
+	if (i == count.tasks)
+		return;
+	if (kind == FOUND_MOVE)
+		tasks[i].moves = 1;
+	else
+		add_holders(i, s, n);
 }
 
 static void
 take_detail(const char *s, size_t n)
 {
-	struct text *details = ntasks > 0 ? tasks[ntasks - 1].details : NULL;
+	struct text *details = count.tasks > 0 ?
+	    tasks[count.tasks - 1].details : NULL;
 	enum detail which;
 
 	if (take_head(&s, &n, &which, sizeof which) == 0 &&
@@ -2273,14 +2282,12 @@ take_process(size_t job, int kind, const char *s, size_t n)
 		take_detail(s, n);
 		break;
 	case FOUND_NS_LINK:
-		if (ntasks > 0)
+		if (count.tasks > 0)
 			take_ns_link(s, n);
 		break;
 	case FOUND_HOLDERS:
-		take_holders(processes.n[job], s, n);
-		break;
 	case FOUND_MOVE:
-		add_number(&moving, processes.n[job]);
+		take_search(processes.n[job], kind, s, n);
 		break;
 	}
 }
@@ -2289,8 +2296,7 @@ static void
 lose_process(size_t job, const char *why)
 {
 	forget_job();
-	count_number("process", (uint64_t)processes.n[job],
-	    searching ? "maps" : "", why);
+	count_process(processes.n[job], searching ? "maps" : "", why);
 }
 
 /* Whether -p lets rows of this pid be printed; -1: of sockets without one. */
@@ -2303,8 +2309,98 @@ is_wanted(int pid)
 static void
 scan_processes(void)
 {
-	scan_jobs(processes.count, read_process, take_process, lose_process);
+	scan_jobs(prepare_worker, processes.count, read_process, take_process,
+	    lose_process);
 	index_holders();
+}
+
+/* The layouts of tables */
+
+#define INTO(member) sizeof((struct row *)0)->member, \
+    offsetof(struct row, member)
+
+/* Indexes, in their layout, of columns that finish_inet and _sctp look at. */
+enum { INET_QUEUE = 3, INET_INODE = 5 };
+enum { SCTP_ADDRESSES = 0, SCTP_STYLE = 1, SCTP_REMOTE_PORT = 6 };
+
+static const struct layout inet = { NULL, "sl local_address rem_address st "
+    "tx_queue rx_queue tr tm->when retrnsmt uid timeout inode", {
+	{ "local_address", ADDRESS, INTO(e.local) },
+	{ "rem*", ADDRESS, INTO(e.remote) },
+	{ "st", HEX, INTO(e.state) },
+	{ "tx_queue", QUEUES, 0, 0 },
+	{ "uid", USER, INTO(e.owner) },
+	{ "inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout unix_sockets = { NULL, "Num RefCount Protocol "
+    "Flags Type St Inode Path", {
+	{ "Flags", HEX, INTO(unix_flags) },
+	{ "Type", HEX, INTO(type) },
+	{ "St", HEX, INTO(e.state) },
+	{ "Inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout packet = { NULL, "sk RefCnt Type Proto Iface R "
+    "Rmem User Inode", {
+	{ "Type", DECIMAL, INTO(type) },
+	{ "Proto", HEX, INTO(e.protocol) },
+	{ "Iface", DECIMAL, INTO(ifindex) },
+	{ "Rmem", DECIMAL, INTO(e.rx_queue) },
+	{ "User", USER, INTO(e.owner) },
+	{ "Inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout netlink = { NULL, "sk Eth Pid Groups Rmem Wmem "
+    "Dump Locks Drops Inode", {
+	{ "Eth", DECIMAL, INTO(e.protocol) },
+	{ "Pid", DECIMAL, INTO(port_id) },
+	{ "Rmem", DECIMAL, INTO(e.rx_queue) },
+	{ "?Inode", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout endpoints = { "sctp/eps", "ENDPT SOCK STY SST HBKT "
+    "LPORT UID INODE LADDRS", {
+	{ "LADDRS", LIST, 0, 0 },
+	{ "?STY", DECIMAL, INTO(type) },
+	{ "SST", DECIMAL, INTO(e.state) },
+	{ "LPORT", DECIMAL, INTO(e.local_port) },
+	{ "?UID", USER, INTO(e.owner) },
+	{ "?INODE", DECIMAL, INTO(e.inode) },
+} };
+static const struct layout associations = { "sctp/assocs", "ASSOC SOCK STY SST "
+    "ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> "
+    "RADDRS", {
+	{ "LADDRS", LIST, 0, 0 },
+	{ "?STY", DECIMAL, INTO(type) },
+	{ "ST", DECIMAL, INTO(e.state) },
+	{ "LPORT", DECIMAL, INTO(e.local_port) },
+	{ "?UID", USER, INTO(e.owner) },
+	{ "?INODE", DECIMAL, INTO(e.inode) },
+	{ "RPORT", DECIMAL, INTO(e.remote_port) },
+} };
+
+static const struct nettable nettables[] = {
+	{ "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP:" },
+	{ "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP6:" },
+	{ "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, 0, &inet, "UDP:" },
+	{ "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, 0, &inet, "UDP6:" },
+	{ "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM, 0, &inet,
+	    "UDPLITE:" },
+	{ "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM, 0, &inet,
+	    "UDPLITE6:" },
+	{ "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, 0, &inet, "RAW:" },
+	{ "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, 0, &inet, "RAW6:" },
+	{ "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, 0, &inet, NULL },
+	{ "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, 0, &inet, NULL },
+	{ "unix", AF_UNIX, 0, 0, 0, &unix_sockets, NULL },
+	{ "packet", AF_PACKET, 0, 0, 0, &packet, NULL },
+	{ "netlink", AF_NETLINK, 0, 0, 0, &netlink, NULL },
+	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &endpoints, NULL },
+	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &associations, NULL },
+};
+_Static_assert(sizeof nettables / sizeof *nettables == NTABLES, "TCP");
+
+static const char *
+table_file(const struct nettable *t)
+{
+	return t->layout->file != NULL ? t->layout->file : t->name;
 }
 
 /* Asking sockets */
@@ -2515,12 +2611,39 @@ ask_columns(int fd, struct entry *e)
 		e->v6only = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 }
 
+/* The table that lists bound sockets of this kind. */
+static uint8_t
+table_of(const struct entry *e)
+{
+	const struct nettable *t;
+	uint8_t i;
+
+	for (i = 0; i < NTABLES; i++) {
+		t = &nettables[i];
+		if (t->family == e->family && t->protocol != IPPROTO_SCTP &&
+		    (t->protocol == e->protocol || !is_inet(e)))
+			return i;
+	}
+	return UNLISTED;
+}
+
+/* Whether a table lists a socket of this kind, by its own address. */
+static int
+is_listed(const struct entry *e, const union address *own)
+{
+	/* One that is bound, but does not listen, is not listed either. */
+	if (e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
+		return 0;
+	if (is_inet(e) && e->type == SOCK_DGRAM)
+		return e->local_port != 0;
+	return e->family != AF_NETLINK || own->nl.nl_pid != 0;
+}
+
 /* What a socket says by its addresses; its name or interface to text. */
 static size_t
-ask_addresses(int fd, struct answer *a, char *text)
+ask_addresses(int fd, struct entry *e, char *text)
 {
 	union address name, peer;
-	struct entry *e = &a->e;
 	socklen_t len = sizeof name.any;
 	size_t n = 0;
 	int connected;
@@ -2529,7 +2652,6 @@ ask_addresses(int fd, struct answer *a, char *text)
 	memset(&peer, 0, sizeof peer);
 	if (getsockname(fd, (struct sockaddr *)&name, &len) == 0) {
 		set_address(e, &name, len, e->local, &e->local_port);
-		a->bound = e->family == AF_NETLINK && name.nl.nl_pid != 0;
 		if (e->family == AF_UNIX)
 			n = unix_name(&name, len, text);
 		else if ((needs & NEED_INTERFACE) != 0)
@@ -2540,6 +2662,7 @@ ask_addresses(int fd, struct answer *a, char *text)
 	if (connected)
 		set_address(e, &peer, len, e->remote, &e->remote_port);
 	ask_state(fd, e, connected);
+	e->table = is_listed(e, &name) ? table_of(e) : UNLISTED;
 	return n;
 }
 
@@ -2563,7 +2686,7 @@ ask_copy(int fd, struct answer *a, char text[UNIX_NAME_MAX])
 	e->protocol = raw ? IPPROTO_RAW : protocol;
 	if (fstat(fd, &st) == 0)
 		e->owner = st.st_uid;
-	n = ask_addresses(fd, a, text);
+	n = ask_addresses(fd, e, text);
 	if (raw)
 		e->local_port = protocol;	/* as the tables have it */
 	ask_columns(fd, e);
@@ -2652,7 +2775,7 @@ ask_attribute(const struct holder *h, struct entry *e)
 {
 	const struct protocol_name *p;
 	char name[64];
-	struct field f = { name, 0 };
+	struct text f = { name, 0 };
 	ssize_t len;
 
 	len = read_protocol_name(h, name, sizeof name);
@@ -2664,6 +2787,7 @@ ask_attribute(const struct holder *h, struct entry *e)
 			e->family = p->family;
 			e->protocol = p->protocol;
 			e->type = p->type;
+			e->table = table_of(e);
 		}
 }
 
@@ -2724,96 +2848,9 @@ ask_socket(const struct holder *h)
 
 /* Tables */
 
-#define INTO(member) sizeof((struct row *)0)->member, \
-    offsetof(struct row, member)
-
-/* Indexes, in their layout, of columns that finish_inet and _sctp look at. */
-enum { INET_QUEUE = 3, INET_INODE = 5 };
-enum { SCTP_ADDRESSES = 0, SCTP_STYLE = 1, SCTP_REMOTE_PORT = 6 };
-
-static const struct layout inet = { NULL, "sl local_address rem_address st "
-    "tx_queue rx_queue tr tm->when retrnsmt uid timeout inode", {
-	{ "local_address", ADDRESS, INTO(e.local) },
-	{ "rem*", ADDRESS, INTO(e.remote) },
-	{ "st", HEX, INTO(e.state) },
-	{ "tx_queue", QUEUES, 0, 0 },
-	{ "uid", USER, INTO(e.owner) },
-	{ "inode", DECIMAL, INTO(e.inode) },
-} };
-static const struct layout unix_sockets = { NULL, "Num RefCount Protocol "
-    "Flags Type St Inode Path", {
-	{ "Flags", HEX, INTO(unix_flags) },
-	{ "Type", HEX, INTO(type) },
-	{ "St", HEX, INTO(e.state) },
-	{ "Inode", DECIMAL, INTO(e.inode) },
-} };
-static const struct layout packet = { NULL, "sk RefCnt Type Proto Iface R "
-    "Rmem User Inode", {
-	{ "Type", DECIMAL, INTO(type) },
-	{ "Proto", HEX, INTO(e.protocol) },
-	{ "Iface", DECIMAL, INTO(ifindex) },
-	{ "Rmem", DECIMAL, INTO(e.rx_queue) },
-	{ "User", USER, INTO(e.owner) },
-	{ "Inode", DECIMAL, INTO(e.inode) },
-} };
-static const struct layout netlink = { NULL, "sk Eth Pid Groups Rmem Wmem "
-    "Dump Locks Drops Inode", {
-	{ "Eth", DECIMAL, INTO(e.protocol) },
-	{ "Pid", DECIMAL, INTO(port_id) },
-	{ "Rmem", DECIMAL, INTO(e.rx_queue) },
-	{ "?Inode", DECIMAL, INTO(e.inode) },
-} };
-static const struct layout endpoints = { "sctp/eps", "ENDPT SOCK STY SST HBKT "
-    "LPORT UID INODE LADDRS", {
-	{ "LADDRS", LIST, 0, 0 },
-	{ "?STY", DECIMAL, INTO(type) },
-	{ "SST", DECIMAL, INTO(e.state) },
-	{ "LPORT", DECIMAL, INTO(e.local_port) },
-	{ "?UID", USER, INTO(e.owner) },
-	{ "?INODE", DECIMAL, INTO(e.inode) },
-} };
-static const struct layout associations = { "sctp/assocs", "ASSOC SOCK STY SST "
-    "ST HBKT ASSOC-ID TX_QUEUE RX_QUEUE UID INODE LPORT RPORT LADDRS <-> "
-    "RADDRS", {
-	{ "LADDRS", LIST, 0, 0 },
-	{ "?STY", DECIMAL, INTO(type) },
-	{ "ST", DECIMAL, INTO(e.state) },
-	{ "LPORT", DECIMAL, INTO(e.local_port) },
-	{ "?UID", USER, INTO(e.owner) },
-	{ "?INODE", DECIMAL, INTO(e.inode) },
-	{ "RPORT", DECIMAL, INTO(e.remote_port) },
-} };
-
-static const struct nettable nettables[] = {
-	{ "tcp", AF_INET, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP:" },
-	{ "tcp6", AF_INET6, IPPROTO_TCP, SOCK_STREAM, 1, &inet, "TCP6:" },
-	{ "udp", AF_INET, IPPROTO_UDP, SOCK_DGRAM, 0, &inet, "UDP:" },
-	{ "udp6", AF_INET6, IPPROTO_UDP, SOCK_DGRAM, 0, &inet, "UDP6:" },
-	{ "udplite", AF_INET, IPPROTO_UDPLITE, SOCK_DGRAM, 0, &inet,
-	    "UDPLITE:" },
-	{ "udplite6", AF_INET6, IPPROTO_UDPLITE, SOCK_DGRAM, 0, &inet,
-	    "UDPLITE6:" },
-	{ "raw", AF_INET, IPPROTO_RAW, SOCK_RAW, 0, &inet, "RAW:" },
-	{ "raw6", AF_INET6, IPPROTO_RAW, SOCK_RAW, 0, &inet, "RAW6:" },
-	{ "icmp", AF_INET, IPPROTO_ICMP, SOCK_DGRAM, 0, &inet, NULL },
-	{ "icmp6", AF_INET6, IPPROTO_ICMPV6, SOCK_DGRAM, 0, &inet, NULL },
-	{ "unix", AF_UNIX, 0, 0, 0, &unix_sockets, NULL },
-	{ "packet", AF_PACKET, 0, 0, 0, &packet, NULL },
-	{ "netlink", AF_NETLINK, 0, 0, 0, &netlink, NULL },
-	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &endpoints, NULL },
-	{ "sctp", AF_INET, IPPROTO_SCTP, 0, 1, &associations, NULL },
-};
-_Static_assert(sizeof nettables / sizeof *nettables == NTABLES, "TCP");
-
-static const char *
-table_file(const struct nettable *t)
-{
-	return t->layout->file != NULL ? t->layout->file : t->name;
-}
-
 /* "0100007F:22B8": 32-bit words in the host's byte order, port in hex. */
 static int
-parse_address(struct entry *e, unsigned char *address, const struct field *f)
+parse_address(struct entry *e, unsigned char *address, const struct text *f)
 {
 	const size_t words = e->family == AF_INET ? 1 : 4;
 	uint64_t value;
@@ -2837,7 +2874,7 @@ parse_address(struct entry *e, unsigned char *address, const struct field *f)
 
 /* "00000000:00000000": bytes to be sent, and received. */
 static int
-parse_queues(struct entry *e, const struct field *f)
+parse_queues(struct entry *e, const struct text *f)
 {
 	uint64_t tx, rx;
 
@@ -2871,7 +2908,7 @@ set_number(void *to, size_t size, uint64_t value)
 /* Parses a field of a row; returns -1 if it is malformed. */
 static int
 parse_field(struct row *r, const struct table_column *c,
-    const struct field *f)
+    const struct text *f)
 {
 	unsigned char *to = (unsigned char *)r + c->offset;
 	uint64_t value, max;
@@ -2903,7 +2940,7 @@ parse_field(struct row *r, const struct table_column *c,
  * that is only requested, or one in TIME_WAIT (which has timer 03).
  */
 static int
-is_embryo(const struct entry *e, const struct field *timer)
+is_embryo(const struct entry *e, const struct text *timer)
 {
 	return e->inode == 0 && (e->state == TCP_SYN_RECV ||
 	    e->state == TCP_TIME_WAIT || e->state == NEW_SYN_RECV ||
@@ -2912,7 +2949,7 @@ is_embryo(const struct entry *e, const struct field *timer)
 
 /* tcp, udp, udplite, raw and icmp, of either family. */
 static void
-finish_inet(struct row *r, const struct field *f, size_t nfields,
+finish_inet(struct row *r, const struct text *f, size_t nfields,
     const int *place)
 {
 	const size_t pointer = (size_t)place[INET_INODE] + 2;
@@ -2949,10 +2986,10 @@ parse_sctp_address(const char *s, size_t len, uint16_t *family,
  * the first: "*10.0.0.1 10.0.0.2".  Sets *next behind the list.
  */
 static int
-parse_sctp_list(const struct field *f, size_t nfields, size_t *next,
+parse_sctp_list(const struct text *f, size_t nfields, size_t *next,
     uint16_t *family, unsigned char *address)
 {
-	const struct field *best = NULL;
+	const struct text *best = NULL;
 	size_t i, star;
 
 	for (i = *next; i < nfields; i++) {
@@ -2970,20 +3007,19 @@ parse_sctp_list(const struct field *f, size_t nfields, size_t *next,
 	    address);
 }
 
-/* Beside an IPv6 address, one of IPv4 is written as a mapped one. */
+/* What a mapped IPv4 address begins with: ::ffff:10.0.0.1. */
+static const unsigned char mapped[12] = { [10] = 0xff, 0xff };
+
 static void
-map_address(const struct entry *e, uint16_t family, unsigned char *address)
+map_address(unsigned char address[16])
 {
-	if (e->family == AF_INET6 && family == AF_INET) {
-		memcpy(address + 12, address, 4);
-		memset(address, 0, 10);
-		memset(address + 10, 0xff, 2);
-	}
+	memcpy(address + sizeof mapped, address, 4);
+	memcpy(address, mapped, sizeof mapped);
 }
 
 /* sctp/eps and sctp/assocs.  Lists of addresses move what is behind them. */
 static int
-finish_sctp(struct row *r, const struct field *f, size_t nfields,
+finish_sctp(struct row *r, const struct text *f, size_t nfields,
     const int *place)
 {
 	/* 0 and 1 are one-to-many: enum sctp_socket_type of the kernel. */
@@ -3012,14 +3048,17 @@ finish_sctp(struct row *r, const struct field *f, size_t nfields,
 		return -1;
 	if (local == AF_INET6 || remote == AF_INET6)
 		e->family = AF_INET6;
-	map_address(e, local, e->local);
-	map_address(e, remote, e->remote);
+	/* Beside an IPv6 address, one of IPv4 is written as a mapped one. */
+	if (e->family == AF_INET6 && local == AF_INET)
+		map_address(e->local);
+	if (e->family == AF_INET6 && remote == AF_INET)
+		map_address(e->remote);
 	return 0;
 }
 
 /* Sets what takes more than one column; returns -1 if the row is malformed. */
 static int
-finish_row(struct row *r, const struct field *f, size_t nfields,
+finish_row(struct row *r, const struct text *f, size_t nfields,
     const int *place)
 {
 	struct entry *e = &r->e;
@@ -3047,7 +3086,7 @@ finish_row(struct row *r, const struct field *f, size_t nfields,
 
 /* Whether a name in a header is the wanted one; "rem*" is a prefix. */
 static int
-is_column(const struct field *f, const char *want)
+is_column(const struct text *f, const char *want)
 {
 	size_t len = strlen(want) - 1;
 
@@ -3061,9 +3100,7 @@ is_column(const struct field *f, const char *want)
  * (Linux 6.18).
  */
 static struct {
-	struct sent_row {
-		uint64_t inode, digest;	/* both 0: there is none */
-	} *rows;
+	uint64_t *keys;		/* 0: there is none */
 	size_t count, mask;
 } sent;
 
@@ -3071,51 +3108,44 @@ static struct {
  * What tells a row from others: the inode, if its socket has one row.  Without
  * an inode, or with several rows (MPTCP, sctp), a digest of all that differs.
  */
-static struct sent_row
+static uint64_t
 key_of(const struct row *r)
 {
 	const struct entry *e = &r->e;
-	uint64_t key = r->id, word;
-	size_t i;
+	uint64_t key, word;
 
 	if (e->inode != 0 && !nettables[e->table].many)
-		return (struct sent_row){ e->inode, 0 };
-	for (i = 0; i < sizeof e->local; i += sizeof word) {
-		memcpy(&word, e->local + i, sizeof word);
-		key = (key ^ word) * multiplier + (key >> 32);
-		memcpy(&word, e->remote + i, sizeof word);
-		key = (key ^ word) * multiplier + (key >> 32);
-	}
+		return e->inode;
+	key = mix(r->id, &e->inode, sizeof e->inode);
+	key = mix(key, e->local, sizeof e->local);
+	key = mix(key, e->remote, sizeof e->remote);
 	word = (uint64_t)e->local_port << 32 | (uint64_t)e->table << 24 |
 	    e->remote_port;
-	return (struct sent_row){ e->inode, (key ^ word) * multiplier | 1 };
+	return mix(key, &word, sizeof word) | 1;
 }
 
-static struct sent_row *
-find_sent(const struct sent_row *new)
+/* The place of a key, or for it. */
+static uint64_t *
+find_sent(uint64_t key)
 {
-	size_t i = hash(new->inode ^ new->digest, sent.mask);
-	struct sent_row *s = &sent.rows[i];
+	size_t i = hash(key, sent.mask);
 
-	while ((s->inode | s->digest) != 0 && (s->inode != new->inode ||
-	    s->digest != new->digest)) {
+	while (sent.keys[i] != 0 && sent.keys[i] != key)
 		i = (i + 1) & sent.mask;
-		s = &sent.rows[i];
-	}
-	return s;
+	return &sent.keys[i];
 }
 
 static void
 grow_sent(void)
 {
-	struct sent_row *old = sent.rows, *s;
-	size_t n = old == NULL ? 0 : sent.mask + 1;
+	uint64_t *old = sent.keys;
+	size_t i, n = old == NULL ? 0 : sent.mask + 1;
 
-	sent.mask = old == NULL ? 1023 : 2 * sent.mask + 1;
-	sent.rows = allocate((sent.mask + 1) * sizeof *sent.rows);
-	for (s = old; n > 0; s++, n--)
-		if ((s->inode | s->digest) != 0)
-			*find_sent(s) = *s;
+	sent.mask = hash_mask(2 * n);
+	sent.keys = allocate((sent.mask + 1) * sizeof *sent.keys);
+	for (i = 0; i < n; i++)
+		if (old[i] != 0)
+			*find_sent(old[i]) = old[i];
 	free(old);
 }
 
@@ -3123,7 +3153,7 @@ static void
 forget_sent(void)
 {
 	if (sent.count > 0)
-		memset(sent.rows, 0, (sent.mask + 1) * sizeof *sent.rows);
+		memset(sent.keys, 0, (sent.mask + 1) * sizeof *sent.keys);
 	sent.count = 0;
 }
 
@@ -3131,17 +3161,17 @@ forget_sent(void)
 static int
 is_duplicate(const struct row *r)
 {
-	const struct sent_row new = key_of(r);
-	struct sent_row *s;
+	const uint64_t key = key_of(r);
+	uint64_t *place;
 
 	if (r->e.inode == 0 && r->id == 0)
 		return 0;
 	if (2 * sent.count >= sent.mask)
 		grow_sent();
-	s = find_sent(&new);
-	if (s->inode == new.inode && s->digest == new.digest)
+	place = find_sent(key);
+	if (*place == key)
 		return 1;
-	*s = new;
+	*place = key;
 	sent.count++;
 	return 0;
 }
@@ -3188,7 +3218,7 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 		{ "dev_mcast", 0, 1, 10 },
 		{ "if_inet6", 1, 5, 16 },
 	};
-	struct field f[MAX_FIELDS];
+	struct text f[MAX_FIELDS];
 	struct reader r;
 	uint64_t value;
 	size_t i, n, len = 0;
@@ -3199,7 +3229,7 @@ read_interface(int netdir, uint32_t index, char *name, size_t size)
 		if (open_table(&r, netdir, sources[i].file) == -1)
 			continue;
 		while (len == 0 && (got = read_line(&r, '\n', &line)) != -1) {
-			n = split(line, (size_t)got, f);
+			n = split(line, (size_t)got, f, MAX_FIELDS);
 			if (n <= sources[i].name || field_number(
 			    &f[sources[i].index], sources[i].base, UINT32_MAX,
 			    &value) == -1 || value != index)
@@ -3266,14 +3296,14 @@ static int
 parse_row(const struct reading *g, struct row *r, const char *line,
     size_t len)
 {
-	static struct field f[MAX_ROW_FIELDS];
+	static struct text f[MAX_ROW_FIELDS];
 	const struct table_column *columns_read = g->table->layout->columns;
 	const size_t needed = g->needed;
 	size_t i, n;
 
 	begin_row(r, g);
 	/* sctp has a list of addresses, tcp a pointer behind the inode. */
-	n = split_some(line, len, f, g->table->protocol == IPPROTO_SCTP ?
+	n = split(line, len, f, g->table->protocol == IPPROTO_SCTP ?
 	    MAX_ROW_FIELDS : needed + 2);
 	if (n < needed)
 		return -1;
@@ -3297,17 +3327,11 @@ read_row(const struct reading *g, const char *line, size_t len)
 		    name_interface(g, r.ifindex, name, sizeof name));
 }
 
-static size_t
-hex_length(const char *s, size_t n)
+static int
+is_hex(char c)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (!((s[i] >= '0' && s[i] <= '9') ||
-		    (s[i] >= 'A' && s[i] <= 'F') ||
-		    (s[i] >= 'a' && s[i] <= 'f')))
-			break;
-	return i;
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') ||
+	    (c >= 'a' && c <= 'f');
 }
 
 /*
@@ -3318,25 +3342,20 @@ hex_length(const char *s, size_t n)
 static size_t
 unix_row_length(const char *s, size_t n)
 {
-	static const unsigned char widths[] = { 8, 8, 8, 4, 2 };
-	size_t at, i, digits;
+	static const char form[] = ": xxxxxxxx xxxxxxxx xxxxxxxx xxxx xx ";
+	size_t at, i, digits = 0;
 	uint64_t inode;
 
-	at = hex_length(s, n);
-	if ((at != 8 && at != 16) || at + 1 >= n || s[at] != ':')
+	for (at = 0; at < n && is_hex(s[at]); at++)
+		;
+	if ((at != 8 && at != 16) || n - at < sizeof form)
 		return 0;
-	at++;
-	for (i = 0; i < sizeof widths; i++) {
-		if (n - at < 1u + widths[i] || s[at] != ' ' ||
-		    hex_length(s + at + 1, widths[i]) != widths[i])
+	for (i = 0; form[i] != '\0'; i++, at++)
+		if (form[i] == 'x' ? !is_hex(s[at]) : s[at] != form[i])
 			return 0;
-		at += 1u + widths[i];
-	}
-	if (at == n || s[at++] != ' ')
-		return 0;
 	for (i = 0; at < n && s[at] == ' ' && i < 20; i++)
 		at++;
-	for (digits = 0; at < n && s[at] >= '0' && s[at] <= '9'; digits++)
+	for (; at < n && s[at] >= '0' && s[at] <= '9'; digits++)
 		at++;
 	if (i + digits < 5 || (at < n && s[at] != ' ') ||
 	    parse_number(s + at - digits, digits, 10, UINT64_MAX, &inode) ==
@@ -3421,12 +3440,12 @@ parse_header(struct reading *g, const char *line, size_t len)
 {
 	const struct table_column *column_read = g->table->layout->columns;
 	int *place = g->place;
-	struct field f[MAX_FIELDS];
+	struct text f[MAX_FIELDS];
 	const char *name;
 	size_t i, n, c;
 	int at;
 
-	n = split(line, len, f);
+	n = split(line, len, f, MAX_FIELDS);
 	for (c = 0; c < MAX_PLACES; c++)
 		place[c] = NONE;
 	g->needed = 1;
@@ -3510,7 +3529,7 @@ read_table(const struct nettable *t, struct reading *g)
 
 /* Takes one line of net/sockstat: "TCP: inuse 0 orphan 0 tw 0 ...". */
 static void
-parse_sockstat(const struct field *f, size_t n, unsigned *idle, int *time_wait,
+parse_sockstat(const struct text *f, size_t n, unsigned *idle, int *time_wait,
     int64_t *used)
 {
 	uint64_t value;
@@ -3534,7 +3553,7 @@ static int
 read_sockstat(int netdir, const char *file, unsigned *idle, int *time_wait,
     int64_t *used)
 {
-	struct field f[MAX_FIELDS];
+	struct text f[MAX_FIELDS];
 	struct reader r;
 	ptrdiff_t len;
 	char *line;
@@ -3542,8 +3561,8 @@ read_sockstat(int netdir, const char *file, unsigned *idle, int *time_wait,
 	if (open_lines(&r, netdir, file) == -1)
 		return -1;
 	while ((len = read_line(&r, '\n', &line)) != -1)
-		parse_sockstat(f, split(line, (size_t)len, f), idle, time_wait,
-		    used);
+		parse_sockstat(f, split(line, (size_t)len, f, MAX_FIELDS),
+		    idle, time_wait, used);
 	return close_lines(&r, file);
 }
 
@@ -3666,7 +3685,7 @@ is_in_netns(int dir, const struct netns *ns)
 static int
 open_net_of(const struct task *t, struct reading *g)
 {
-	g->dir = open_task(t);
+	g->dir = open_task(t->pid, t->tid);
 	if (g->dir == -1) {
 		count_refusal(t->pid, "directory");
 		return -1;
@@ -3705,7 +3724,7 @@ open_net(struct reading *g, size_t *next)
 	}
 	if (*next < n->first_task)
 		*next = n->first_task;
-	while (*next < ntasks) {
+	while (*next < count.tasks) {
 		if (tasks[(*next)++].netns != g->ns)
 			continue;
 		if (g->skip > 0)
@@ -3842,12 +3861,12 @@ set_text(struct entry *e, const char *s, size_t len)
 	e->text_len = (uint16_t)len;
 	if (len == 0)
 		return;
-	if (texts_used > UINT32_MAX - len || len > UINT16_MAX)
+	if (count.texts > UINT32_MAX - len || len > UINT16_MAX)
 		too_much(EOVERFLOW);
-	texts = grow(texts, &texts_room, texts_used + len, 1);
-	copy_bytes(texts + texts_used, s, len);
-	e->text = (uint32_t)texts_used;
-	texts_used += len;
+	texts = grow(texts, &room.texts, count.texts + len, 1);
+	copy_bytes(texts + count.texts, s, len);
+	e->text = (uint32_t)count.texts;
+	count.texts += len;
 }
 
 static void
@@ -3863,18 +3882,18 @@ set_has_entry(uint64_t inode)
 static void
 keep_row(struct entry *e, const char *text, size_t n)
 {
-	if (nentries >= UINT32_MAX - 1)
+	if (count.entries >= UINT32_MAX - 1)
 		too_much(EOVERFLOW);
 	set_text(e, text, n);
-	entries = grow(entries, &entries_room, nentries, sizeof *entries);
-	copy_bytes(&entries[nentries++], e, sizeof *e);
+	entries = grow(entries, &room.entries, count.entries, sizeof *entries);
+	copy_bytes(&entries[count.entries++], e, sizeof *e);
 }
 
 /* Whether what a worker says of a row is within bounds. */
 static int
 is_sound(const struct entry *e)
 {
-	return (e->netns < nnamespaces || e->netns == NOWHERE) &&
+	return (e->netns < count.namespaces || e->netns == NOWHERE) &&
 	    e->state < NSTATES && e->table <= UNLISTED;
 }
 
@@ -3954,7 +3973,7 @@ add_linked_netns(void)
 {
 	size_t i;
 
-	for (i = 0; i < nns_links; i++)
+	for (i = 0; i < count.ns_links; i++)
 		if (find_netns(ns_links[i].inode) == NOWHERE &&
 		    !ns_links[i].is_socket)
 			(void)add_netns(ns_links[i].inode, 0, NOWHERE,
@@ -3968,20 +3987,21 @@ merge_netns(void)
 	struct netns *ns, *same;
 	uint32_t i;
 
-	for (ns = namespaces; ns < namespaces + nnamespaces; ns++) {
+	for (ns = namespaces; ns < namespaces + count.namespaces; ns++) {
 		if (ns->inode != 0 || ns->table_inode == 0)
 			continue;
 		if (ns->table_inode == host.own_netns_table)
 			ns->inode = host.own_netns;
-		for (same = namespaces; same < namespaces + nnamespaces; same++)
+		for (same = namespaces; same < namespaces + count.namespaces;
+		    same++)
 			if (same != ns && same->inode != 0 && (same->inode ==
 			    ns->inode || same->table_inode == ns->table_inode))
 				break;
-		if (same == namespaces + nnamespaces)
+		if (same == namespaces + count.namespaces)
 			continue;
 		ns->pending = 0;
 		ns->inode = ns->table_inode = 0;
-		for (i = 0; i < ntasks; i++)
+		for (i = 0; i < count.tasks; i++)
 			if (tasks[i].netns == (uint32_t)(ns - namespaces))
 				tasks[i].netns = (uint32_t)(same - namespaces);
 		if (same->first_task > ns->first_task)
@@ -3990,30 +4010,6 @@ merge_netns(void)
 }
 
 /* Names of unix sockets, and sockets that no table lists: both are asked */
-
-/* The table that should list a socket, if REFUSED by its protocol alone. */
-static uint8_t
-table_of(const struct answer *a)
-{
-	const struct entry *e = &a->e;
-	const int asked = a->how == ASKED;
-	const struct nettable *t;
-	uint8_t i;
-
-	if (asked && e->protocol == IPPROTO_TCP && e->state == TCP_CLOSE)
-		return UNLISTED;	/* unbound, or bound but no listener */
-	if (asked && is_inet(e) && e->local_port == 0 && e->type == SOCK_DGRAM)
-		return UNLISTED;
-	if (asked && e->family == AF_NETLINK && !a->bound)
-		return UNLISTED;
-	for (i = 0; i < NTABLES; i++) {
-		t = &nettables[i];
-		if (t->family == e->family && t->protocol != IPPROTO_SCTP &&
-		    (t->protocol == e->protocol || !is_inet(e)))
-			return i;
-	}
-	return UNLISTED;
-}
 
 /* A job of the fourth scan: the holders of one process that are asked. */
 static struct ask_job {
@@ -4057,17 +4053,17 @@ take_answer(size_t job, int kind, const char *s, size_t n)
 	struct holder *h;
 
 	if (kind != FOUND_SOCKET || take_head(&s, &n, &a, sizeof a) == -1 ||
-	    !is_sound(&a.e) || a.e.netns != NOWHERE || a.holder >= nholders ||
-	    holders[a.holder].inode != a.e.inode || n > UNIX_NAME_MAX)
+	    !is_sound(&a.e) || a.e.netns != NOWHERE || n > UNIX_NAME_MAX ||
+	    a.holder >= count.holders || holders[a.holder].inode != a.e.inode)
 		return;
 	h = first_holder(a.e.inode);
 	if (h == NULL || !h->to_ask || h < holders + ask_jobs[job].from ||
 	    h >= holders + ask_jobs[job].to)
 		return;
 	set_text(&a.e, s, n);
-	answers = grow(answers, &answers_room, nanswers, sizeof a);
-	answers[nanswers++] = a;
-	h->answer = (uint32_t)nanswers;
+	answers = grow(answers, &room.answers, count.answers, sizeof a);
+	answers[count.answers++] = a;
+	h->answer = (uint32_t)count.answers;
 }
 
 static void
@@ -4081,8 +4077,7 @@ lose_answers(size_t job, const char *why)
 		holders[i].lost = 1;
 		holders[i].answer = 0;
 	}
-	count_number("process", (uint64_t)tasks[holders[j->from].task].pid,
-	    "sockets", why);
+	count_process(tasks[holders[j->from].task].pid, "sockets", why);
 }
 
 /* Makes the jobs of asking all holders that are marked. */
@@ -4091,8 +4086,8 @@ plan_asking(void)
 {
 	size_t i;
 
-	nask_jobs = nanswers = 0;
-	for (i = 0; i < nholders; i++) {
+	nask_jobs = count.answers = 0;
+	for (i = 0; i < count.holders; i++) {
 		holders[i].answer = 0;
 		holders[i].lost = 0;
 		if (holders[i].to_ask)
@@ -4105,13 +4100,14 @@ ask_marked(void)
 {
 	plan_asking();
 	if (asks_kernel)
-		scan_jobs(nask_jobs, ask_sockets, take_answer, lose_answers);
+		scan_jobs(prepare_worker, nask_jobs, ask_sockets, take_answer,
+		    lose_answers);
 }
 
 static const struct answer *
 find_answer(uint64_t inode)
 {
-	const struct holder *h = nanswers > 0 ? first_holder(inode) : NULL;
+	const struct holder *h = count.answers > 0 ? first_holder(inode) : NULL;
 
 	return h != NULL && h->answer != 0 ? &answers[h->answer - 1] : NULL;
 }
@@ -4127,7 +4123,7 @@ static int
 may_go_on(const struct entry *e)
 {
 	return is_unix_row(e) && (e->flags & NAMED) != 0 &&
-	    e + 1 < entries + nentries && is_unix_row(e + 1) &&
+	    e + 1 < entries + count.entries && is_unix_row(e + 1) &&
 	    e[1].netns == e->netns && (e[1].flags & IN_NAME) != 0;
 }
 
@@ -4156,7 +4152,7 @@ true_name(const struct entry *e)
 		return a != NULL && a->how == ASKED && a->e.family ==
 		    AF_UNIX && begins_name(e, &a->e) ? &a->e : NULL;
 	}
-	for (a = answers; a < answers + nanswers; a++) {
+	for (a = answers; a < answers + count.answers; a++) {
 		if (a->how != ASKED || a->e.state != UNIX_LISTEN ||
 		    !begins_name(e, &a->e))
 			continue;
@@ -4175,7 +4171,7 @@ count_forged(const struct entry *e, const struct entry *name)
 	const struct entry *next = e + 1;
 
 	for (; left > 0; n++, next++) {
-		if (next == entries + nentries || !is_unix_row(next) ||
+		if (next == entries + count.entries || !is_unix_row(next) ||
 		    (next->flags & IN_NAME) == 0 || next->row_len >= left)
 			return 0;
 		left -= 1u + next->row_len;
@@ -4210,7 +4206,7 @@ resolve_names(size_t from)
 	struct entry *e;
 	size_t n, left = 0;
 
-	for (e = entries + from; e < entries + nentries; e++) {
+	for (e = entries + from; e < entries + count.entries; e++) {
 		if (!is_unix_row(e))
 			continue;
 		if (!may_be_in_name(e, &left))
@@ -4243,9 +4239,9 @@ mark_names(size_t from)
 	struct holder *h;
 	int any = 0;
 
-	for (h = holders; h < holders + nholders; h++)
+	for (h = holders; h < holders + count.holders; h++)
 		h->to_ask = 0;
-	for (e = entries + from; e < entries + nentries; e++) {
+	for (e = entries + from; e < entries + count.entries; e++) {
 		if (!may_go_on(e))
 			continue;
 		h = first_holder(e->inode);
@@ -4255,7 +4251,7 @@ mark_names(size_t from)
 			waiting = e;
 	}
 	/* The listener knows the name of what waits to be accepted. */
-	for (e = entries + from; waiting != NULL && e < entries + nentries;
+	for (e = entries + from; waiting != NULL && e < entries + count.entries;
 	    e++)
 		if (is_unix_row(e) && e->state == UNIX_LISTEN &&
 		    (h = first_holder(e->inode)) != NULL)
@@ -4283,7 +4279,7 @@ drop_rows(size_t from)
 	struct holder *h;
 	int unsure;
 
-	for (i = from; i < nentries; i++) {
+	for (i = from; i < count.entries; i++) {
 		e = &entries[i];
 		h = first_holder(e->inode);
 		unsure = (e->flags & IN_NAME) != 0;
@@ -4295,7 +4291,7 @@ drop_rows(size_t from)
 			h->has_entry = 1;
 		move_entry(e, n++);
 	}
-	nentries = n;
+	count.entries = n;
 }
 
 /* Whether this may be part of a name that nobody knows. */
@@ -4310,7 +4306,7 @@ has_double(const struct entry *e)
 {
 	const struct entry *other;
 
-	for (other = entries; other < entries + nentries; other++)
+	for (other = entries; other < entries + count.entries; other++)
 		if (other != e && other->inode == e->inode)
 			return 1;
 	return 0;
@@ -4326,7 +4322,7 @@ report_unsure_rows(void)
 	const int saw_all = status == 0;
 	const struct entry *e;
 
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (is_unsure_row(e) && ((saw_all &&
 		    first_holder(e->inode) == NULL) || has_double(e)))
 			count_number("unix row", e->inode, "",
@@ -4337,7 +4333,7 @@ report_unsure_rows(void)
 static void
 scan_names(size_t from)
 {
-	nanswers = 0;
+	count.answers = 0;
 	if (mark_names(from))
 		ask_marked();
 	resolve_names(from);
@@ -4349,37 +4345,38 @@ any_pending(void)
 {
 	size_t i;
 
-	for (i = 0; i < nnamespaces && namespaces[i].pending == 0; i++)
+	for (i = 0; i < count.namespaces && namespaces[i].pending == 0; i++)
 		;
-	return i < nnamespaces;
+	return i < count.namespaces;
 }
 
 /* The third scan, of all tables that are pending. */
 static void
 scan_tables(void)
 {
-	const size_t from = nentries;
+	const size_t from = count.entries;
 	uint32_t i;
 
 	merge_netns();
 	add_linked_netns();
 	/* No process has tables of its own, or none could be identified. */
-	if (nnamespaces == 0)
+	if (count.namespaces == 0)
 		(void)add_netns(0, 0, 0, 0);
 	if (!any_pending())
 		return;
 	do {
 		ntable_jobs = 0;
-		for (i = 0; i < nnamespaces; i++)
+		for (i = 0; i < count.namespaces; i++)
 			add_table_jobs(i);
-		scan_jobs(ntable_jobs, read_netns, take_table, lose_table);
+		scan_jobs(prepare_worker, ntable_jobs, read_netns, take_table,
+		    lose_table);
 	} while (ntable_jobs > 0);
-	for (i = 0; i < nnamespaces; i++)
+	for (i = 0; i < count.namespaces; i++)
 		namespaces[i].reads++;
 	scan_names(from);
 	if (any_table)
 		return;
-	if (ntasks == 0)
+	if (count.tasks == 0)
 		fatal("%s/proc: no process and no table",
 		    root != NULL ? root : "");
 	warning("%s/proc: no table", root != NULL ? root : "");
@@ -4402,9 +4399,10 @@ netns_of_answer(const struct answer *a)
 	ns = find_netns(a->netns_inode);
 	if (ns != NOWHERE)
 		return ns;
-	ns_links = grow(ns_links, &ns_links_room, nns_links, sizeof link);
-	ns_links[nns_links] = link;
-	return add_netns(a->netns_inode, 0, NOWHERE, (uint32_t)nns_links++);
+	ns_links = grow(ns_links, &room.ns_links, count.ns_links, sizeof link);
+	ns_links[count.ns_links] = link;
+	return add_netns(a->netns_inode, 0, NOWHERE,
+	    (uint32_t)count.ns_links++);
 }
 
 /*
@@ -4436,7 +4434,7 @@ keep_answer(struct answer *a)
 {
 	const struct holder *h = &holders[a->holder];	/* that was asked */
 	struct holder *first = first_holder(a->e.inode);
-	const uint8_t table = table_of(a);
+	const uint8_t table = a->e.table;
 
 	if (h->inode != a->e.inode || first->has_entry)
 		return;
@@ -4450,12 +4448,12 @@ keep_answer(struct answer *a)
 	    tasks[h->task].netns, table))
 		return;
 	unplaced |= a->e.netns == NOWHERE;
-	if (a->how == ASKED)
-		a->e.table = table;
+	if (a->how == REFUSED)
+		a->e.table = UNLISTED;
 	if (a->e.protocol == MPTCP)
 		a->e.flags |= MULTIPATH;
-	entries = grow(entries, &entries_room, nentries, sizeof *entries);
-	entries[nentries++] = a->e;
+	entries = grow(entries, &room.entries, count.entries, sizeof *entries);
+	entries[count.entries++] = a->e;
 	first->has_entry = 1;
 }
 
@@ -4502,7 +4500,7 @@ use_answers(void)
 	struct entry *e;
 	size_t i, n = 0;
 
-	for (i = 0; i < nentries; i++) {
+	for (i = 0; i < count.entries; i++) {
 		e = &entries[i];
 		a = find_answer(e->inode);
 		if (a != NULL && is_unsure_row(e) && !is_confirmed(e, a)) {
@@ -4514,7 +4512,7 @@ use_answers(void)
 			complete_entry(e, a);
 		move_entry(e, n++);
 	}
-	nentries = n;
+	count.entries = n;
 }
 
 /*
@@ -4528,15 +4526,15 @@ scan_sockets(void)
 	struct answer a;
 	struct holder *h;
 
-	for (h = holders; h < holders + nholders; h++)
+	for (h = holders; h < holders + count.holders; h++)
 		h->to_ask = first_holder(h->inode) == h && (!h->has_entry ||
 		    (needs & NEED_ASKING) != 0 || asks_mptcp);
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (is_unsure_row(e) && (h = first_holder(e->inode)) != NULL)
 			h->to_ask = 1;
 	ask_marked();
 	use_answers();
-	for (h = holders; h < holders + nholders; h++) {
+	for (h = holders; h < holders + count.holders; h++) {
 		h->unanswered = h->to_ask && h->answer == 0 && !h->lost &&
 		    asks_kernel && !h->late;
 		if (!h->to_ask || h->unanswered)
@@ -4551,10 +4549,8 @@ scan_sockets(void)
 static unsigned
 tables_for(const struct answer *a)
 {
-	const uint8_t table = table_of(a);
-
-	if (table != UNLISTED)
-		return 1u << table & read_mask;
+	if (a->e.table != UNLISTED)
+		return 1u << a->e.table & read_mask;
 	/* sctp, MPTCP; or it has no such name */
 	return is_inet(&a->e) || a->e.family == AF_UNSPEC ? read_mask : 0;
 }
@@ -4569,21 +4565,21 @@ choose_tables(void)
 	struct holder *h;
 	size_t ns;
 
-	if (nholders > FEW)
+	if (count.holders > FEW)
 		return;
-	for (h = holders; h < holders + nholders; h++)
+	for (h = holders; h < holders + count.holders; h++)
 		h->to_ask = first_holder(h->inode) == h;
 	only_protocols = 1;
 	ask_marked();
 	only_protocols = 0;
-	for (h = holders; h < holders + nholders; h++) {
+	for (h = holders; h < holders + count.holders; h++) {
 		if (!h->to_ask)
 			continue;
 		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
 		tables |= tables_for(&a);
 	}
 	/* It may be in the namespace of another of the processes. */
-	for (ns = 0; ns < nnamespaces; ns++)
+	for (ns = 0; ns < count.namespaces; ns++)
 		namespaces[ns].pending = tables;
 }
 
@@ -4625,13 +4621,13 @@ count_seen(void)
 	struct holder *h;
 	const struct entry *e;
 
-	for (ns = namespaces; ns < namespaces + nnamespaces; ns++) {
+	for (ns = namespaces; ns < namespaces + count.namespaces; ns++) {
 		ns->seen = 0;
 		ns->sum = 0;
 	}
-	for (h = holders; h < holders + nholders; h++)
+	for (h = holders; h < holders + count.holders; h++)
 		h->counted = 0;
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (e->netns != NOWHERE) {
 			ns = &namespaces[e->netns];
 			ns->seen += count_entry(e);
@@ -4655,7 +4651,7 @@ count_miscounted(void)
 	if (unplaced)
 		return 0;
 	count_seen();
-	for (ns = namespaces; ns < namespaces + nnamespaces; ns++)
+	for (ns = namespaces; ns < namespaces + count.namespaces; ns++)
 		n += is_miscounted(ns);
 	return n;
 }
@@ -4669,7 +4665,7 @@ has_ownerless(int unconnected)
 {
 	const struct entry *e;
 
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (is_ownerless(e) && (!unconnected ||
 		    (e->state != TCP_ESTABLISHED &&
 		    e->state != STATE_UNIX + SS_CONNECTED)))
@@ -4685,14 +4681,14 @@ drop_unanswered(void)
 	struct holder *h;
 	size_t n = 0;
 
-	for (h = holders; h < holders + nholders; h++) {
+	for (h = holders; h < holders + count.holders; h++) {
 		first = first_holder(h->inode);
 		h->unanswered = first->unanswered && !first->has_entry;
 	}
-	for (h = holders; h < holders + nholders; h++)
+	for (h = holders; h < holders + count.holders; h++)
 		if (!h->unanswered)
 			holders[n++] = *h;
-	nholders = n;
+	count.holders = n;
 	index_holders();
 }
 
@@ -4708,16 +4704,15 @@ search_holders(void)
 	size_t before;
 
 	drop_unanswered();
-	before = nholders;
-	moving.count = 0;
+	before = count.holders;
 	searching = 1;
-	scan_jobs(processes.count, search_process, take_process,
-	    lose_process);
+	scan_jobs(prepare_worker, processes.count, search_process,
+	    take_process, lose_process);
 	searching = 0;
-	if (nholders == before)
+	if (count.holders == before)
 		return 0;
 	index_holders();
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		set_has_entry(e->inode);
 	return 1;
 }
@@ -4730,7 +4725,7 @@ look(void)
 
 	scan_list();
 	scan_processes();
-	if (!reads_all && nholders == 0)
+	if (!reads_all && count.holders == 0)
 		return;		/* there is no row */
 	if (!reads_all && asks_kernel)
 		choose_tables();
@@ -4745,18 +4740,17 @@ look(void)
 		while (scan_sockets())
 			scan_tables();
 	if (has_ownerless(1) || (!some_tables && count_miscounted() > 0))
-		for (i = 0; i < moving.count; i++)
-			count_number("process", (uint64_t)moving.n[i], "fd",
-			    "descriptors moved while they were read");
+		for (i = 0; i < count.tasks; i++)
+			if (tasks[i].moves)
+				count_process(tasks[i].pid, "fd",
+				    "descriptors moved while they were read");
 }
 
 /* Forgets all jobs: nothing was there before the first. */
 static void
 forget(void)
 {
-	before_job = (struct sizes){ 0 };
-	forget_job();
-	nusers = 0;
+	count = (struct sizes){ 0 };
 	asks_mptcp = unplaced = 0;
 }
 
@@ -4765,17 +4759,8 @@ static int
 counts_namespaces(void)
 {
 	struct utsname u;
-	struct field f[2];
-	uint64_t major, minor;
-	char *dot;
 
-	if (uname(&u) == -1 || (dot = strchr(u.release, '.')) == NULL)
-		return 0;
-	f[0] = (struct field){ u.release, (size_t)(dot - u.release) };
-	f[1] = (struct field){ dot + 1, strspn(dot + 1, "0123456789") };
-	return field_number(&f[0], 10, INT_MAX, &major) == 0 &&
-	    field_number(&f[1], 10, INT_MAX, &minor) == 0 &&
-	    (major > 4 || (major == 4 && minor >= 16));
+	return uname(&u) == 0 && strverscmp(u.release, "4.16") >= 0;
 }
 
 /* What is counted and what is seen are compared if nothing else is missing. */
@@ -4825,7 +4810,7 @@ confirm_counts(void)
 	for (looks = 1; looks < MAX_LOOKS && can_count() &&
 	    count_miscounted() > confirmed; looks++) {
 		free(before);
-		n = nnamespaces;
+		n = count.namespaces;
 		before = allocate((n + 1) * sizeof *before);
 		memcpy(before, namespaces, n * sizeof *before);
 		/* What was just closed may be counted for a while. */
@@ -4834,12 +4819,12 @@ confirm_counts(void)
 		look();
 		count_seen();
 		confirmed = 0;
-		for (ns = namespaces; ns < namespaces + nnamespaces; ns++)
+		for (ns = namespaces; ns < namespaces + count.namespaces; ns++)
 			confirmed += is_miscounted(ns) &&
 			    was_miscounted(ns, before, n);
 	}
 	for (ns = namespaces; confirmed > 0 && can_count() &&
-	    ns < namespaces + nnamespaces; ns++)
+	    ns < namespaces + count.namespaces; ns++)
 		if (is_miscounted(ns) && was_miscounted(ns, before, n)) {
 			unseen = ns->used - ns->seen;
 			/* No warning: can_count looks at status. */
@@ -4865,11 +4850,8 @@ end_of(const struct entry *e, const unsigned char *address, uint32_t port)
 	struct end end = { .port = port };
 
 	memcpy(end.address, address, sizeof end.address);
-	if (e->family == AF_INET) {
-		memcpy(end.address + 12, address, 4);
-		memset(end.address, 0, 10);
-		memset(end.address + 10, 0xff, 2);
-	}
+	if (e->family == AF_INET)
+		map_address(end.address);
 	return end;
 }
 
@@ -4905,9 +4887,9 @@ connection_of(const struct entry *e, struct connection *c)
 static void
 add_connection(const struct connection *c)
 {
-	connections = grow(connections, &connections_room, nconnections,
+	connections = grow(connections, &room.connections, count.connections,
 	    sizeof *c);
-	connections[nconnections++] = *c;
+	connections[count.connections++] = *c;
 }
 
 /* Bytes that two have in common if their ends are the same. */
@@ -4916,13 +4898,7 @@ enum { COMPARED = offsetof(struct connection, netns) };
 static size_t *
 bucket_of(const struct connection *c)
 {
-	uint64_t key = 0, words[(COMPARED + 7) / 8] = { 0 };
-	size_t i;
-
-	memcpy(words, c, COMPARED);
-	for (i = 0; i < sizeof words / sizeof *words; i++)
-		key = (key ^ words[i]) * multiplier + (key >> 32);
-	return &connection_buckets[hash(key, connection_mask)];
+	return &connection_buckets[hash(mix(0, c, COMPARED), connection_mask)];
 }
 
 /*
@@ -4953,10 +4929,10 @@ index_connections(void)
 	struct connection *c, *same;
 	size_t i, *bucket;
 
-	connection_mask = hash_mask(2 * nconnections);
+	connection_mask = hash_mask(2 * count.connections);
 	connection_buckets = allocate((connection_mask + 1) *
 	    sizeof *connection_buckets);
-	for (i = 0; i < nconnections; i++) {
+	for (i = 0; i < count.connections; i++) {
 		c = &connections[i];
 		bucket = bucket_of(c);
 		if (find_connection(c, *bucket, &same) > 0 &&
@@ -4973,11 +4949,11 @@ index_connections(void)
 static int
 is_loopback(const struct end *end)
 {
-	static const unsigned char mapped[13] = { [10] = 0xff, 0xff, 127 },
-	    one[16] = { [15] = 1 };
+	static const unsigned char one[16] = { [15] = 1 };
 
-	return memcmp(end->address, mapped, sizeof mapped) == 0 ||
-	    memcmp(end->address, one, sizeof one) == 0;
+	return memcmp(end->address, one, sizeof one) == 0 ||
+	    (memcmp(end->address, mapped, sizeof mapped) == 0 &&
+	    end->address[12] == 127);
 }
 
 /*
@@ -5149,12 +5125,12 @@ enter_any_netns(const struct netns *ns)
 		return fd;
 	}
 	for (t = tasks + ns->first_task; !is_inside(ns); t++) {
-		while (t < tasks + ntasks &&
+		while (t < tasks + count.tasks &&
 		    t->netns != (uint32_t)(ns - namespaces))
 			t++;
-		if (t == tasks + ntasks)
+		if (t == tasks + count.tasks)
 			return -1;	/* all have ended */
-		dir = open_task(t);
+		dir = open_task(t->pid, t->tid);
 		fd = dir == -1 ? -1 : open_below(dir, "ns/net", 0);
 		close(dir);
 		if (fd != -1 && set_netns(ns, fd) == -1)
@@ -5231,18 +5207,16 @@ lose_peers(size_t job, const char *why)
 static void
 scan_peers(void)
 {
-	struct scan scan = { .here = 1, .ahead = SIZE_MAX,
-	    .prepare = prepare_peers, .work = ask_peers,
-	    .begin = begin_job, .take = take_peer, .lose = lose_peers };
 	const struct entry *e;
+	size_t njobs = 0;
 
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (e->family == AF_UNIX && e->netns != NOWHERE &&
 		    namespaces[e->netns].inode != 0) {
 			namespaces[e->netns].asks_peers = 1;
-			scan.njobs = nnamespaces;
+			njobs = count.namespaces;
 		}
-	run_scan(&scan);
+	scan_jobs(prepare_peers, njobs, ask_peers, take_peer, lose_peers);
 }
 
 static void
@@ -5253,7 +5227,7 @@ join_ends(void)
 
 	if (asks_kernel)
 		scan_peers();
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (e->family != AF_UNIX && connection_of(e, &c) == 0)
 			add_connection(&c);
 	index_connections();
@@ -5344,7 +5318,6 @@ print_group(const unsigned char *a)
 static void
 print_inet6(const unsigned char *a)
 {
-	static const unsigned char mapped[12] = { [10] = 0xff, 0xff };
 	size_t i, n, first = 8, most = 1;
 
 	if (memcmp(a, mapped, sizeof mapped) == 0) {
@@ -5410,42 +5383,13 @@ print_net_namespace(void)
 	    namespaces[row_entry->netns].inode);
 }
 
-static struct text
-detail(size_t which)
-{
-	if (row_task->details == NULL)
-		return (struct text){ NULL, 0 };
-	return row_task->details[which];
-}
-
 static void
 print_detail(void)
 {
-	const struct text t = detail(column->offset);
+	const struct text *t = row_task->details;
 
-	put_field(t.s, t.len);
-}
-
-static void
-print_user(void)
-{
-	static const struct user *last;
-	const struct text t = detail(UID);
-	const struct user *u;
-	uint64_t uid;
-
-	if (parse_number(t.s, t.len, 10, UINT32_MAX, &uid) == -1)
-		return;
-	if (last == NULL || last->uid != uid) {
-		for (u = users; u < users + nusers; u++)
-			if (u->uid == uid)
-				break;
-		last = u < users + nusers ? u : NULL;
-	}
-	if (last != NULL)
-		put_field(last->name, strlen(last->name));
-	else
-		put_number(uid);
+	if (t != NULL)
+		put_field(t[column->offset].s, t[column->offset].len);
 }
 
 static void
@@ -5453,13 +5397,6 @@ print_type(void)
 {
 	if (row_entry->type < sizeof type_names / sizeof *type_names)
 		put_string(type_names[row_entry->type]);
-}
-
-static void
-print_v6only(void)
-{
-	if (row_entry->v6only < 2)
-		put_number(row_entry->v6only);
 }
 
 static void
@@ -5486,9 +5423,8 @@ print_peer_pid(void)
 static void
 print_proto(void)
 {
-	const struct answer a = { .e = *row_entry, .how = REFUSED };
 	const uint8_t table = row_entry->table != UNLISTED ? row_entry->table :
-	    table_of(&a);
+	    table_of(row_entry);
 	const struct protocol_name *p;
 	const char *s;
 
@@ -5533,7 +5469,7 @@ static const struct column columns[] = {
 	{ "cwd", print_detail, NEED_CWD, CWD },
 	{ "cmdline", print_detail, NEED_CMDLINE, CMDLINE },
 	{ "uid", print_detail, NEED_STATUS, UID },
-	{ "user", print_user, NEED_STATUS | NEED_USER, 0 },
+	{ "user", print_detail, NEED_STATUS | NEED_USER, USER_NAME },
 	{ "ppid", print_detail, NEED_STAT, PPID },
 	{ "start_time", print_detail, NEED_STAT, START_TIME },
 	{ "cgroup", print_detail, NEED_CGROUP, CGROUP },
@@ -5543,7 +5479,7 @@ static const struct column columns[] = {
 	{ "rx_queue", ENTRY(rx_queue) },
 	{ "tx_queue", ENTRY(tx_queue) },
 	{ "interface", print_text, NEED_INTERFACE, 0 },
-	{ "v6only", print_v6only, NEED_V6ONLY, 0 },
+	{ "v6only", print_u32, NEED_V6ONLY, offsetof(struct entry, v6only) },
 	{ "filter", print_u32, NEED_FILTER,
 	    offsetof(struct entry, filter_length) },
 	{ "peer", print_peer, NEED_PEER, 0 },
@@ -5574,16 +5510,16 @@ compare_entries(const void *a, const void *b)
 static uint32_t *
 order_entries(void)
 {
-	uint32_t *order = allocate((nentries + 1) * sizeof *order), i;
+	uint32_t *order = allocate((count.entries + 1) * sizeof *order), i;
 	int sorted = 1;
 
-	for (i = 0; i < nentries; i++) {
+	for (i = 0; i < count.entries; i++) {
 		order[i] = i;
 		sorted &= i == 0 || compare_entries(&order[i - 1],
 		    &order[i]) < 0;
 	}
 	if (!sorted)
-		qsort(order, nentries, sizeof *order, compare_entries);
+		qsort(order, count.entries, sizeof *order, compare_entries);
 	return order;
 }
 
@@ -5612,7 +5548,7 @@ print_entries(void)
 
 	if (!no_header)
 		print_header();
-	for (i = 0; i < nentries; i++) {
+	for (i = 0; i < count.entries; i++) {
 		e = &entries[order[i]];
 		if (e->table == UNLISTED || (table_mask & 1u << e->table) != 0)
 			print_entry(e);
@@ -5637,7 +5573,7 @@ turn_addresses(void)
 	static const unsigned char ours[2][16] = { { 127, 0, 0, 1 },
 	    { [15] = 1 } }, theirs[2][16] = { { 1, 0, 0, 127 },
 	    { [12] = 1 } };
-	struct entry *e, *end = entries + nentries;
+	struct entry *e, *end = entries + count.entries;
 	int i, v6, turned = 0;
 
 	for (e = entries; e < end; e++) {

@@ -74,9 +74,9 @@ read_entries(const char *s, size_t n, size_t table)
 	struct holder *h;
 
 	serve(last_name(table_file(&nettables[table])), s, n);
-	for (h = holders; h < holders + nholders; h++)
+	for (h = holders; h < holders + count.holders; h++)
 		h->has_entry = h->to_ask = h->unanswered = 0;
-	nentries = texts_used = 0;
+	count.entries = count.texts = 0;
 	forget_sent();
 	begin_job(0);
 	(void)read_table(&nettables[table], &g);
@@ -222,7 +222,7 @@ write_table(const struct nettable *t)
 		i++;
 	kernels.n = 0;
 	put_text(&kernels, writers[i].header);
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (e->table < NTABLES)
 			writers[i].put(&kernels, e);
 }
@@ -264,7 +264,7 @@ has_held_twice(void)
 {
 	const struct entry *e;
 
-	for (e = entries; e < entries + nentries; e++)
+	for (e = entries; e < entries + count.entries; e++)
 		if (first_holder(e->inode) != NULL && has_double(e))
 			return 1;
 	return 0;
@@ -335,7 +335,7 @@ answer_names(void)
 	size_t i;
 
 	plan_asking();
-	for (h = holders; h < holders + nholders; h++) {
+	for (h = holders; h < holders + count.holders; h++) {
 		if (!h->to_ask || h->inode < FIRST_NAMED)
 			continue;
 		i = h->inode - FIRST_NAMED;
@@ -409,21 +409,21 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	begin_job(0);
 	send_task(&t, 0, DIRECTORY, DIRECTORY);
 	deliver(take_process);
-	must(ntasks == before_job.tasks + 1 && nholders == before_job.holders + 1,
+	must(count.tasks == count_before.tasks + 1 && count.holders == count_before.holders + 1,
 	    "a task and its descriptor");
 	row_entry = &(struct entry){ 0 };
-	row_task = &tasks[before_job.tasks];
-	row_holder = &holders[before_job.holders];
+	row_task = &tasks[count_before.tasks];
+	row_holder = &holders[count_before.holders];
 	print_row();
 	end();
-	d = tasks[before_job.tasks].details;
+	d = tasks[count_before.tasks].details;
 	for (i = 0; i < NDETAILS; i++) {
 		must(d[i].len <= TEXT_MAX, "a text that is bounded");
-		free(d[i].s);
+		free((void *)(uintptr_t)d[i].s);
 	}
 	free(d);
-	ntasks = before_job.tasks;
-	nholders = before_job.holders;
+	count.tasks = count_before.tasks;
+	count.holders = count_before.holders;
 }
 
 static void
@@ -569,8 +569,9 @@ put_mangled(struct bytes *b, const char *s)
 static void
 drop_links(void)
 {
-	while (nns_links > 0)
-		free(ns_links[--nns_links].path);
+	while (count.ns_links > 0)
+		free((void *)(uintptr_t)
+		    ns_links[--count.ns_links].path);
 }
 
 static void
@@ -590,7 +591,7 @@ fuzz_mountinfo(const char *s, size_t n, int unused)
 	reader_free(&r);
 	deliver(take_list);
 	end();
-	if (nns_links > 0 && ns_links[0].path[0] != '\0') {
+	if (count.ns_links > 0 && ns_links[0].path[0] != '\0') {
 		was = ns_links[0];
 		ns_links[0].path = NULL;
 		kernels.n = 0;
@@ -600,10 +601,10 @@ fuzz_mountinfo(const char *s, size_t n, int unused)
 		drop_links();
 		(void)look_at_mount(kernels.s, kernels.n);
 		deliver(take_list);
-		must(nns_links == 1 && ns_links[0].inode == was.inode &&
+		must(count.ns_links == 1 && ns_links[0].inode == was.inode &&
 		    strcmp(ns_links[0].path, was.path) == 0,
 		    "the path of a mount comes back");
-		free(was.path);
+		free((void *)(uintptr_t)was.path);
 	}
 	drop_links();
 }
@@ -886,8 +887,8 @@ static const struct target targets[] = {
 static void
 add_holder(uint64_t inode, int fd)
 {
-	holders = grow(holders, &holders_room, nholders, sizeof *holders);
-	holders[nholders++] = (struct holder){ .inode = inode, .fd = fd };
+	holders = grow(holders, &room.holders, count.holders, sizeof *holders);
+	holders[count.holders++] = (struct holder){ .inode = inode, .fd = fd };
 }
 
 static void
@@ -908,8 +909,8 @@ set_up(void)
 	serve("stat", stat, sizeof stat - 1);
 	host.boot_time = read_boot_time();
 	must(host.boot_time == 1000, "the time of boot");
-	tasks = grow(tasks, &tasks_room, ntasks, sizeof *tasks);
-	tasks[ntasks++] = (struct task){ 42, 42, 0, NULL };
+	tasks = grow(tasks, &room.tasks, count.tasks, sizeof *tasks);
+	tasks[count.tasks++] = (struct task){ 42, 42, 0, 0, NULL };
 	for (i = 0; i < (int)(sizeof held_inodes / sizeof *held_inodes); i++)
 		add_holder(held_inodes[i], i);
 	for (i = 0; i < MOST_NAMED && target->fuzz == fuzz_names; i++)
@@ -917,8 +918,8 @@ set_up(void)
 	(void)add_netns(4026531840, 0, 0, 0);
 	add_table_job(0, 1, 0);
 	index_holders();
-	entries = grow(entries, &entries_room, 0, sizeof *entries);
-	answers = grow(answers, &answers_room, 0, sizeof *answers);
+	entries = grow(entries, &room.entries, 0, sizeof *entries);
+	answers = grow(answers, &room.answers, 0, sizeof *answers);
 }
 
 #include "driver.h"
