@@ -614,14 +614,23 @@ open_below(int dir, const char *path, int flags)
 	return fd;
 }
 
+/* A buffer for the next file: there are many, most of them of a few lines. */
+static char *spare_buf;
+static size_t spare_size;
+
 /* Opens a file for read_line; returns -1 if there is none. */
 static int
 open_lines(struct reader *r, int dir, const char *name)
 {
 	/* Somebody else's tree may have files of any size. */
-	*r = (struct reader){ .max = LINE_MAX_BYTES, .sparse = root != NULL };
+	*r = (struct reader){ .max = LINE_MAX_BYTES, .sparse = root != NULL,
+	    .buf = spare_buf, .size = spare_size };
 	r->fd = open_below(dir, name, 0);
-	return r->fd == -1 ? -1 : 0;
+	if (r->fd == -1)
+		return -1;
+	spare_buf = NULL;
+	spare_size = 0;
+	return 0;
 }
 
 /* Returns -1 if it could not be read whole. */
@@ -634,7 +643,9 @@ close_lines(struct reader *r, const char *what)
 	if (!whole && !is_gone(r->error) && r->error != EINVAL)
 		count_warning("file", what, "", strerror(r->error));
 	close(r->fd);
-	reader_free(r);
+	free(spare_buf);
+	spare_buf = r->buf;
+	spare_size = r->size;
 	return whole ? 0 : -1;
 }
 
@@ -2018,6 +2029,18 @@ has_own_fds(int tid)
 	return 1;
 }
 
+/* Whether a thread is in its leader's namespace. */
+static int
+shares_netns(int task_dir, int tid)
+{
+	char path[32];
+	uint64_t inode;
+
+	(void)format_text(path, sizeof path, "%d/ns/net", tid);
+	return read_inode_link(task_dir, path, "net:[", &inode) == 0 &&
+	    inode == found.leader_netns;
+}
+
 /*
  * Reads one thread beside the leader: it is sent if it has descriptors or a
  * namespace of its own.
@@ -2031,6 +2054,8 @@ read_thread(int leader_dir, int task_dir, int tid)
 	int dir, own, n;
 
 	own = has_own_fds(tid);
+	if (own == 0 && shares_netns(task_dir, tid))
+		return;
 	if (own == 2 && asks_kernel && uncompared == 0) {
 		count_process(found.pid, "threads", "too many descriptors");
 		own = 0;
@@ -3527,31 +3552,35 @@ read_table(const struct nettable *t, struct reading *g)
 
 /* Namespaces */
 
+struct sockstat {
+	unsigned idle;		/* tables without a socket, as bits */
+	int no_time_wait;
+	int64_t used;		/* sockets; NONE: not known */
+};
+
 /* Takes one line of net/sockstat: "TCP: inuse 0 orphan 0 tw 0 ...". */
 static void
-parse_sockstat(const struct text *f, size_t n, unsigned *idle, int *time_wait,
-    int64_t *used)
+parse_sockstat(struct sockstat *s, const struct text *f, size_t n)
 {
 	uint64_t value;
 	size_t t;
 
 	if (n == 3 && field_is(&f[0], "sockets:") && field_is(&f[1], "used") &&
 	    field_number(&f[2], 10, INT32_MAX, &value) == 0)
-		*used = (int64_t)value;
+		s->used = (int64_t)value;
 	if (n < 3 || !field_is(&f[1], "inuse"))
 		return;
 	if (n >= 7 && field_is(&f[5], "tw"))
-		*time_wait = !field_is(&f[6], "0");
+		s->no_time_wait = field_is(&f[6], "0");
 	for (t = 0; t < NTABLES && field_is(&f[2], "0"); t++)
 		if (nettables[t].sockstat != NULL &&
 		    field_is(&f[0], nettables[t].sockstat))
-			*idle |= 1u << t;
+			s->idle |= 1u << t;
 }
 
 /* Reads net/sockstat or net/sockstat6; returns -1 if there is none. */
 static int
-read_sockstat(int netdir, const char *file, unsigned *idle, int *time_wait,
-    int64_t *used)
+read_sockstat(struct sockstat *s, int netdir, const char *file)
 {
 	struct text f[MAX_FIELDS];
 	struct reader r;
@@ -3561,8 +3590,7 @@ read_sockstat(int netdir, const char *file, unsigned *idle, int *time_wait,
 	if (open_lines(&r, netdir, file) == -1)
 		return -1;
 	while ((len = read_line(&r, '\n', &line)) != -1)
-		parse_sockstat(f, split(line, (size_t)len, f, MAX_FIELDS),
-		    idle, time_wait, used);
+		parse_sockstat(s, f, split(line, (size_t)len, f, MAX_FIELDS));
 	return close_lines(&r, file);
 }
 
@@ -3574,17 +3602,16 @@ read_sockstat(int netdir, const char *file, unsigned *idle, int *time_wait,
 static unsigned
 idle_tables(int netdir, int64_t *used)
 {
-	unsigned idle = 0;
-	int time_wait = 1;
+	struct sockstat s = { .used = NONE };
+	const int known = read_sockstat(&s, netdir, "sockstat") == 0 &&
+	    read_sockstat(&s, netdir, "sockstat6") == 0;
 
-	if (read_sockstat(netdir, "sockstat", &idle, &time_wait, used) == -1 ||
-	    read_sockstat(netdir, "sockstat6", &idle, &time_wait, used) == -1)
-		return 0;
-	if (time_wait)
-		idle &= ~(1u << TCP6);
-	if ((idle & 1u << TCP6) == 0)
-		idle &= ~(1u << TCP);
-	return idle;
+	*used = s.used;
+	if (!s.no_time_wait)
+		s.idle &= ~(1u << TCP6);
+	if ((s.idle & 1u << TCP6) == 0)
+		s.idle &= ~(1u << TCP);
+	return known ? s.idle : 0;
 }
 
 /*
@@ -3759,9 +3786,9 @@ static size_t ntable_jobs, table_jobs_room;
 static int
 read_tables(const struct table_job *j, struct reading *g, int *partial)
 {
-	int64_t used = NONE;
+	struct sockstat after = { .used = NONE };
 	unsigned tables = j->tables;
-	int64_t after = NONE;
+	int64_t used = NONE;
 	size_t t;
 	int result, any = 0;
 
@@ -3776,12 +3803,13 @@ read_tables(const struct table_job *j, struct reading *g, int *partial)
 		any |= result != -1;
 		*partial |= result == -2;
 	}
-	if (j->counts && asks_kernel && used != NONE) {
-		(void)idle_tables(g->netdir, &after);
-		if (after < used)	/* one was closed: it is not missing */
-			used = after;
-		send_record(FOUND_USED, &used, sizeof used, NULL, 0);
-	}
+	if (!j->counts || used == NONE)
+		return any;
+	/* What was closed meanwhile is not missing. */
+	if (used > 0 && read_sockstat(&after, g->netdir, "sockstat") == 0 &&
+	    after.used < used)
+		used = after.used;
+	send_record(FOUND_USED, &used, sizeof used, NULL, 0);
 	return any;
 }
 
