@@ -125,7 +125,7 @@ enum {
 	FOUND_NS_LINK,		/* struct ns_link, and the path of a mount */
 	FOUND_USER,		/* uint64_t uid, and a name */
 	FOUND_HOST,		/* struct host */
-	FOUND_TASK,		/* struct task_head, and its struct found_fd */
+	FOUND_TASK,		/* struct task, and its struct found_fd */
 	FOUND_DETAIL,		/* enum detail of the last task, and a text */
 	FOUND_ROW,		/* struct entry, and its text */
 	FOUND_SOCKET,		/* struct answer, and its text */
@@ -184,16 +184,12 @@ enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, USER_NAME, PPID,
 /* A process, or a thread with descriptors or a namespace of its own. */
 struct task {
 	int pid, tid;
+	uint64_t netns_inode;	/* 0: not known */
+	uint64_t table_inode;	/* as in struct netns; 0: not known */
+	/* Not from the worker that has found it: */
 	uint32_t netns;
 	int moves;		/* its descriptors moved in a search */
 	struct text *details;	/* NDETAILS; null if none was asked for */
-};
-
-/* A task as a worker has found it. */
-struct task_head {
-	int32_t pid, tid;
-	uint64_t netns_inode;	/* 0: not known */
-	uint64_t table_inode;	/* as in struct netns; 0: not known */
 };
 
 /* A socket and the descriptor that holds it. */
@@ -231,6 +227,7 @@ struct netns {
 	uint64_t table_inode;	/* of one of its tables; 0: not read */
 	uint32_t first_task;	/* NOWHERE: entered by its link */
 	uint32_t link;		/* index, if there is no first_task */
+	size_t ways;		/* into it: by each task, us or the link */
 	size_t nfds;		/* sockets that its processes hold */
 	unsigned pending;	/* tables that are to be read, as bits */
 	unsigned tries;		/* how many jobs of its tables were lost */
@@ -409,7 +406,7 @@ static const struct entry blank_entry = { .netns = NOWHERE, .owner = UNKNOWN,
 /* What the row that is being printed is made of. */
 static const struct entry *row_entry;
 static const struct holder *row_holder;
-static const struct task nobody = { NONE, NONE, NOWHERE, 0, NULL };
+static const struct task nobody = { .pid = NONE, .tid = NONE };
 static const struct task *row_task = &nobody;
 
 /* Confinement */
@@ -1721,7 +1718,7 @@ read_netns_inode(int dir, uint64_t *inode)
  * Both are read without root's rights, and by a worker after its first refusal.
  */
 static void
-identify_netns(int dir, struct task_head *t)
+identify_netns(int dir, struct task *t)
 {
 	int refused = read_netns_inode(dir, &t->netns_inode) == -1;
 	static int asks_tables;
@@ -1965,7 +1962,7 @@ read_ring(int dir, int fd)
 
 /* Sends a task with the descriptors from number `from` on, and forgets it. */
 static void
-send_task(struct task_head *t, size_t from, int dir, int thread_dir)
+send_task(const struct task *t, size_t from, int dir, int thread_dir)
 {
 	size_t i;
 
@@ -2048,7 +2045,7 @@ shares_netns(int task_dir, int tid)
 static void
 read_thread(int leader_dir, int task_dir, int tid)
 {
-	struct task_head t = { .pid = found.pid, .tid = tid };
+	struct task t = { .pid = found.pid, .tid = tid };
 	const size_t before = found.nfds;
 	char name[DECIMAL_SIZE];
 	int dir, own, n;
@@ -2117,7 +2114,7 @@ static void
 read_process(size_t job)
 {
 	const int dir = open_process(job);
-	struct task_head t = { .pid = found.pid, .tid = found.pid };
+	struct task t = { .pid = found.pid, .tid = found.pid };
 	size_t leader_end;
 	int n;
 
@@ -2183,6 +2180,12 @@ search_process(size_t job)
 	close(dir);
 }
 
+static int
+is_own_netns(uint64_t inode)
+{
+	return inode != 0 && inode == host.own_netns;
+}
+
 static uint32_t
 add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 {
@@ -2190,49 +2193,62 @@ add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
 	    sizeof *namespaces);
 	namespaces[count.namespaces] = (struct netns){ .inode = inode,
 	    .table_inode = table_inode, .first_task = task, .link = link,
+	    .ways = task == NOWHERE || is_own_netns(inode),
 	    .pending = read_mask, .used = NONE };
 	return (uint32_t)count.namespaces++;
 }
 
+/* Finds a namespace by its inode or, without one, by that of a table. */
 static uint32_t
-find_netns(uint64_t inode)
+find_netns(uint64_t inode, uint64_t table_inode)
 {
 	static uint32_t last;
 	uint32_t i;
 
-	if (last < count.namespaces && namespaces[last].inode == inode)
+	if (inode != 0 && last < count.namespaces &&
+	    namespaces[last].inode == inode)
 		return last;
 	for (i = 0; i < count.namespaces; i++)
-		if (namespaces[i].inode == inode)
+		if (namespaces[i].inode == inode && (inode != 0 ||
+		    namespaces[i].table_inode == table_inode))
 			return last = i;
 	return NOWHERE;
 }
 
-/* The namespace of a task, a new one if it was not known. */
-static uint32_t
-netns_of(const struct task_head *t, uint32_t task)
+/* The inode of the namespace with this table, by a task that knows both. */
+static uint64_t
+netns_with(uint64_t table_inode)
 {
-	struct netns *ns;
-	uint32_t i;
+	const struct task *t;
 
-	if (t->netns_inode != 0 &&
-	    (i = find_netns(t->netns_inode)) != NOWHERE) {
-		if (namespaces[i].table_inode == 0)
-			namespaces[i].table_inode = t->table_inode;
-		return i;
-	}
-	if (t->netns_inode == 0 && t->table_inode == 0)
-		return NOWHERE;
-	/* A task whose link was refused may be in it. */
-	for (ns = namespaces; t->table_inode != 0 &&
-	    ns < namespaces + count.namespaces; ns++)
-		if (ns->table_inode == t->table_inode && (ns->inode == 0 ||
-		    t->netns_inode == 0)) {
-			if (ns->inode == 0)
-				ns->inode = t->netns_inode;
-			return (uint32_t)(ns - namespaces);
-		}
-	return add_netns(t->netns_inode, t->table_inode, task, 0);
+	if (table_inode == host.own_netns_table)
+		return host.own_netns;
+	for (t = tasks; t < tasks + count.tasks; t++)
+		if (t->table_inode == table_inode && t->netns_inode != 0)
+			return t->netns_inode;
+	return 0;
+}
+
+/* Finds the namespace that a task is in, a new one if it was not known. */
+static void
+place_task(uint32_t i)
+{
+	struct task *t = &tasks[i];
+	uint64_t inode = t->netns_inode;
+	uint32_t ns;
+
+	t->netns = NOWHERE;
+	if (inode == 0 && t->table_inode == 0)
+		return;
+	if (inode == 0)		/* its link was refused */
+		inode = netns_with(t->table_inode);
+	ns = find_netns(inode, t->table_inode);
+	if (ns == NOWHERE)
+		ns = add_netns(inode, t->table_inode, i, 0);
+	if (namespaces[ns].table_inode == 0)
+		namespaces[ns].table_inode = t->table_inode;
+	namespaces[ns].ways++;
+	t->netns = ns;
 }
 
 static void
@@ -2252,19 +2268,15 @@ add_holders(uint32_t task, const char *s, size_t n)
 static void
 take_task(const char *s, size_t n)
 {
-	struct task_head t;
-	struct task *task;
+	struct task t;
 
 	if (take_head(&s, &n, &t, sizeof t) == -1)
 		return;
-	tasks = grow(tasks, &room.tasks, count.tasks, sizeof *tasks);
-	task = &tasks[count.tasks];
-	*task = (struct task){ t.pid, t.tid, NOWHERE, 0, NULL };
-	task->netns = netns_of(&t, (uint32_t)count.tasks);
-	if ((needs & NEED_PROCESS) != 0 && n > 0)
-		task->details = allocate(NDETAILS * sizeof *task->details);
-	if (task->netns != NOWHERE)
-		namespaces[task->netns].nfds += n / sizeof(struct found_fd);
+	t.moves = 0;
+	t.details = (needs & NEED_PROCESS) != 0 && n > 0 ?
+	    allocate(NDETAILS * sizeof *t.details) : NULL;
+	tasks = grow(tasks, &room.tasks, count.tasks, sizeof t);
+	tasks[count.tasks] = t;
 	add_holders((uint32_t)count.tasks++, s, n);
 }
 
@@ -2334,9 +2346,17 @@ is_wanted(int pid)
 static void
 scan_processes(void)
 {
+	const struct holder *h;
+	uint32_t i;
+
 	scan_jobs(prepare_worker, processes.count, read_process, take_process,
 	    lose_process);
 	index_holders();
+	for (i = 0; i < count.tasks; i++)
+		place_task(i);
+	for (h = holders; h < holders + count.holders; h++)
+		if (tasks[h->task].netns != NOWHERE)
+			namespaces[tasks[h->task].netns].nfds++;
 }
 
 /* The layouts of tables */
@@ -3207,7 +3227,6 @@ struct reading {
 	int dir;		/* the process of netdir; NONE: us */
 	int netdir;
 	int missing_only;	/* read again: only for sockets without entry */
-	unsigned skip;		/* processes: they did not answer before */
 	const struct nettable *table;
 	int place[MAX_PLACES];	/* field of each column; NONE: not there */
 	size_t needed;		/* fields: a row with fewer is malformed */
@@ -3727,39 +3746,23 @@ open_net_of(const struct task *t, struct reading *g)
 }
 
 /*
- * Opens the net directory of a namespace, through the first task from *next
- * on that is in it and can be opened, and sets *next behind that.  Tasks that
- * did not answer before are passed over.  Our own namespace has /proc/self.
+ * Opens the net directory of a namespace by one of its ways, from 0: its link,
+ * or /proc/self if it is ours, then each task that is in it.
  */
 static int
-open_net(struct reading *g, size_t *next)
+open_net(struct reading *g, size_t way)
 {
-	const struct netns *n = &namespaces[g->ns];
+	const struct netns *ns = &namespaces[g->ns];
+	const struct task *t;
 
 	g->dir = NONE;
-	if (n->first_task == NOWHERE) {
-		g->netdir = *next == 0 ? enter_netns(n) : NONE;
-		*next = SIZE_MAX;
-		return g->netdir == NONE ? -1 : 0;
-	}
-	if (*next == 0 && n->inode != 0 && n->inode == host.own_netns &&
-	    g->skip == 0) {
-		*next = n->first_task;
-		g->netdir = open_below(proc, "self/net", O_DIRECTORY);
-		if (g->netdir != -1)
-			return 0;
-	}
-	if (*next < n->first_task)
-		*next = n->first_task;
-	while (*next < count.tasks) {
-		if (tasks[(*next)++].netns != g->ns)
-			continue;
-		if (g->skip > 0)
-			g->skip--;
-		else if (open_net_of(&tasks[*next - 1], g) == 0)
-			return 0;
-	}
-	return -1;
+	if (ns->first_task == NOWHERE)
+		return g->netdir = enter_netns(ns);
+	if (is_own_netns(ns->inode) && way-- == 0)
+		return g->netdir = open_below(proc, "self/net", O_DIRECTORY);
+	for (t = tasks + ns->first_task; t->netns != g->ns || way > 0; t++)
+		way -= t->netns == g->ns;
+	return open_net_of(t, g);
 }
 
 /* Whether the process whose net was read is still in the namespace. */
@@ -3846,21 +3849,14 @@ read_netns(size_t job)
 {
 	const struct table_job *j = &table_jobs[job];
 	const struct netns *ns = &namespaces[j->ns];
-	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0,
-	    .skip = asks_kernel ? ns->tries : 0 };
-	size_t next = 0;
+	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0 };
+	size_t i;
 	int done = 0, opened = 0, any = 0, partial;
 
-	while (!done) {
-		if (open_net(&g, &next) == -1) {
-			/* No other process is left: retry the same ones. */
-			if (opened || ns->tries == 0 || next == 0)
-				break;
-			g.skip = 0;
-			next = 0;
-			opened = 1;
+	for (i = 0; i < ns->ways && !done; i++) {
+		/* First the ways that were not tried before. */
+		if (open_net(&g, (ns->tries + i) % ns->ways) == -1)
 			continue;
-		}
 		if (opened)	/* that was partial, or another namespace's */
 			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
@@ -4002,39 +3998,10 @@ add_linked_netns(void)
 	size_t i;
 
 	for (i = 0; i < count.ns_links; i++)
-		if (find_netns(ns_links[i].inode) == NOWHERE &&
+		if (find_netns(ns_links[i].inode, 0) == NOWHERE &&
 		    !ns_links[i].is_socket)
 			(void)add_netns(ns_links[i].inode, 0, NOWHERE,
 			    (uint32_t)i);
-}
-
-/* A namespace without an inode may be one that is known by its inode, too. */
-static void
-merge_netns(void)
-{
-	struct netns *ns, *same;
-	uint32_t i;
-
-	for (ns = namespaces; ns < namespaces + count.namespaces; ns++) {
-		if (ns->inode != 0 || ns->table_inode == 0)
-			continue;
-		if (ns->table_inode == host.own_netns_table)
-			ns->inode = host.own_netns;
-		for (same = namespaces; same < namespaces + count.namespaces;
-		    same++)
-			if (same != ns && same->inode != 0 && (same->inode ==
-			    ns->inode || same->table_inode == ns->table_inode))
-				break;
-		if (same == namespaces + count.namespaces)
-			continue;
-		ns->pending = 0;
-		ns->inode = ns->table_inode = 0;
-		for (i = 0; i < count.tasks; i++)
-			if (tasks[i].netns == (uint32_t)(ns - namespaces))
-				tasks[i].netns = (uint32_t)(same - namespaces);
-		if (same->first_task > ns->first_task)
-			same->first_task = ns->first_task;
-	}
 }
 
 /* Names of unix sockets, and sockets that no table lists: both are asked */
@@ -4385,7 +4352,6 @@ scan_tables(void)
 	const size_t from = count.entries;
 	uint32_t i;
 
-	merge_netns();
 	add_linked_netns();
 	/* No process has tables of its own, or none could be identified. */
 	if (count.namespaces == 0)
@@ -4424,7 +4390,7 @@ netns_of_answer(const struct answer *a)
 
 	if (a->netns_inode == 0)
 		return NOWHERE;
-	ns = find_netns(a->netns_inode);
+	ns = find_netns(a->netns_inode, 0);
 	if (ns != NOWHERE)
 		return ns;
 	ns_links = grow(ns_links, &room.ns_links, count.ns_links, sizeof link);

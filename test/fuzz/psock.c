@@ -395,7 +395,7 @@ fuzz_names(const char *s, size_t n, int table)
 static void
 show_details(const char *file, const char *s, size_t n, unsigned need)
 {
-	struct task_head t = { .pid = 7, .tid = 7 };
+	struct task t = { .pid = 7, .tid = 7 };
 	struct text *d;
 	size_t i;
 
@@ -910,7 +910,7 @@ set_up(void)
 	host.boot_time = read_boot_time();
 	must(host.boot_time == 1000, "the time of boot");
 	tasks = grow(tasks, &room.tasks, count.tasks, sizeof *tasks);
-	tasks[count.tasks++] = (struct task){ 42, 42, 0, 0, NULL };
+	tasks[count.tasks++] = (struct task){ .pid = 42, .tid = 42 };
 	for (i = 0; i < (int)(sizeof held_inodes / sizeof *held_inodes); i++)
 		add_holder(held_inodes[i], i);
 	for (i = 0; i < MOST_NAMED && target->fuzz == fuzz_names; i++)
