@@ -258,7 +258,7 @@ enum {
 	UNCOUNTED = 1,		/* requested, TIME_WAIT, or the kernel's own */
 	NAMED = 2,		/* unix: has a name; line 1 may be empty */
 	IN_NAME = 4,		/* unix: may be part of the name before it */
-	FORGED = 8,		/* unix: is part of the name before it */
+	DROPPED = 8,		/* unix: no entry, for it is part of a name */
 	MULTIPATH = 16,		/* MPTCP: counted once more than its rows */
 };
 
@@ -3161,7 +3161,8 @@ key_of(const struct row *r)
 
 	if (e->inode != 0 && !nettables[e->table].many)
 		return e->inode;
-	key = mix(r->id, &e->inode, sizeof e->inode);
+	key = mix(0, &r->id, sizeof r->id);
+	key = mix(key, &e->inode, sizeof e->inode);
 	key = mix(key, e->local, sizeof e->local);
 	key = mix(key, e->remote, sizeof e->remote);
 	word = (uint64_t)e->local_port << 32 | (uint64_t)e->table << 24 |
@@ -3418,7 +3419,7 @@ struct unix_row {
 	size_t name_span;
 };
 
-/* Also sends a row that is not needed itself if resolve_names needs it. */
+/* Also sends a row that is not needed itself if settle_rows needs it. */
 static void
 send_unix_row(const struct reading *g, struct unix_row *u)
 {
@@ -3452,7 +3453,7 @@ begin_unix_row(const struct reading *g, struct unix_row *u, const char *line,
 /*
  * The unix table.  The kernel writes names raw, newlines included, but each
  * NUL as '@'.  A line without the form of a row continues the name before it.
- * One with that form may do so if the name has room; resolve_names decides.
+ * One with that form may do so if the name has room; settle_rows decides.
  */
 static void
 read_unix_line(const struct reading *g, struct unix_row *u, const char *line,
@@ -4160,7 +4161,7 @@ true_name(const struct entry *e)
 
 /* How many rows behind a row are part of its name; 0 if these do not fit it. */
 static size_t
-count_forged(const struct entry *e, const struct entry *name)
+forged_rows(const struct entry *e, const struct entry *name)
 {
 	size_t left = (size_t)name->text_len - e->text_len, n = 0;
 	const struct entry *next = e + 1;
@@ -4175,18 +4176,46 @@ count_forged(const struct entry *e, const struct entry *name)
 }
 
 /*
- * Whether a row may be part of a name that nobody knows, of which *left bytes
- * may follow.
+ * Gives a row its whole name, and drops the rows that are part of it.  If
+ * nobody knows that, *left bytes of it may follow.
  */
-static int
-may_be_in_name(const struct entry *e, size_t *left)
+static void
+resolve_name(struct entry *e, size_t *left)
 {
-	if ((e->flags & IN_NAME) == 0 || *left < 1u + e->row_len) {
-		*left = 0;
-		return 0;
+	const struct entry *name = true_name(e);
+	size_t n = name != NULL ? forged_rows(e, name) : 0;
+
+	if (name == NULL || (n == 0 && name->text_len != e->text_len)) {
+		if (*left < UNIX_NAME_MAX - (size_t)e->text_len)
+			*left = UNIX_NAME_MAX - (size_t)e->text_len;
+		return;
 	}
-	*left -= 1u + e->row_len;
-	return 1;
+	e->text = name->text;
+	e->text_len = name->text_len;
+	if (n > 0)
+		count_number("socket", e->inode, "net/unix",
+		    "its name hides a row");
+	for (; n > 0; n--)
+		e[n].flags = DROPPED;
+}
+
+/*
+ * Decides about a row that is not part of a known name.  A unix row that -p
+ * leaves out, or whose socket has an entry already, is dropped; all others are
+ * entries, of which use_answers drops unsure ones.
+ */
+static void
+settle_row(struct entry *e)
+{
+	const int unsure = (e->flags & IN_NAME) != 0;
+	struct holder *h = first_holder(e->inode);
+
+	if (is_unix_row(e) && (h == NULL ? !want_ownerless :
+	    h->has_entry && !unsure))
+		e->flags = DROPPED;
+	/* A socket with an unsure row is asked, as if it had none. */
+	else if (h != NULL && (!asks_kernel || !unsure))
+		h->has_entry = 1;
 }
 
 /*
@@ -4195,34 +4224,23 @@ may_be_in_name(const struct entry *e, size_t *left)
  * stays IN_NAME, all other rows of the table do not.
  */
 static void
-resolve_names(size_t from)
+settle_rows(size_t from)
 {
-	const struct entry *name;
 	struct entry *e;
-	size_t n, left = 0;
+	size_t left = 0;	/* bytes that may follow of an unknown name */
 
 	for (e = entries + from; e < entries + count.entries; e++) {
-		if (!is_unix_row(e))
+		if ((e->flags & DROPPED) != 0)
 			continue;
-		if (!may_be_in_name(e, &left))
+		if ((e->flags & IN_NAME) != 0 && left > e->row_len) {
+			left -= 1u + e->row_len;
+		} else {
+			left = 0;
 			e->flags &= (uint8_t)~IN_NAME;
-		if (!may_go_on(e))
-			continue;
-		name = true_name(e);
-		n = name != NULL ? count_forged(e, name) : 0;
-		if (name == NULL || (n == 0 && name->text_len !=
-		    e->text_len)) {
-			if (left < UNIX_NAME_MAX - (size_t)e->text_len)
-				left = UNIX_NAME_MAX - (size_t)e->text_len;
-			continue;
 		}
-		e->text = name->text;
-		e->text_len = name->text_len;
-		if (n > 0)
-			count_number("socket", e->inode, "net/unix",
-			    "its name hides a row");
-		for (; n > 0; n--)
-			(++e)->flags |= FORGED;
+		if (may_go_on(e))
+			resolve_name(e, &left);
+		settle_row(e);
 	}
 }
 
@@ -4252,41 +4270,6 @@ mark_names(size_t from)
 		    (h = first_holder(e->inode)) != NULL)
 			any = h->to_ask = 1;
 	return any;
-}
-
-/* Closes the gap that dropped entries have left. */
-static void
-move_entry(const struct entry *e, size_t to)
-{
-	if (e != &entries[to])
-		entries[to] = *e;
-}
-
-/*
- * Drops unix rows that are part of a name, that -p leaves out, or whose socket
- * has an entry already.  All others are entries; use_answers drops unsure ones.
- */
-static void
-drop_rows(size_t from)
-{
-	size_t i, n = from;
-	struct entry *e;
-	struct holder *h;
-	int unsure;
-
-	for (i = from; i < count.entries; i++) {
-		e = &entries[i];
-		h = first_holder(e->inode);
-		unsure = (e->flags & IN_NAME) != 0;
-		if (is_unix_row(e) && ((e->flags & FORGED) != 0 ||
-		    (h == NULL ? !want_ownerless : h->has_entry && !unsure)))
-			continue;
-		/* A socket with an unsure row is asked, as if it had none. */
-		if (h != NULL && (!asks_kernel || !unsure))
-			h->has_entry = 1;
-		move_entry(e, n++);
-	}
-	count.entries = n;
 }
 
 /* Whether this may be part of a name that nobody knows. */
@@ -4331,8 +4314,7 @@ scan_names(size_t from)
 	count.answers = 0;
 	if (mark_names(from))
 		ask_marked();
-	resolve_names(from);
-	drop_rows(from);
+	settle_rows(from);
 }
 
 static int
@@ -4486,27 +4468,32 @@ is_confirmed(struct entry *e, const struct answer *a)
 	return 1;
 }
 
-/* Goes through the entries with what their sockets have answered. */
+/*
+ * Goes through the entries with what their sockets have answered, and closes
+ * the gaps that dropped rows leave.
+ */
 static void
 use_answers(void)
 {
 	const struct answer *a;
-	struct entry *e;
-	size_t i, n = 0;
+	struct entry *e, *to = entries;
 
-	for (i = 0; i < count.entries; i++) {
-		e = &entries[i];
+	for (e = entries; e < entries + count.entries; e++) {
 		a = find_answer(e->inode);
 		if (a != NULL && is_unsure_row(e) && !is_confirmed(e, a)) {
 			count_number("unix row", e->inode, "",
 			    "is part of a name");
-			continue;
+			e->flags = DROPPED;
 		}
+		if ((e->flags & DROPPED) != 0)
+			continue;
 		if (a != NULL && a->how == ASKED)
 			complete_entry(e, a);
-		move_entry(e, n++);
+		if (to != e)
+			*to = *e;
+		to++;
 	}
-	count.entries = n;
+	count.entries = (size_t)(to - entries);
 }
 
 /*

@@ -91,6 +91,8 @@ show_table(const char *s, size_t n, size_t table, int unlisted)
 	scan_names(0);
 	if (unlisted)
 		(void)scan_sockets();
+	else
+		use_answers();
 	report_unsure_rows();
 	print_entries();
 	end();
@@ -383,8 +385,8 @@ fuzz_names(const char *s, size_t n, int table)
 	asks_kernel = 1;
 	(void)mark_names(0);
 	answer_names();
-	resolve_names(0);
-	drop_rows(0);
+	settle_rows(0);
+	use_answers();
 	asks_kernel = 0;
 	print_entries();
 	end();
