@@ -99,22 +99,18 @@ enum {
 #define NOWHERE UINT32_MAX	/* no namespace, no task */
 #define INITIAL_PID_NS UINT32_C(0xEFFFFFFC)	/* PROC_PID_INIT_INO */
 
-/* What the chosen columns need; NEED_PROCESS: all bits up to NEED_USER. */
+/* What the columns show of a process, as text; empty if not known. */
+enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, USER_NAME, PPID,
+    START_TIME, NDETAILS };
+
+/* What the chosen columns need: details, as bits, and these. */
 enum {
-	NEED_COMM = 1 << 0,
-	NEED_EXE = 1 << 1,
-	NEED_CWD = 1 << 2,
-	NEED_CMDLINE = 1 << 3,
-	NEED_STATUS = 1 << 4,
-	NEED_STAT = 1 << 5,
-	NEED_CGROUP = 1 << 6,
-	NEED_USER = 1 << 7,
-	NEED_INTERFACE = 1 << 8,
-	NEED_TYPE = 1 << 9,
-	NEED_FILTER = 1 << 10,
-	NEED_V6ONLY = 1 << 11,
-	NEED_PEER = 1 << 12,
-	NEED_PROCESS = NEED_INTERFACE - 1,
+	NEED_INTERFACE = 1 << NDETAILS,
+	NEED_TYPE = NEED_INTERFACE << 1,
+	NEED_FILTER = NEED_INTERFACE << 2,
+	NEED_V6ONLY = NEED_INTERFACE << 3,
+	NEED_PEER = NEED_INTERFACE << 4,
+	NEED_DETAILS = NEED_INTERFACE - 1,
 	NEED_ASKING = NEED_INTERFACE | NEED_TYPE | NEED_FILTER | NEED_V6ONLY,
 };
 
@@ -176,10 +172,6 @@ struct text {
 	const char *s;
 	size_t len;
 };
-
-/* What the columns show of a process, as text; empty if not known. */
-enum detail { COMM, EXE, CWD, CMDLINE, CGROUP, UID, USER_NAME, PPID,
-    START_TIME, NDETAILS };
 
 /* A process, or a thread with descriptors or a namespace of its own. */
 struct task {
@@ -530,6 +522,12 @@ confine_worker(const int *calls, size_t n, const struct condition *own,
 }
 
 /* Reading below /proc */
+
+static int
+needs_detail(enum detail which)
+{
+	return (needs & 1u << which) != 0;
+}
 
 /* What vanished while it was being read is no error. */
 static int
@@ -1032,7 +1030,7 @@ read_host(void)
 	struct stat st;
 	int self;
 
-	if ((needs & NEED_STAT) != 0)
+	if (needs_detail(START_TIME))
 		h.boot_time = read_boot_time();
 	if (asks_kernel) {
 		(void)read_inode_link(proc, "self/ns/pid", "pid:[", &h.pid_ns);
@@ -1170,7 +1168,7 @@ list_processes(size_t job)
 			list.n[n++] = list.n[i];
 	send_record(FOUND_NUMBERS, NULL, 0, list.n, n * sizeof *list.n);
 	read_host();
-	if ((needs & NEED_USER) != 0)
+	if (needs_detail(USER_NAME))
 		read_users();
 }
 
@@ -1351,18 +1349,14 @@ scan_list(void)
 	const char *why;
 
 	list_once();
-	if (why_own_proc != NULL) {
-		why = why_own_proc;
-		own_proc = mount_proc();
-		if (own_proc != NONE)
-			note("/proc: %s; read through a procfs of our own",
-			    why);
-		else if (strncmp(why, "not", 3) == 0)
-			fatal("/proc: %s, and no other can be mounted", why);
-		else
-			warning("/proc: %s", why);
-		if (own_proc != NONE)
-			list_once();
+	why = why_own_proc;
+	if (why != NULL && (own_proc = mount_proc()) != NONE) {
+		note("/proc: %s; read through a procfs of our own", why);
+		list_once();
+	} else if (why != NULL && strncmp(why, "not", 3) == 0) {
+		fatal("/proc: %s, and no other can be mounted", why);
+	} else if (why != NULL) {
+		warning("/proc: %s", why);
 	}
 	if (xflag && asks_kernel)
 		find_unlisted_processes();
@@ -1533,7 +1527,7 @@ static struct found found;
 static void
 send_detail(enum detail which, const char *s, size_t n)
 {
-	if (n > 0)
+	if (n > 0 && needs_detail(which))
 		send_record(FOUND_DETAIL, &which, sizeof which, s, n);
 }
 
@@ -1611,8 +1605,7 @@ send_uid(int dir)
 		    field_is(&f[0], "Uid:") &&
 		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0) {
 			send_number(UID, uid);
-			if ((needs & NEED_USER) != 0)
-				send_user(uid);
+			send_user(uid);
 		}
 }
 
@@ -1654,27 +1647,27 @@ send_details(int dir, int thread_dir)
 	size_t n, comm_length = 0;
 	char *s;
 
-	if ((needs & NEED_COMM) != 0) {
+	if (needs_detail(COMM)) {
 		n = read_text(found.pid, dir, "comm", &s);
 		comm_length = n - (n > 0);
 		send_comm(s, comm_length);
 	}
 	/* There is no /proc/PID/comm before Linux 2.6.33. */
-	if ((needs & NEED_STAT) != 0 || ((needs & NEED_COMM) != 0 &&
-	    comm_length == 0))
+	if (needs_detail(PPID) || needs_detail(START_TIME) ||
+	    (needs_detail(COMM) && comm_length == 0))
 		send_stat(dir, comm_length == 0);
-	if ((needs & NEED_STATUS) != 0)
+	if (needs_detail(UID) || needs_detail(USER_NAME))
 		send_uid(dir);
-	if ((needs & NEED_CGROUP) != 0) {
+	if (needs_detail(CGROUP)) {
 		n = read_text(found.pid, dir, "cgroup", &s);
 		f = parse_cgroup(s, n);
 		send_detail(CGROUP, f.s, f.len);
 	}
-	if ((needs & NEED_CMDLINE) != 0)
+	if (needs_detail(CMDLINE))
 		send_cmdline(thread_dir);
-	if ((needs & NEED_EXE) != 0)
+	if (needs_detail(EXE))
 		send_target(EXE, thread_dir, "exe");
-	if ((needs & NEED_CWD) != 0)
+	if (needs_detail(CWD))
 		send_target(CWD, thread_dir, "cwd");
 }
 
@@ -1765,15 +1758,6 @@ add_fd(uint64_t inode, int fd)
 	found.fds[found.nfds++] = (struct found_fd){ inode, fd, 0 };
 }
 
-static void
-add_ns_link(uint64_t inode, int fd)
-{
-	found.links = grow(found.links, &found.links_room, found.nlinks,
-	    sizeof *found.links);
-	found.links[found.nlinks++] = (struct ns_link){ .inode = inode,
-	    .fd = fd };
-}
-
 static int
 is_ring(const char *link, ssize_t len)
 {
@@ -1797,7 +1781,10 @@ look_at_fd(int fd, const char *link, ssize_t len)
 		add_number(&found.rings, fd);
 	} else if (asks_kernel && reads_all &&
 	    parse_link(link, len, "net:[", &inode) == 0) {
-		add_ns_link(inode, fd);
+		found.links = grow(found.links, &found.links_room,
+		    found.nlinks, sizeof *found.links);
+		found.links[found.nlinks++] = (struct ns_link){
+		    .inode = inode, .fd = fd };
 	}
 }
 
@@ -1970,7 +1957,7 @@ send_task(const struct task *t, size_t from, int dir, int thread_dir)
 		read_ring(thread_dir, found.rings.n[i]);
 	send_record(FOUND_TASK, t, sizeof *t, found.fds + from,
 	    (found.nfds - from) * sizeof *found.fds);
-	if (found.nfds > from && (needs & NEED_PROCESS) != 0)
+	if (found.nfds > from && (needs & NEED_DETAILS) != 0)
 		send_details(dir, thread_dir);
 	for (i = 0; i < found.nlinks; i++)
 		send_record(FOUND_NS_LINK, &found.links[i], sizeof *found.links,
@@ -2273,7 +2260,7 @@ take_task(const char *s, size_t n)
 	if (take_head(&s, &n, &t, sizeof t) == -1)
 		return;
 	t.moves = 0;
-	t.details = (needs & NEED_PROCESS) != 0 && n > 0 ?
+	t.details = (needs & NEED_DETAILS) != 0 && n > 0 ?
 	    allocate(NDETAILS * sizeof *t.details) : NULL;
 	tasks = grow(tasks, &room.tasks, count.tasks, sizeof t);
 	tasks[count.tasks] = t;
@@ -2980,28 +2967,20 @@ parse_field(struct row *r, const struct table_column *c,
 	return 0;
 }
 
-/*
- * Whether a row is not counted in `sockets: used` of net/sockstat: a connection
- * that is only requested, or one in TIME_WAIT (which has timer 03).
- */
-static int
-is_embryo(const struct entry *e, const struct text *timer)
-{
-	return e->inode == 0 && (e->state == TCP_SYN_RECV ||
-	    e->state == TCP_TIME_WAIT || e->state == NEW_SYN_RECV ||
-	    (timer->len > 2 && memcmp(timer->s, "03:", 3) == 0));
-}
-
 /* tcp, udp, udplite, raw and icmp, of either family. */
 static void
 finish_inet(struct row *r, const struct text *f, size_t nfields,
     const int *place)
 {
 	const size_t pointer = (size_t)place[INET_INODE] + 2;
+	const struct text *timer = &f[place[INET_QUEUE] + 1];
 	struct entry *e = &r->e;
 
 	e->state = e->protocol == IPPROTO_TCP ? tcp_state(e->state) : 0;
-	if (is_embryo(e, &f[place[INET_QUEUE] + 1]))
+	/* Only requested, or in TIME_WAIT, which has timer 03. */
+	if (e->inode == 0 && (e->state == TCP_SYN_RECV ||
+	    e->state == TCP_TIME_WAIT || e->state == NEW_SYN_RECV ||
+	    (timer->len > 2 && memcmp(timer->s, "03:", 3) == 0)))
 		e->flags |= UNCOUNTED;
 	/* "... inode ref pointer": no header names these. */
 	if (pointer < nfields)
@@ -3322,11 +3301,15 @@ is_needed(const struct reading *g, const struct entry *e)
 	return h != NULL && (!g->missing_only || !h->has_entry);
 }
 
-/* Sets what the table says of each of its rows. */
-static void
-begin_row(struct row *r, const struct reading *g)
+/* Returns -1 if the row is malformed, or cut anywhere. */
+static int
+parse_row(const struct reading *g, struct row *r, const char *line,
+    size_t len)
 {
+	static struct text f[MAX_ROW_FIELDS];
 	const struct nettable *t = g->table;
+	const struct table_column *c = t->layout->columns;
+	size_t i, n;
 
 	*r = (struct row){ .e = blank_entry };
 	r->e.family = t->family;
@@ -3334,27 +3317,14 @@ begin_row(struct row *r, const struct reading *g)
 	r->e.type = t->type;
 	r->e.netns = g->ns;
 	r->e.table = (uint8_t)(t - nettables);
-}
-
-/* Returns -1 if the row is malformed, or cut anywhere. */
-static int
-parse_row(const struct reading *g, struct row *r, const char *line,
-    size_t len)
-{
-	static struct text f[MAX_ROW_FIELDS];
-	const struct table_column *columns_read = g->table->layout->columns;
-	const size_t needed = g->needed;
-	size_t i, n;
-
-	begin_row(r, g);
 	/* sctp has a list of addresses, tcp a pointer behind the inode. */
-	n = split(line, len, f, g->table->protocol == IPPROTO_SCTP ?
-	    MAX_ROW_FIELDS : needed + 2);
-	if (n < needed)
+	n = split(line, len, f, t->protocol == IPPROTO_SCTP ?
+	    MAX_ROW_FIELDS : g->needed + 2);
+	if (n < g->needed)
 		return -1;
-	for (i = 0; columns_read[i].name != NULL; i++)
-		if (g->place[i] != NONE && parse_field(r, &columns_read[i],
-		    &f[g->place[i]]) == -1)
+	for (i = 0; c[i].name != NULL; i++)
+		if (g->place[i] != NONE &&
+		    parse_field(r, &c[i], &f[g->place[i]]) == -1)
 			return -1;
 	return finish_row(r, f, n, g->place);
 }
@@ -3728,27 +3698,10 @@ is_in_netns(int dir, const struct netns *ns)
 	    read_table_inode(dir) == ns->table_inode;
 }
 
-/* Opens the net directory of a task; returns -1 if there is none. */
-static int
-open_net_of(const struct task *t, struct reading *g)
-{
-	g->dir = open_task(t->pid, t->tid);
-	if (g->dir == -1) {
-		count_refusal(t->pid, "directory");
-		return -1;
-	}
-	g->netdir = open_below(g->dir, "net", O_DIRECTORY);
-	if (g->netdir != -1)
-		return 0;
-	if (!is_gone(errno) && errno != EINVAL)
-		count_refusal(t->pid, "net");
-	close(g->dir);
-	return -1;
-}
-
 /*
  * Opens the net directory of a namespace by one of its ways, from 0: its link,
- * or /proc/self if it is ours, then each task that is in it.
+ * or /proc/self if it is ours, then each task that is in it.  Returns -1 if
+ * there is none.
  */
 static int
 open_net(struct reading *g, size_t way)
@@ -3763,7 +3716,17 @@ open_net(struct reading *g, size_t way)
 		return g->netdir = open_below(proc, "self/net", O_DIRECTORY);
 	for (t = tasks + ns->first_task; t->netns != g->ns || way > 0; t++)
 		way -= t->netns == g->ns;
-	return open_net_of(t, g);
+	g->dir = open_task(t->pid, t->tid);
+	if (g->dir == -1) {
+		count_refusal(t->pid, "directory");
+		return -1;
+	}
+	g->netdir = open_below(g->dir, "net", O_DIRECTORY);
+	if (g->netdir == -1 && errno != EINVAL)
+		count_refusal(t->pid, "net");
+	if (g->netdir == -1)
+		close(g->dir);
+	return g->netdir;
 }
 
 /* Whether the process whose net was read is still in the namespace. */
@@ -3892,15 +3855,6 @@ set_text(struct entry *e, const char *s, size_t len)
 	copy_bytes(texts + count.texts, s, len);
 	e->text = (uint32_t)count.texts;
 	count.texts += len;
-}
-
-static void
-set_has_entry(uint64_t inode)
-{
-	struct holder *h = first_holder(inode);
-
-	if (h != NULL)
-		h->has_entry = 1;
 }
 
 /* Keeps a row; it is not known to be an entry yet. */
@@ -4682,6 +4636,7 @@ static int
 search_holders(void)
 {
 	const struct entry *e;
+	struct holder *h;
 	size_t before;
 
 	drop_unanswered();
@@ -4694,7 +4649,8 @@ search_holders(void)
 		return 0;
 	index_holders();
 	for (e = entries; e < entries + count.entries; e++)
-		set_has_entry(e->inode);
+		if ((h = first_holder(e->inode)) != NULL)
+			h->has_entry = 1;
 	return 1;
 }
 
@@ -5431,6 +5387,8 @@ enum { DEFAULT_COLUMNS = 12 };	/* the first, down to net_namespace */
     uint16_t: print_u16, uint32_t: print_u32, uint64_t: print_u64, \
     unsigned char *: print_address), 0, offsetof(struct entry, member)
 
+#define DETAIL(which) print_detail, 1u << (which), which
+
 static const struct column columns[] = {
 	{ "pid", print_task, 0, offsetof(struct task, pid) },
 	{ "fd", print_fd, 0, 0 },
@@ -5445,15 +5403,15 @@ static const struct column columns[] = {
 	{ "state", print_state, 0, 0 },
 	{ "net_namespace", print_net_namespace, 0, 0 },
 	{ "tid", print_task, 0, offsetof(struct task, tid) },
-	{ "comm", print_detail, NEED_COMM, COMM },
-	{ "exe", print_detail, NEED_EXE, EXE },
-	{ "cwd", print_detail, NEED_CWD, CWD },
-	{ "cmdline", print_detail, NEED_CMDLINE, CMDLINE },
-	{ "uid", print_detail, NEED_STATUS, UID },
-	{ "user", print_detail, NEED_STATUS | NEED_USER, USER_NAME },
-	{ "ppid", print_detail, NEED_STAT, PPID },
-	{ "start_time", print_detail, NEED_STAT, START_TIME },
-	{ "cgroup", print_detail, NEED_CGROUP, CGROUP },
+	{ "comm", DETAIL(COMM) },
+	{ "exe", DETAIL(EXE) },
+	{ "cwd", DETAIL(CWD) },
+	{ "cmdline", DETAIL(CMDLINE) },
+	{ "uid", DETAIL(UID) },
+	{ "user", DETAIL(USER_NAME) },
+	{ "ppid", DETAIL(PPID) },
+	{ "start_time", DETAIL(START_TIME) },
+	{ "cgroup", DETAIL(CGROUP) },
 	{ "type", print_type, NEED_TYPE, 0 },
 	{ "proto", print_proto, 0, 0 },
 	{ "owner", ENTRY(owner) },

@@ -411,7 +411,8 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	begin_job(0);
 	send_task(&t, 0, DIRECTORY, DIRECTORY);
 	deliver(take_process);
-	must(count.tasks == count_before.tasks + 1 && count.holders == count_before.holders + 1,
+	must(count.tasks == count_before.tasks + 1 &&
+	    count.holders == count_before.holders + 1,
 	    "a task and its descriptor");
 	row_entry = &(struct entry){ 0 };
 	row_task = &tasks[count_before.tasks];
@@ -457,7 +458,7 @@ static void
 fuzz_stat(const char *s, size_t n, int unused)
 {
 	(void)unused;
-	both_reads("stat", s, n, NEED_STAT | NEED_COMM);
+	both_reads("stat", s, n, 1 << PPID | 1 << START_TIME | 1 << COMM);
 	if (n > 64)
 		n = 64;
 	kernels.n = 0;
@@ -466,7 +467,7 @@ fuzz_stat(const char *s, size_t n, int unused)
 	put_text(&kernels, ") S 7 42 42 0 -1 4194560 9 0 0 0 1 2 0 0 20 0 1 0 "
 	    "500 2379776 0\n");
 	show_details("stat", kernels.s, kernels.n,
-	    NEED_STAT | NEED_COMM);
+	    1 << PPID | 1 << START_TIME | 1 << COMM);
 	must_show("", s, n, "\t\t\t\t\t7\t1005\t\n");
 }
 
@@ -478,7 +479,7 @@ fuzz_status(const char *s, size_t n, int unused)
 	size_t i;
 
 	(void)unused;
-	both_reads("status", s, n, NEED_STATUS);
+	both_reads("status", s, n, 1 << UID);
 	/* The kernel escapes a newline in the name. */
 	kernels.n = 0;
 	put_text(&kernels, "Name:\t");
@@ -489,7 +490,7 @@ fuzz_status(const char *s, size_t n, int unused)
 			put(&kernels, s + i, 1);
 	put_format(&kernels, "\nState:\tS (sleeping)\nUid:\t%u\t1\t2\t3\n",
 	    uid);
-	show_details("status", kernels.s, kernels.n, NEED_STATUS);
+	show_details("status", kernels.s, kernels.n, 1 << UID);
 	snprintf(behind, sizeof behind, "\t\t\t\t%u\t\t\t\n", uid);
 	must_show("", "", 0, behind);
 }
@@ -499,14 +500,14 @@ static void
 fuzz_cgroup(const char *s, size_t n, int unused)
 {
 	(void)unused;
-	both_reads("cgroup", s, n, NEED_CGROUP);
+	both_reads("cgroup", s, n, 1 << CGROUP);
 	if (n > 128 || memchr(s, '\n', n) != NULL)
 		return;
 	kernels.n = 0;
 	put_text(&kernels, "12:pids:/a\n1:name=x:/b\n0::/");
 	put(&kernels, s, n);
 	put_text(&kernels, "\n");
-	show_details("cgroup", kernels.s, kernels.n, NEED_CGROUP);
+	show_details("cgroup", kernels.s, kernels.n, 1 << CGROUP);
 	must_show("\t\t\t\t\t\t\t/", s, n, "\n");
 }
 
@@ -516,13 +517,13 @@ fuzz_cmdline(const char *s, size_t n, int unused)
 	size_t i;
 
 	(void)unused;
-	both_reads("cmdline", s, n, NEED_CMDLINE);
+	both_reads("cmdline", s, n, 1 << CMDLINE);
 	if (n > 128)
 		return;
 	kernels.n = 0;
 	put(&kernels, s, n);
 	put(&kernels, "", 1);
-	show_details("cmdline", kernels.s, kernels.n, NEED_CMDLINE);
+	show_details("cmdline", kernels.s, kernels.n, 1 << CMDLINE);
 	for (i = 0; i < n; i++)
 		if (kernels.s[i] == '\0')
 			kernels.s[i] = ' ';
@@ -533,8 +534,8 @@ static void
 fuzz_links(const char *s, size_t n, int unused)
 {
 	(void)unused;
-	both_reads("exe", s, n, NEED_EXE);
-	show_details("cwd", s, n, NEED_CWD);
+	both_reads("exe", s, n, 1 << EXE);
+	show_details("cwd", s, n, 1 << CWD);
 	must_show("\t\t", s, n < TEXT_MAX ? n : TEXT_MAX, "\t\t\t\t\t\n");
 }
 
