@@ -202,12 +202,12 @@ struct holder {
 	uint8_t lost;		/* the job that was to ask it was lost */
 	uint8_t unanswered;	/* no holder had it any more when asked */
 	uint8_t late;		/* found by a search: it may move */
-	uint8_t counted;	/* by count_seen */
+	uint8_t counted;	/* by add_up_seen */
 };
 
 /* What keeps a namespace: a mount, or a descriptor: net:[...] or a socket. */
 struct ns_link {
-	uint64_t inode;
+	uint64_t inode;		/* of the namespace or the socket */
 	uint32_t task;
 	int32_t fd;		/* NONE: a mount */
 	const char *path;	/* of the mount */
@@ -218,7 +218,7 @@ struct netns {
 	uint64_t inode;		/* 0: cannot be known */
 	uint64_t table_inode;	/* of one of its tables; 0: not read */
 	uint32_t first_task;	/* NOWHERE: entered by its link */
-	uint32_t link;		/* index, if there is no first_task */
+	struct ns_link link;	/* if there is no first_task */
 	size_t ways;		/* into it: by each task, us or the link */
 	size_t nfds;		/* sockets that its processes hold */
 	unsigned pending;	/* tables that are to be read, as bits */
@@ -228,6 +228,7 @@ struct netns {
 	int64_t used;		/* sockets the kernel counts; NONE: not known */
 	int64_t seen;		/* how many of these psock has seen */
 	uint64_t sum;		/* of inodes seen: tells if all are the same */
+	int confirmed;		/* by mark_confirmed */
 	int asks_peers;		/* it has unix sockets with peers to ask for */
 };
 
@@ -396,10 +397,10 @@ static const struct entry blank_entry = { .netns = NOWHERE, .owner = UNKNOWN,
     .v6only = UNKNOWN, .table = UNLISTED };
 
 /* What the row that is being printed is made of. */
-static const struct entry *row_entry;
-static const struct holder *row_holder;
+static const struct entry *shown_entry;
+static const struct holder *shown_holder;
 static const struct task nobody = { .pid = NONE, .tid = NONE };
-static const struct task *row_task = &nobody;
+static const struct task *shown_task = &nobody;
 
 /* Confinement */
 
@@ -2173,15 +2174,16 @@ is_own_netns(uint64_t inode)
 	return inode != 0 && inode == host.own_netns;
 }
 
+/* Adds a namespace of which its inodes, first_task and link are set. */
 static uint32_t
-add_netns(uint64_t inode, uint64_t table_inode, uint32_t task, uint32_t link)
+add_netns(struct netns ns)
 {
+	ns.ways = ns.first_task == NOWHERE || is_own_netns(ns.inode);
+	ns.pending = read_mask;
+	ns.used = NONE;
 	namespaces = grow(namespaces, &room.namespaces, count.namespaces,
 	    sizeof *namespaces);
-	namespaces[count.namespaces] = (struct netns){ .inode = inode,
-	    .table_inode = table_inode, .first_task = task, .link = link,
-	    .ways = task == NOWHERE || is_own_netns(inode),
-	    .pending = read_mask, .used = NONE };
+	namespaces[count.namespaces] = ns;
 	return (uint32_t)count.namespaces++;
 }
 
@@ -2231,7 +2233,8 @@ place_task(uint32_t i)
 		inode = netns_with(t->table_inode);
 	ns = find_netns(inode, t->table_inode);
 	if (ns == NOWHERE)
-		ns = add_netns(inode, t->table_inode, i, 0);
+		ns = add_netns((struct netns){ .inode = inode,
+		    .table_inode = t->table_inode, .first_task = i });
 	if (namespaces[ns].table_inode == 0)
 		namespaces[ns].table_inode = t->table_inode;
 	namespaces[ns].ways++;
@@ -3507,7 +3510,7 @@ read_header(struct reading *g, const char *line, size_t len)
 static int
 read_table(const struct nettable *t, struct reading *g)
 {
-	static struct unix_row blank, u;
+	static struct unix_row u;
 	const char *file = table_file(t);
 	int header = 0;
 	struct reader r;
@@ -3517,8 +3520,8 @@ read_table(const struct nettable *t, struct reading *g)
 	if (open_table(&r, g->netdir, file) == -1)
 		return -1;
 	g->table = t;
-	u = blank;
-	u.name_span = UNIX_NAME_MAX;	/* no name is before the first row */
+	/* No name is before the first row. */
+	u = (struct unix_row){ .name_span = UNIX_NAME_MAX };
 	for (g->line = 1; (len = read_line(&r, '\n', &line)) != -1;
 	    g->line++) {
 		if (g->line == 1)
@@ -3668,7 +3671,7 @@ set_netns(const struct netns *ns, int fd)
 static int
 enter_netns(const struct netns *ns)
 {
-	const struct ns_link *l = &ns_links[ns->link];
+	const struct ns_link *l = &ns->link;
 	int fd;
 
 	fd = l->is_socket ? open_socket_netns(l) : open_netns(l);
@@ -3745,7 +3748,6 @@ close_net(struct reading *g)
 static struct table_job {
 	uint32_t ns;
 	unsigned tables;	/* as bits of nettables */
-	int counts;		/* sends what the kernel counts as well */
 } *table_jobs;
 static size_t ntable_jobs, table_jobs_room;
 
@@ -3770,7 +3772,8 @@ read_tables(const struct table_job *j, struct reading *g, int *partial)
 		any |= result != -1;
 		*partial |= result == -2;
 	}
-	if (!j->counts || used == NONE)
+	/* One of the jobs of a busy namespace sends what the kernel counts. */
+	if ((j->tables & 1u << TCP) == 0 || used == NONE)
 		return any;
 	/* What was closed meanwhile is not missing. */
 	if (used > 0 && read_sockstat(&after, g->netdir, "sockstat") == 0 &&
@@ -3917,13 +3920,13 @@ lose_table(size_t job, const char *why)
 }
 
 static void
-add_table_job(uint32_t ns, unsigned tables, int counts)
+add_table_job(uint32_t ns, unsigned tables)
 {
 	if (tables == 0)
 		return;
 	table_jobs = grow(table_jobs, &table_jobs_room, ntable_jobs,
 	    sizeof *table_jobs);
-	table_jobs[ntable_jobs++] = (struct table_job){ ns, tables, counts };
+	table_jobs[ntable_jobs++] = (struct table_job){ ns, tables };
 }
 
 /* The tables of a busy namespace are a job each, icmp and icmp6 together. */
@@ -3937,26 +3940,25 @@ add_table_jobs(uint32_t i)
 
 	ns->pending = 0;
 	if (ns->nfds < BUSY_NETNS) {
-		add_table_job(i, tables, 1);
+		add_table_job(i, tables);
 		return;
 	}
 	for (t = 0; t < NTABLES; t++)
 		if (t != ICMP6)
 			add_table_job(i, tables & (t == ICMP ? both :
-			    1u << t), t == TCP);
+			    1u << t));
 }
 
 /* The namespaces that only a mount, a descriptor or a socket keeps. */
 static void
 add_linked_netns(void)
 {
-	size_t i;
+	const struct ns_link *l;
 
-	for (i = 0; i < count.ns_links; i++)
-		if (find_netns(ns_links[i].inode, 0) == NOWHERE &&
-		    !ns_links[i].is_socket)
-			(void)add_netns(ns_links[i].inode, 0, NOWHERE,
-			    (uint32_t)i);
+	for (l = ns_links; l < ns_links + count.ns_links; l++)
+		if (find_netns(l->inode, 0) == NOWHERE)
+			(void)add_netns((struct netns){ .inode = l->inode,
+			    .first_task = NOWHERE, .link = *l });
 }
 
 /* Names of unix sockets, and sockets that no table lists: both are asked */
@@ -4291,7 +4293,7 @@ scan_tables(void)
 	add_linked_netns();
 	/* No process has tables of its own, or none could be identified. */
 	if (count.namespaces == 0)
-		(void)add_netns(0, 0, 0, 0);
+		(void)add_netns((struct netns){ .inode = 0 });
 	if (!any_pending())
 		return;
 	do {
@@ -4320,8 +4322,6 @@ static uint32_t
 netns_of_answer(const struct answer *a)
 {
 	const struct holder *h = &holders[a->holder];
-	const struct ns_link link = { .inode = h->inode, .task = h->task,
-	    .fd = h->fd, .is_socket = 1 };
 	uint32_t ns;
 
 	if (a->netns_inode == 0)
@@ -4329,10 +4329,9 @@ netns_of_answer(const struct answer *a)
 	ns = find_netns(a->netns_inode, 0);
 	if (ns != NOWHERE)
 		return ns;
-	ns_links = grow(ns_links, &room.ns_links, count.ns_links, sizeof link);
-	ns_links[count.ns_links] = link;
-	return add_netns(a->netns_inode, 0, NOWHERE,
-	    (uint32_t)count.ns_links++);
+	return add_netns((struct netns){ .inode = a->netns_inode,
+	    .first_task = NOWHERE, .link = { .inode = h->inode,
+	    .task = h->task, .fd = h->fd, .is_socket = 1 } });
 }
 
 /*
@@ -4533,7 +4532,7 @@ is_ownerless(const struct entry *e)
  * and so is each of its subflows, which are its rows in net/tcp.
  */
 static int
-count_entry(const struct entry *e)
+times_counted(const struct entry *e)
 {
 	struct holder *h = first_holder(e->inode);
 	int subflow, first;
@@ -4550,7 +4549,7 @@ count_entry(const struct entry *e)
 
 /* Counts the sockets that were seen in each namespace. */
 static void
-count_seen(void)
+add_up_seen(void)
 {
 	struct netns *ns;
 	struct holder *h;
@@ -4565,7 +4564,7 @@ count_seen(void)
 	for (e = entries; e < entries + count.entries; e++)
 		if (e->netns != NOWHERE) {
 			ns = &namespaces[e->netns];
-			ns->seen += count_entry(e);
+			ns->seen += times_counted(e);
 			ns->sum += e->inode;
 		}
 }
@@ -4577,7 +4576,7 @@ is_miscounted(const struct netns *ns)
 }
 
 static int
-count_miscounted(void)
+miscounted(void)
 {
 	const struct netns *ns;
 	int n = 0;
@@ -4585,7 +4584,7 @@ count_miscounted(void)
 	/* A socket that could not be asked may be in any namespace. */
 	if (unplaced)
 		return 0;
-	count_seen();
+	add_up_seen();
 	for (ns = namespaces; ns < namespaces + count.namespaces; ns++)
 		n += is_miscounted(ns);
 	return n;
@@ -4670,13 +4669,13 @@ look(void)
 		scan_tables();
 	while (scan_sockets());
 	if (!asks_kernel || !want_ownerless || (!has_ownerless(0) &&
-	    (some_tables || count_miscounted() == 0)))
+	    (some_tables || miscounted() == 0)))
 		return;
 	asks_mptcp = 1;		/* the kernel counts those once more */
-	if (search_holders() || count_miscounted() > 0)
+	if (search_holders() || miscounted() > 0)
 		while (scan_sockets())
 			scan_tables();
-	if (has_ownerless(1) || (!some_tables && count_miscounted() > 0))
+	if (has_ownerless(1) || (!some_tables && miscounted() > 0))
 		for (i = 0; i < count.tasks; i++)
 			if (tasks[i].moves)
 				count_process(tasks[i].pid, "fd",
@@ -4719,15 +4718,25 @@ is_inner(void)
 	    host.pid_ns != 0 && host.pid_ns != INITIAL_PID_NS;
 }
 
-/* Whether a namespace was miscounted before, over the same sockets. */
+/*
+ * Marks the namespaces that are miscounted and, in the look before, were so
+ * over the same sockets; returns their number.
+ */
 static int
-was_miscounted(const struct netns *ns, const struct netns *before, size_t n)
+mark_confirmed(const struct netns *before, size_t n)
 {
-	for (; n > 0; n--, before++)
-		if (before->inode == ns->inode)
-			return is_miscounted(before) &&
-			    before->sum == ns->sum;
-	return 0;
+	const struct netns *b;
+	struct netns *ns;
+	int confirmed = 0;
+
+	for (ns = namespaces; ns < namespaces + count.namespaces; ns++) {
+		for (b = before; b < before + n && b->inode != ns->inode; b++)
+			;
+		ns->confirmed = b < before + n && b->sum == ns->sum &&
+		    is_miscounted(b) && is_miscounted(ns);
+		confirmed += ns->confirmed;
+	}
+	return confirmed;
 }
 
 /*
@@ -4738,15 +4747,13 @@ static void
 confirm_counts(void)
 {
 	enum { MAX_LOOKS = 3 };
-	struct netns *before = NULL;
+	struct netns *before;
 	const struct netns *ns;
-	size_t n = 0;
-	int64_t unseen;
+	size_t n;
 	int looks, confirmed = 0;
 
 	for (looks = 1; looks < MAX_LOOKS && can_count() &&
-	    count_miscounted() > confirmed; looks++) {
-		free(before);
+	    miscounted() > confirmed; looks++) {
 		n = count.namespaces;
 		before = allocate((n + 1) * sizeof *before);
 		memcpy(before, namespaces, n * sizeof *before);
@@ -4754,25 +4761,19 @@ confirm_counts(void)
 		(void)poll(NULL, 0, 500);
 		forget();
 		look();
-		count_seen();
-		confirmed = 0;
-		for (ns = namespaces; ns < namespaces + count.namespaces; ns++)
-			confirmed += is_miscounted(ns) &&
-			    was_miscounted(ns, before, n);
+		add_up_seen();
+		confirmed = mark_confirmed(before, n);
+		free(before);
 	}
-	for (ns = namespaces; confirmed > 0 && can_count() &&
-	    ns < namespaces + count.namespaces; ns++)
-		if (is_miscounted(ns) && was_miscounted(ns, before, n)) {
-			unseen = ns->used - ns->seen;
-			/* No warning: can_count looks at status. */
-			note("netns %llu: %lld %s counted by the kernel and "
-			    "seen nowhere", (unsigned long long)ns->inode,
-			    (long long)unseen, unseen == 1 ? "socket is" :
+	if (confirmed == 0 || !can_count())
+		return;
+	for (ns = namespaces; ns < namespaces + count.namespaces; ns++)
+		if (ns->confirmed)
+			warning("netns %llu: %lld %s counted by the kernel "
+			    "and seen nowhere", (unsigned long long)ns->inode,
+			    (long long)(ns->used - ns->seen),
+			    ns->used - ns->seen == 1 ? "socket is" :
 			    "sockets are");
-		}
-	if (confirmed > 0)
-		status = 1;
-	free(before);
 }
 
 /* The other end */
@@ -5050,7 +5051,7 @@ enter_any_netns(const struct netns *ns)
 	const struct task *t;
 	int dir, fd;
 
-	if (ns->first_task == NOWHERE && ns_links[ns->link].is_socket) {
+	if (ns->first_task == NOWHERE && ns->link.is_socket) {
 		/* A copy of it must not come into this worker's hands. */
 		count_number("netns", ns->inode, "unix_diag",
 		    "only a socket keeps it");
@@ -5176,7 +5177,7 @@ join_ends(void)
 static const void *
 member(void)
 {
-	return (const char *)row_entry + column->offset;
+	return (const char *)shown_entry + column->offset;
 }
 
 static void
@@ -5208,7 +5209,8 @@ print_u64(void)
 static void
 print_task(void)
 {
-	const int *n = (const void *)((const char *)row_task + column->offset);
+	const char *task = (const char *)shown_task;
+	const int *n = (const void *)(task + column->offset);
 
 	put_signed(*n);
 }
@@ -5216,7 +5218,7 @@ print_task(void)
 static void
 print_fd(void)
 {
-	put_signed(row_holder != NULL ? row_holder->fd : NONE);
+	put_signed(shown_holder != NULL ? shown_holder->fd : NONE);
 }
 
 /*
@@ -5289,11 +5291,11 @@ print_address(void)
 	const unsigned char *a = member();
 	uint32_t cid;
 
-	if (row_entry->family == AF_INET) {
+	if (shown_entry->family == AF_INET) {
 		print_ipv4(a);
-	} else if (row_entry->family == AF_INET6) {
+	} else if (shown_entry->family == AF_INET6) {
 		print_inet6(a);
-	} else if (row_entry->family == AF_VSOCK) {
+	} else if (shown_entry->family == AF_VSOCK) {
 		memcpy(&cid, a, sizeof cid);
 		put_number(cid);
 	}
@@ -5303,27 +5305,27 @@ print_address(void)
 static void
 print_text(void)
 {
-	if ((row_entry->family == AF_UNIX) == column->offset)
-		put_field(text_of(row_entry), row_entry->text_len);
+	if ((shown_entry->family == AF_UNIX) == column->offset)
+		put_field(text_of(shown_entry), shown_entry->text_len);
 }
 
 static void
 print_state(void)
 {
-	put_string(state_names[row_entry->state]);
+	put_string(state_names[shown_entry->state]);
 }
 
 static void
 print_net_namespace(void)
 {
-	put_number(row_entry->netns == NOWHERE ? 0 :
-	    namespaces[row_entry->netns].inode);
+	put_number(shown_entry->netns == NOWHERE ? 0 :
+	    namespaces[shown_entry->netns].inode);
 }
 
 static void
 print_detail(void)
 {
-	const struct text *t = row_task->details;
+	const struct text *t = shown_task->details;
 
 	if (t != NULL)
 		put_field(t[column->offset].s, t[column->offset].len);
@@ -5332,14 +5334,14 @@ print_detail(void)
 static void
 print_type(void)
 {
-	if (row_entry->type < sizeof type_names / sizeof *type_names)
-		put_string(type_names[row_entry->type]);
+	if (shown_entry->type < sizeof type_names / sizeof *type_names)
+		put_string(type_names[shown_entry->type]);
 }
 
 static void
 print_peer(void)
 {
-	const uint64_t peer = find_peer(row_entry);
+	const uint64_t peer = find_peer(shown_entry);
 
 	if (peer != 0)
 		put_number(peer);
@@ -5349,7 +5351,7 @@ print_peer(void)
 static void
 print_peer_pid(void)
 {
-	const uint64_t peer = find_peer(row_entry);
+	const uint64_t peer = find_peer(shown_entry);
 	const struct holder *h = first_holder(peer);
 
 	if (peer != 0)
@@ -5360,8 +5362,8 @@ print_peer_pid(void)
 static void
 print_proto(void)
 {
-	const uint8_t table = row_entry->table != UNLISTED ? row_entry->table :
-	    table_of(row_entry);
+	const struct entry *e = shown_entry;
+	const uint8_t table = e->table != UNLISTED ? e->table : table_of(e);
 	const struct protocol_name *p;
 	const char *s;
 
@@ -5370,8 +5372,8 @@ print_proto(void)
 		return;
 	}
 	for (p = protocol_names; p->name != NULL; p++)
-		if (p->family == row_entry->family && (p->protocol == 0 ||
-		    p->protocol == row_entry->protocol))
+		if (p->family == e->family &&
+		    (p->protocol == 0 || p->protocol == e->protocol))
 			break;
 	if (p->name == NULL)
 		return;
@@ -5465,15 +5467,15 @@ order_entries(void)
 static void
 print_entry(const struct entry *e)
 {
-	row_entry = e;
-	row_holder = first_holder(e->inode);
-	row_task = &nobody;
-	if (row_holder == NULL && is_wanted(NONE))
+	shown_entry = e;
+	shown_holder = first_holder(e->inode);
+	shown_task = &nobody;
+	if (shown_holder == NULL && is_wanted(NONE))
 		print_row();
-	for (; row_holder != NULL;
-	    row_holder = next_holder(row_holder->next, e->inode)) {
-		row_task = &tasks[row_holder->task];
-		if (is_wanted(row_task->pid))
+	for (; shown_holder != NULL;
+	    shown_holder = next_holder(shown_holder->next, e->inode)) {
+		shown_task = &tasks[shown_holder->task];
+		if (is_wanted(shown_task->pid))
 			print_row();
 	}
 }
@@ -5612,8 +5614,8 @@ parse_tables(const char *list)
 	while (next_item(&list, &item, &len)) {
 		found_bits = 0;
 		for (i = 0; i < NTABLES; i++)
-			if (strlen(nettables[i].name) == len &&
-			    memcmp(nettables[i].name, item, len) == 0)
+			if (field_is(&(struct text){ item, len },
+			    nettables[i].name))
 				found_bits |= 1u << i;
 		if (found_bits == 0)
 			unknown_item("-t: table", item, len, table_name);

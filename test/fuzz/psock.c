@@ -414,9 +414,9 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	must(count.tasks == count_before.tasks + 1 &&
 	    count.holders == count_before.holders + 1,
 	    "a task and its descriptor");
-	row_entry = &(struct entry){ 0 };
-	row_task = &tasks[count_before.tasks];
-	row_holder = &holders[count_before.holders];
+	shown_entry = &(struct entry){ 0 };
+	shown_task = &tasks[count_before.tasks];
+	shown_holder = &holders[count_before.holders];
 	print_row();
 	end();
 	d = tasks[count_before.tasks].details;
@@ -813,7 +813,7 @@ fuzz_address(const char *s, size_t n, int unused)
 	(void)unused;
 	begin();
 	memcpy(e.local, s, n < 16 ? n : 16);
-	row_entry = &e;
+	shown_entry = &e;
 	choose("local_address");
 	print_row();
 	flush_output();
@@ -918,8 +918,8 @@ set_up(void)
 		add_holder(held_inodes[i], i);
 	for (i = 0; i < MOST_NAMED && target->fuzz == fuzz_names; i++)
 		add_holder(FIRST_NAMED + (uint64_t)i, 100 + i);
-	(void)add_netns(4026531840, 0, 0, 0);
-	add_table_job(0, 1, 0);
+	(void)add_netns((struct netns){ .inode = 4026531840 });
+	add_table_job(0, 1);
 	index_holders();
 	entries = grow(entries, &room.entries, 0, sizeof *entries);
 	answers = grow(answers, &room.answers, 0, sizeof *answers);
