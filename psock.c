@@ -271,15 +271,13 @@ struct connection {
 	size_t next;		/* of the same hash: index + 1; 0 ends */
 };
 
-enum { ASKED, REFUSED };
-
 /* What a socket that was asked says of itself. */
 struct answer {
 	/* table: that which should list it; keep_answer sets its netns. */
 	struct entry e;
 	uint64_t netns_inode;	/* 0: not known */
 	uint32_t holder;	/* index */
-	int32_t how;		/* ASKED; REFUSED: it was not copied */
+	int32_t asked;		/* or it was refused: it was not copied */
 	int32_t padding;
 };
 
@@ -2844,7 +2842,7 @@ still_holds(const struct holder *h)
 static struct answer
 blank_answer(const struct holder *h)
 {
-	struct answer a = { .e = blank_entry, .how = REFUSED };
+	struct answer a = { .e = blank_entry };
 
 	a.e.inode = h->inode;
 	a.holder = (uint32_t)(h - holders);
@@ -2873,7 +2871,7 @@ ask_socket(const struct holder *h)
 		}
 	}
 	if (fd != -1) {
-		a.how = ASKED;
+		a.asked = 1;
 		n = ask_copy(fd, &a, text);
 		close(fd);
 	}
@@ -3210,6 +3208,8 @@ struct reading {
 	int dir;		/* the process of netdir; NONE: us */
 	int netdir;
 	int missing_only;	/* read again: only for sockets without entry */
+	int any;		/* there was a table */
+	int partial;		/* one could not be read whole */
 	const struct nettable *table;
 	int place[MAX_PLACES];	/* field of each column; NONE: not there */
 	size_t needed;		/* fields: a row with fewer is malformed */
@@ -3506,8 +3506,7 @@ read_header(struct reading *g, const char *line, size_t len)
 	return -1;
 }
 
-/* Returns -1 if the namespace has no such table, -2 if it is not whole. */
-static int
+static void
 read_table(const struct nettable *t, struct reading *g)
 {
 	static struct unix_row u;
@@ -3518,7 +3517,8 @@ read_table(const struct nettable *t, struct reading *g)
 	char *line;
 
 	if (open_table(&r, g->netdir, file) == -1)
-		return -1;
+		return;
+	g->any = 1;
 	g->table = t;
 	/* No name is before the first row. */
 	u = (struct unix_row){ .name_span = UNIX_NAME_MAX };
@@ -3540,7 +3540,8 @@ read_table(const struct nettable *t, struct reading *g)
 	send_unix_row(g, &u);
 	if (g->line == 1 && header == 0 && r.error == 0)
 		count_warning("table", file, "", "no header");
-	return close_lines(&r, file) == 0 ? 0 : -2;
+	if (close_lines(&r, file) == -1)
+		g->partial = 1;
 }
 
 /* Namespaces */
@@ -3666,27 +3667,17 @@ set_netns(const struct netns *ns, int fd)
 
 /*
  * Enters a namespace that no process is in.  A worker need not come back:
- * nothing else depends on where it is.  Returns its net directory, or -1.
+ * nothing else depends on where it is.
  */
 static int
 enter_netns(const struct netns *ns)
 {
 	const struct ns_link *l = &ns->link;
-	int fd;
+	const int fd = l->is_socket ? open_socket_netns(l) : open_netns(l);
 
-	fd = l->is_socket ? open_socket_netns(l) : open_netns(l);
-	if (fd == -1) {
-		if (!is_gone(errno))
-			count_number("netns", ns->inode, "open",
-			    strerror(errno));
-		return -1;
-	}
-	if (set_netns(ns, fd) == -1)
-		return -1;
-	fd = open_below(proc, "self/net", O_DIRECTORY);
-	if (fd == -1)
-		count_number("netns", ns->inode, "net", strerror(errno));
-	return fd;
+	if (fd == -1 && !is_gone(errno))
+		count_number("netns", ns->inode, "open", strerror(errno));
+	return fd == -1 ? -1 : set_netns(ns, fd);
 }
 
 /* Whether the task that dir belongs to is (still) in the namespace. */
@@ -3713,10 +3704,16 @@ open_net(struct reading *g, size_t way)
 	const struct task *t;
 
 	g->dir = NONE;
-	if (ns->first_task == NOWHERE)
-		return g->netdir = enter_netns(ns);
-	if (is_own_netns(ns->inode) && way-- == 0)
-		return g->netdir = open_below(proc, "self/net", O_DIRECTORY);
+	if (ns->first_task == NOWHERE && enter_netns(ns) == -1)
+		return -1;
+	if (ns->first_task == NOWHERE ||
+	    (is_own_netns(ns->inode) && way-- == 0)) {
+		g->netdir = open_below(proc, "self/net", O_DIRECTORY);
+		if (g->netdir == -1)
+			count_number("netns", ns->inode, "net",
+			    strerror(errno));
+		return g->netdir;
+	}
 	for (t = tasks + ns->first_task; t->netns != g->ns || way > 0; t++)
 		way -= t->netns == g->ns;
 	g->dir = open_task(t->pid, t->tid);
@@ -3751,50 +3748,30 @@ static struct table_job {
 } *table_jobs;
 static size_t ntable_jobs, table_jobs_room;
 
-/* Reads tables; returns 0 if there was none.  Sets *partial if one is cut. */
-static int
-read_tables(const struct table_job *j, struct reading *g, int *partial)
+static void
+read_tables(const struct table_job *j, struct reading *g)
 {
 	struct sockstat after = { .used = NONE };
-	unsigned tables = j->tables;
+	unsigned idle = 0;
 	int64_t used = NONE;
 	size_t t;
-	int result, any = 0;
 
-	*partial = 0;
+	g->partial = 0;
+	forget_sent();
 	/* The kernel walks its hash even for an empty table. */
 	if (asks_kernel)
-		tables &= ~idle_tables(g->netdir, &used);
-	for (t = 0; t < NTABLES; t++) {
-		if ((tables & 1u << t) == 0)
-			continue;
-		result = read_table(&nettables[t], g);
-		any |= result != -1;
-		*partial |= result == -2;
-	}
+		idle = idle_tables(g->netdir, &used);
+	for (t = 0; t < NTABLES; t++)
+		if ((j->tables & ~idle & 1u << t) != 0)
+			read_table(&nettables[t], g);
 	/* One of the jobs of a busy namespace sends what the kernel counts. */
 	if ((j->tables & 1u << TCP) == 0 || used == NONE)
-		return any;
+		return;
 	/* What was closed meanwhile is not missing. */
 	if (used > 0 && read_sockstat(&after, g->netdir, "sockstat") == 0 &&
 	    after.used < used)
 		used = after.used;
 	send_record(FOUND_USED, &used, sizeof used, NULL, 0);
-	return any;
-}
-
-/* Below another root tables may be in ROOT/proc/net alone. */
-static int
-read_sole_tables(const struct table_job *j, struct reading *g)
-{
-	int any, partial;
-
-	g->netdir = open_below(proc, "net", O_DIRECTORY);
-	if (g->netdir == -1)
-		return 0;
-	any = read_tables(j, g, &partial);
-	close(g->netdir);
-	return any;
 }
 
 /* What a job reads, for a message. */
@@ -3818,7 +3795,7 @@ read_netns(size_t job)
 	const struct netns *ns = &namespaces[j->ns];
 	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0 };
 	size_t i;
-	int done = 0, opened = 0, any = 0, partial;
+	int done = 0, opened = 0;
 
 	for (i = 0; i < ns->ways && !done; i++) {
 		/* First the ways that were not tried before. */
@@ -3827,15 +3804,18 @@ read_netns(size_t job)
 		if (opened)	/* that was partial, or another namespace's */
 			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
-		forget_sent();
-		any |= read_tables(j, &g, &partial);
-		done = close_net(&g) && !partial;
+		read_tables(j, &g);
+		done = close_net(&g) && !g.partial;
 	}
-	if (!any && j->ns == 0 && (root != NULL || ns->inode == 0))
-		any = read_sole_tables(j, &g);
-	if (opened || any)
+	/* Below another root tables may be in ROOT/proc/net alone. */
+	if (!g.any && j->ns == 0 && (root != NULL || ns->inode == 0) &&
+	    (g.netdir = open_below(proc, "net", O_DIRECTORY)) != -1) {
+		read_tables(j, &g);
+		close(g.netdir);
+	}
+	if (opened || g.any)
 		send_record(FOUND_TABLE, NULL, 0, NULL, 0);
-	if (!any && ns->why != NULL)	/* and no other process could be read */
+	if (!g.any && ns->why != NULL)	/* no other process could be read */
 		count_number("netns", ns->inode, name_tables(j->tables),
 		    ns->why);
 }
@@ -4101,11 +4081,11 @@ true_name(const struct entry *e)
 
 	if (e->inode != 0) {
 		a = find_answer(e->inode);
-		return a != NULL && a->how == ASKED && a->e.family ==
+		return a != NULL && a->asked && a->e.family ==
 		    AF_UNIX && begins_name(e, &a->e) ? &a->e : NULL;
 	}
 	for (a = answers; a < answers + count.answers; a++) {
-		if (a->how != ASKED || a->e.state != UNIX_LISTEN ||
+		if (!a->asked || a->e.state != UNIX_LISTEN ||
 		    !begins_name(e, &a->e))
 			continue;
 		if (best != NULL && best->e.text_len != a->e.text_len)
@@ -4348,7 +4328,7 @@ is_worth_reading(const struct answer *a, uint32_t ns, uint8_t table)
 	n = &namespaces[ns];
 	if ((n->pending & 1u << table) != 0)
 		return 1;
-	if (a->how == ASKED || n->reads >= MAX_READS)
+	if (a->asked || n->reads >= MAX_READS)
 		return 0;
 	n->pending |= 1u << table & read_mask;
 	return (n->pending & 1u << table) != 0;
@@ -4371,13 +4351,13 @@ keep_answer(struct answer *a)
 	    (table_mask & 1u << table) == 0))
 		return;
 	/* One that moves was gone when asked: it counts in its task's netns. */
-	a->e.netns = h->late && a->how == REFUSED ? tasks[h->task].netns :
+	a->e.netns = h->late && !a->asked ? tasks[h->task].netns :
 	    netns_of_answer(a);
-	if (is_worth_reading(a, a->how == ASKED ? a->e.netns :
+	if (is_worth_reading(a, a->asked ? a->e.netns :
 	    tasks[h->task].netns, table))
 		return;
 	unplaced |= a->e.netns == NOWHERE;
-	if (a->how == REFUSED)
+	if (!a->asked)
 		a->e.table = UNLISTED;
 	if (a->e.protocol == MPTCP)
 		a->e.flags |= MULTIPATH;
@@ -4411,10 +4391,10 @@ is_confirmed(struct entry *e, const struct answer *a)
 {
 	struct holder *h = first_holder(e->inode);
 
-	if (a->how == ASKED && (a->e.family != AF_UNIX ||
+	if (a->asked && (a->e.family != AF_UNIX ||
 	    a->e.type != e->type || !begins_name(e, &a->e)))
 		return 0;
-	if (a->how == ASKED)
+	if (a->asked)
 		e->flags &= (uint8_t)~IN_NAME;
 	if (h != NULL)
 		h->has_entry = 1;
@@ -4440,7 +4420,7 @@ use_answers(void)
 		}
 		if ((e->flags & DROPPED) != 0)
 			continue;
-		if (a != NULL && a->how == ASKED)
+		if (a != NULL && a->asked)
 			complete_entry(e, a);
 		if (to != e)
 			*to = *e;
@@ -5057,11 +5037,8 @@ enter_any_netns(const struct netns *ns)
 		    "only a socket keeps it");
 		return -1;
 	}
-	if (ns->first_task == NOWHERE) {
-		fd = enter_netns(ns);
-		close(fd);
-		return fd;
-	}
+	if (ns->first_task == NOWHERE)
+		return enter_netns(ns);
 	for (t = tasks + ns->first_task; !is_inside(ns); t++) {
 		while (t < tasks + count.tasks &&
 		    t->netns != (uint32_t)(ns - namespaces))

@@ -332,7 +332,7 @@ answer_names(void)
 {
 	struct answer a = { .e = { .family = AF_UNIX, .netns = NOWHERE,
 	    .table = UNLISTED, .type = SOCK_STREAM, .state = UNIX_LISTEN },
-	    .how = ASKED };
+	    .asked = 1 };
 	struct holder *h;
 	size_t i;
 
