@@ -117,7 +117,6 @@ enum {
 /* Kinds of records, which workers send, and what is in them. */
 enum {
 	FOUND_NUMBERS,		/* process numbers */
-	FOUND_MOUNT,		/* text: why a procfs of our own is needed */
 	FOUND_NS_LINK,		/* struct ns_link, and the path of a mount */
 	FOUND_USER,		/* uint64_t uid, and a name */
 	FOUND_HOST,		/* struct host */
@@ -324,8 +323,11 @@ struct host {
 	uint64_t pid_ns;	/* 0: not known */
 	uint64_t own_netns;	/* 0: not known */
 	uint64_t own_netns_table;	/* its table_inode */
-	int64_t initial_netns;	/* our own is the host's */
+	int32_t initial_netns;	/* our own is the host's */
+	int32_t proc_is;	/* why a procfs of our own is needed; or 0 */
 };
+
+enum { PARTIAL = 1, HIDDEN };
 
 /* A name of ROOT/etc/passwd. */
 struct user {
@@ -969,13 +971,8 @@ is_whole_proc(int dir)
 	    errno != ENOENT);
 }
 
-static void
-report_mount(const char *why)
-{
-	send_record(FOUND_MOUNT, NULL, 0, why, strlen(why));
-}
-
-static void
+/* Returns what is wrong with /proc, as in struct host. */
+static int32_t
 read_mounts(void)
 {
 	struct reader r;
@@ -983,20 +980,17 @@ read_mounts(void)
 	char *line;
 	int hidden = 0;
 
-	if (!is_whole_proc(proc)) {
-		report_mount("not a whole procfs");
-		return;
-	}
+	if (!is_whole_proc(proc))
+		return PARTIAL;
 	if (open_lines(&r, proc, "self/mountinfo") == -1) {
 		if (!is_gone(errno))
 			warning("/proc/self/mountinfo: %s", strerror(errno));
-		return;
+		return 0;
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1)
 		hidden += look_at_mount(line, (size_t)len);
 	(void)close_lines(&r, "mountinfo");
-	if (hidden > 0 && own_proc == NONE)
-		report_mount("something is hidden by mounts below it");
+	return hidden > 0 && own_proc == NONE ? HIDDEN : 0;
 }
 
 static int64_t
@@ -1032,6 +1026,7 @@ read_host(void)
 	if (needs_detail(START_TIME))
 		h.boot_time = read_boot_time();
 	if (asks_kernel) {
+		h.proc_is = read_mounts();
 		(void)read_inode_link(proc, "self/ns/pid", "pid:[", &h.pid_ns);
 		(void)read_inode_link(proc, "self/ns/net", "net:[",
 		    &h.own_netns);
@@ -1059,10 +1054,9 @@ read_users(void)
 	struct reader r;
 	char *line;
 	ptrdiff_t len;
-	int dir = open_root(), etc;
+	int dir = open_root();
 
-	etc = dir == -1 ? -1 : open_below(dir, "etc", O_DIRECTORY);
-	if (etc == -1 || open_lines(&r, etc, "passwd") == -1) {
+	if (dir == -1 || open_lines(&r, dir, "etc/passwd") == -1) {
 		count_warning("file", "/etc/passwd", "", strerror(errno));
 		return;
 	}
@@ -1071,7 +1065,6 @@ read_users(void)
 			send_record(FOUND_USER, &e.uid, sizeof e.uid, e.name,
 			    strlen(e.name));
 	(void)close_lines(&r, "/etc/passwd");
-	close(etc);
 	close(dir);
 }
 
@@ -1157,8 +1150,6 @@ list_processes(size_t job)
 	size_t i, n = 0;
 
 	(void)job;
-	if (asks_kernel)
-		read_mounts();
 	if (read_numbers(proc, &list) == -1)
 		fatal("%s/proc: %s", root != NULL ? root : "",
 		    strerror(errno));
@@ -1170,8 +1161,6 @@ list_processes(size_t job)
 	if (needs_detail(USER_NAME))
 		read_users();
 }
-
-static const char *why_own_proc;
 
 /* Keeps what may keep a namespace that no process is in. */
 static void
@@ -1210,9 +1199,6 @@ take_list(size_t job, int kind, const char *s, size_t n)
 		processes.count = processes.room = n / sizeof *processes.n;
 		processes.n = (void *)keep_text(s, n).s;
 		break;
-	case FOUND_MOUNT:
-		why_own_proc = keep_text(s, n).s;
-		break;
 	case FOUND_NS_LINK:
 		take_ns_link(s, n);
 		break;
@@ -1241,7 +1227,7 @@ list_once(void)
 	int tries;
 
 	for (tries = 0; tries < MAX_TRIES; tries++) {
-		why_own_proc = list_lost = NULL;
+		list_lost = NULL;
 		count.ns_links = count.users = 0;
 		scan_jobs(prepare_worker, 1, list_processes, take_list,
 		    lose_list);
@@ -1340,23 +1326,32 @@ find_unlisted_processes(void)
 	    compare_ints);
 }
 
-/* The first scan; once more below a procfs of ours if mounts hide something. */
+/* Lists the processes below a procfs of ours, if one can be mounted. */
+static void
+use_own_proc(void)
+{
+	const char *why = host.proc_is == PARTIAL ? "not a whole procfs" :
+	    "something is hidden by mounts below it";
+
+	own_proc = mount_proc();
+	if (own_proc != NONE) {
+		note("/proc: %s; read through a procfs of our own", why);
+		list_once();
+	} else if (host.proc_is == PARTIAL) {
+		fatal("/proc: %s, and no other can be mounted", why);
+	} else {
+		warning("/proc: %s", why);
+	}
+}
+
 static void
 scan_list(void)
 {
 	size_t i, n = 0;
-	const char *why;
 
 	list_once();
-	why = why_own_proc;
-	if (why != NULL && (own_proc = mount_proc()) != NONE) {
-		note("/proc: %s; read through a procfs of our own", why);
-		list_once();
-	} else if (why != NULL && strncmp(why, "not", 3) == 0) {
-		fatal("/proc: %s, and no other can be mounted", why);
-	} else if (why != NULL) {
-		warning("/proc: %s", why);
-	}
+	if (host.proc_is != 0)
+		use_own_proc();
 	if (xflag && asks_kernel)
 		find_unlisted_processes();
 	for (i = 0; i < pids.count; i++)
@@ -1372,15 +1367,20 @@ scan_list(void)
 
 /* Holders by inode */
 
+static int
+pid_of(const struct holder *h)
+{
+	return tasks[h->task].pid;
+}
+
 /* Printed rows go by pid, fd and, if a fd was reused meanwhile, inode. */
 static int
 compare_holders(const void *a, const void *b)
 {
 	const struct holder *x = a, *y = b;
-	int xpid = tasks[x->task].pid, ypid = tasks[y->task].pid;
 
-	if (xpid != ypid)
-		return (xpid > ypid) - (xpid < ypid);
+	if (pid_of(x) != pid_of(y))
+		return (pid_of(x) > pid_of(y)) - (pid_of(x) < pid_of(y));
 	if (x->fd != y->fd)
 		return (x->fd > y->fd) - (x->fd < y->fd);
 	return (x->inode > y->inode) - (x->inode < y->inode);
@@ -1427,11 +1427,6 @@ sort_holders(void)
 {
 	size_t i, n = 0;
 
-	for (i = 1; i < count.holders; i++)
-		if (compare_holders(&holders[i - 1], &holders[i]) >= 0)
-			break;
-	if (i >= count.holders)
-		return;
 	qsort(holders, count.holders, sizeof *holders, compare_holders);
 	for (i = 0; i < count.holders; i++)
 		if (n == 0 || compare_holders(&holders[n - 1],
@@ -3946,26 +3941,8 @@ add_linked_netns(void)
 /* A job of the fourth scan: the holders of one process that are asked. */
 static struct ask_job {
 	size_t from, to;	/* of holders */
-	size_t asked;
 } *ask_jobs;
 static size_t nask_jobs, ask_jobs_room;
-
-static void
-add_ask(size_t i)
-{
-	enum { ASKS_AT_ONCE = 256 };
-	struct ask_job *j = nask_jobs > 0 ? &ask_jobs[nask_jobs - 1] : NULL;
-
-	if (j == NULL || j->asked == ASKS_AT_ONCE ||
-	    tasks[holders[j->from].task].pid != tasks[holders[i].task].pid) {
-		ask_jobs = grow(ask_jobs, &ask_jobs_room, nask_jobs,
-		    sizeof *ask_jobs);
-		j = &ask_jobs[nask_jobs++];
-		*j = (struct ask_job){ i, i, 0 };
-	}
-	j->to = i + 1;
-	j->asked++;
-}
 
 static void
 ask_sockets(size_t job)
@@ -4009,28 +3986,34 @@ lose_answers(size_t job, const char *why)
 		holders[i].lost = 1;
 		holders[i].answer = 0;
 	}
-	count_process(tasks[holders[j->from].task].pid, "sockets", why);
+	count_process(pid_of(&holders[j->from]), "sockets", why);
 }
 
-/* Makes the jobs of asking all holders that are marked. */
+/* Asks all sockets whose holders are marked. */
 static void
-plan_asking(void)
+ask_marked(void)
 {
-	size_t i;
+	enum { ASKS_AT_ONCE = 256 };
+	struct ask_job *j = NULL;
+	size_t i, asked = 0;
 
 	nask_jobs = count.answers = 0;
 	for (i = 0; i < count.holders; i++) {
 		holders[i].answer = 0;
 		holders[i].lost = 0;
-		if (holders[i].to_ask)
-			add_ask(i);
+		if (!holders[i].to_ask)
+			continue;
+		if (j == NULL || asked == ASKS_AT_ONCE ||
+		    pid_of(&holders[j->from]) != pid_of(&holders[i])) {
+			ask_jobs = grow(ask_jobs, &ask_jobs_room, nask_jobs,
+			    sizeof *ask_jobs);
+			j = &ask_jobs[nask_jobs++];
+			j->from = i;
+			asked = 0;
+		}
+		j->to = i + 1;
+		asked++;
 	}
-}
-
-static void
-ask_marked(void)
-{
-	plan_asking();
 	if (asks_kernel)
 		scan_jobs(prepare_worker, nask_jobs, ask_sockets, take_answer,
 		    lose_answers);
@@ -4459,16 +4442,6 @@ scan_sockets(void)
 	return any_pending();
 }
 
-/* The tables that may list a socket, by the name of its protocol; as bits. */
-static unsigned
-tables_for(const struct answer *a)
-{
-	if (a->e.table != UNLISTED)
-		return 1u << a->e.table & read_mask;
-	/* sctp, MPTCP; or it has no such name */
-	return is_inet(&a->e) || a->e.family == AF_UNSPEC ? read_mask : 0;
-}
-
 /* With -p: reads only the tables that may list what is held. */
 static void
 choose_tables(void)
@@ -4490,11 +4463,14 @@ choose_tables(void)
 		if (!h->to_ask)
 			continue;
 		a = h->answer != 0 ? answers[h->answer - 1] : blank_answer(h);
-		tables |= tables_for(&a);
+		if (a.e.table != UNLISTED)
+			tables |= 1u << a.e.table;
+		else if (is_inet(&a.e) || a.e.family == AF_UNSPEC)
+			tables = UINT_MAX;	/* sctp, MPTCP; not known */
 	}
 	/* It may be in the namespace of another of the processes. */
 	for (ns = 0; ns < count.namespaces; ns++)
-		namespaces[ns].pending = tables;
+		namespaces[ns].pending = tables & read_mask;
 }
 
 /* What is still missing */
@@ -5332,7 +5308,7 @@ print_peer_pid(void)
 	const struct holder *h = first_holder(peer);
 
 	if (peer != 0)
-		put_signed(h != NULL ? tasks[h->task].pid : NONE);
+		put_signed(h != NULL ? pid_of(h) : NONE);
 }
 
 /* The name of the table or, without one, of the protocol, in lower case. */

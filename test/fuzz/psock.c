@@ -336,7 +336,9 @@ answer_names(void)
 	struct holder *h;
 	size_t i;
 
-	plan_asking();
+	asks_kernel = 0;	/* not by workers */
+	ask_marked();
+	asks_kernel = 1;
 	for (h = holders; h < holders + count.holders; h++) {
 		if (!h->to_ask || h->inode < FIRST_NAMED)
 			continue;
