@@ -40,6 +40,7 @@
 #define _GNU_SOURCE
 #define _FILE_OFFSET_BITS 64
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -675,24 +676,19 @@ static int
 read_numbers(int dir, struct numbers *list)
 {
 	static char buf[32768];
-	struct dirent64_head {
-		uint64_t ino, off;
-		unsigned short len;
-		unsigned char type;
-		char name[];
-	} *d;
+	struct dirent *d;
 	uint64_t value;
 	long n, at;
 	int sorted = 1;
 
 	list->count = 0;
 	while ((n = syscall(SYS_getdents64, dir, buf, sizeof buf)) > 0)
-		for (at = 0; at < n; at += d->len) {
-			d = (struct dirent64_head *)(void *)(buf + at);
+		for (at = 0; at < n; at += d->d_reclen) {
+			d = (struct dirent *)(void *)(buf + at);
 			step();
-			if (parse_number(d->name, strlen(d->name), 10,
+			if (parse_number(d->d_name, strlen(d->d_name), 10,
 			    INT_MAX, &value) == -1 ||
-			    (d->name[0] == '0' && d->name[1] != '\0'))
+			    (d->d_name[0] == '0' && d->d_name[1] != '\0'))
 				continue;
 			sorted &= list->count == 0 ||
 			    list->n[list->count - 1] < (int)value;
@@ -1292,12 +1288,11 @@ take_unlisted_process(size_t job, int kind, const char *s, size_t n)
 static void
 lose_numbers(size_t job, const char *why)
 {
-	const size_t first = job * NUMBERS_AT_ONCE;
+	const int first = (int)job * NUMBERS_AT_ONCE;
 	char range[48];
 
-	(void)format_text(range, sizeof range, "%llu-%llu",
-	    (unsigned long long)first,
-	    (unsigned long long)first + NUMBERS_AT_ONCE - 1);
+	(void)format_text(range, sizeof range, "%d-%d", first,
+	    first + NUMBERS_AT_ONCE - 1);
 	count_warning("process range", range, "", why);
 }
 
@@ -1478,24 +1473,23 @@ first_holder(uint64_t inode)
 static struct text
 parse_cgroup(const char *s, size_t len)
 {
-	struct text first = { "/", len > 0 };
-	const char *end = s + len, *line, *path;
+	struct text first = { "/", len > 0 }, path;
+	const char *end = s + len, *line, *colon;
 	ptrdiff_t n;
 
 	while ((n = next_line(&s, end, &line)) != -1) {
-		path = memchr(line, ':', (size_t)n);
-		if (path != NULL)
-			path = memchr(path + 1, ':', (size_t)(line + n -
-			    path) - 1);
-		if (path == NULL)
+		colon = memchr(line, ':', (size_t)n);
+		if (colon != NULL)
+			colon = memchr(colon + 1, ':',
+			    (size_t)(line + n - colon) - 1);
+		if (colon == NULL)
 			continue;
-		path++;
-		if (path - line == 3 && line[0] == '0')
-			return (struct text){ path, (size_t)(line + n -
-			    path) };
-		if (first.len < 2 && line + n - path > 1)
-			first = (struct text){ path, (size_t)(line + n -
-			    path) };
+		path.s = colon + 1;
+		path.len = (size_t)(line + n - path.s);
+		if (colon - line == 2 && line[0] == '0')
+			return path;
+		if (first.len < 2 && path.len > 1)
+			first = path;
 	}
 	return first;
 }
@@ -1959,20 +1953,6 @@ send_task(const struct task *t, size_t from, int dir, int thread_dir)
 	found.rings.count = found.nlinks = 0;
 }
 
-/*
- * Compares the descriptor tables of two threads by kcmp(2): 0 if they are one,
- * 1 or 2 if that of tid comes before or behind; else not known.
- */
-static int
-compare_fd_tables(int tid, int other)
-{
-	enum { KCMP_FILES = 2 };
-
-	if (!asks_kernel)
-		return NONE;
-	return (int)syscall(SYS_kcmp, tid, other, KCMP_FILES, 0, 0);
-}
-
 /* One thread, or the leader, of each descriptor table, in kcmp(2)'s order. */
 static struct numbers fd_tables;
 /* How many fds may yet be read of threads that kcmp(2) cannot compare. */
@@ -1985,15 +1965,18 @@ static int uncompared = 4 << 20;
 static int
 has_own_fds(int tid)
 {
+	enum { KCMP_FILES = 2 };
 	size_t low = 0, high = fd_tables.count, mid;
-	int order;
+	long order = NONE;
 
 	while (low < high) {
 		mid = low + (high - low) / 2;
-		order = compare_fd_tables(tid, fd_tables.n[mid]);
+		if (asks_kernel)
+			order = syscall(SYS_kcmp, tid, fd_tables.n[mid],
+			    KCMP_FILES, 0, 0);
 		if (order == 0)
 			return 0;
-		if (order == 1)
+		if (order == 1)		/* tid's comes before, or behind */
 			high = mid;
 		else if (order == 2)
 			low = mid + 1;
@@ -2625,20 +2608,6 @@ ask_interface(int fd, const union address *a, char name[IFNAMSIZ])
 	return strnlen(name, IFNAMSIZ);
 }
 
-/* What no table has for an entry, if the columns need it. */
-static void
-ask_columns(int fd, struct entry *e)
-{
-	socklen_t len = 0;
-
-	/* With no room the kernel (3.8 on) gives the number alone. */
-	if ((needs & NEED_FILTER) != 0 && getsockopt(fd, SOL_SOCKET,
-	    SO_ATTACH_FILTER, NULL, &len) == 0)
-		e->filter_length = len;
-	if (e->family == AF_INET6 && (needs & NEED_V6ONLY) != 0)
-		e->v6only = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
-}
-
 /* The table that lists bound sockets of this kind. */
 static uint8_t
 table_of(const struct entry *e)
@@ -2704,6 +2673,7 @@ ask_copy(int fd, struct answer *a, char text[UNIX_NAME_MAX])
 	struct entry *e = &a->e;
 	uint16_t protocol = (uint16_t)socket_option(fd, SOL_SOCKET,
 	    SO_PROTOCOL);
+	socklen_t len = 0;
 	struct stat st;
 	size_t n;
 	int raw;
@@ -2717,7 +2687,12 @@ ask_copy(int fd, struct answer *a, char text[UNIX_NAME_MAX])
 	n = ask_addresses(fd, e, text);
 	if (raw)
 		e->local_port = protocol;	/* as the tables have it */
-	ask_columns(fd, e);
+	/* With no room the kernel (3.8 on) gives the number alone. */
+	if ((needs & NEED_FILTER) != 0 && getsockopt(fd, SOL_SOCKET,
+	    SO_ATTACH_FILTER, NULL, &len) == 0)
+		e->filter_length = len;
+	if (e->family == AF_INET6 && (needs & NEED_V6ONLY) != 0)
+		e->v6only = socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 	a->netns_inode = ask_netns(fd);
 	return n;
 }
@@ -2777,41 +2752,26 @@ static const struct protocol_name {
 };
 
 /*
- * The name of a socket's protocol, an attribute of its descriptor; -1 if
- * there is none.  It is looked at first, for it may be any file by now.
+ * What the name of its protocol says of a socket that may not be asked.  Its
+ * descriptor is looked at first, for it may be any file by now.
  */
-static ssize_t
-read_protocol_name(const struct holder *h, char *name, size_t size)
+static void
+ask_attribute(const struct holder *h, struct entry *e)
 {
-	char path[64];
-	ssize_t len = -1;
+	const struct protocol_name *p;
+	char path[64], name[64] = "";
 	int fd;
 
 	descriptor_path(path, sizeof path, &tasks[h->task], h->fd);
 	fd = openat(proc, path, O_PATH | O_CLOEXEC);
 	if (fd == -1)
-		return -1;
-	if (leads_to(fd, path, sizeof path, "socket:[", h->inode))
-		len = getxattr(path, "system.sockprotoname", name, size);
-	close(fd);
-	return len;
-}
-
-/* What the name of its protocol says of a socket that may not be asked. */
-static void
-ask_attribute(const struct holder *h, struct entry *e)
-{
-	const struct protocol_name *p;
-	char name[64];
-	struct text f = { name, 0 };
-	ssize_t len;
-
-	len = read_protocol_name(h, name, sizeof name);
-	if (len <= 0)
 		return;
-	f.len = strnlen(name, (size_t)len);
+	if (leads_to(fd, path, sizeof path, "socket:[", h->inode))
+		(void)getxattr(path, "system.sockprotoname", name,
+		    sizeof name - 1);
+	close(fd);
 	for (p = protocol_names; p->name != NULL; p++)
-		if (field_is(&f, p->name)) {
+		if (strcmp(name, p->name) == 0) {
 			e->family = p->family;
 			e->protocol = p->protocol;
 			e->type = p->type;
@@ -3675,12 +3635,14 @@ enter_netns(const struct netns *ns)
 	return fd == -1 ? -1 : set_netns(ns, fd);
 }
 
-/* Whether the task that dir belongs to is (still) in the namespace. */
+/* Whether the task that dir belongs to, or we, are still in the namespace. */
 static int
 is_in_netns(int dir, const struct netns *ns)
 {
 	uint64_t inode;
 
+	if (dir == NONE)
+		return 1;
 	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
 		return inode == ns->inode;
 	return ns->table_inode == 0 ||
@@ -3722,18 +3684,6 @@ open_net(struct reading *g, size_t way)
 	if (g->netdir == -1)
 		close(g->dir);
 	return g->netdir;
-}
-
-/* Whether the process whose net was read is still in the namespace. */
-static int
-close_net(struct reading *g)
-{
-	int same = g->dir == NONE || is_in_netns(g->dir, &namespaces[g->ns]);
-
-	close(g->netdir);
-	if (g->dir != NONE)
-		close(g->dir);
-	return same;
 }
 
 /* A job of the third scan: these tables of a namespace. */
@@ -3800,7 +3750,9 @@ read_netns(size_t job)
 			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
 		read_tables(j, &g);
-		done = close_net(&g) && !g.partial;
+		close(g.netdir);
+		done = !g.partial && is_in_netns(g.dir, ns);
+		close_quietly(g.dir);
 	}
 	/* Below another root tables may be in ROOT/proc/net alone. */
 	if (!g.any && j->ns == 0 && (root != NULL || ns->inode == 0) &&
@@ -4027,18 +3979,11 @@ find_answer(uint64_t inode)
 	return h != NULL && h->answer != 0 ? &answers[h->answer - 1] : NULL;
 }
 
-static int
-is_unix_row(const struct entry *e)
-{
-	return e->family == AF_UNIX && e->table != UNLISTED;
-}
-
 /* Whether the row behind this one may be part of its name. */
 static int
 may_go_on(const struct entry *e)
 {
-	return is_unix_row(e) && (e->flags & NAMED) != 0 &&
-	    e + 1 < entries + count.entries && is_unix_row(e + 1) &&
+	return (e->flags & NAMED) != 0 && e + 1 < entries + count.entries &&
 	    e[1].netns == e->netns && (e[1].flags & IN_NAME) != 0;
 }
 
@@ -4086,7 +4031,7 @@ forged_rows(const struct entry *e, const struct entry *name)
 	const struct entry *next = e + 1;
 
 	for (; left > 0; n++, next++) {
-		if (next == entries + count.entries || !is_unix_row(next) ||
+		if (next == entries + count.entries ||
 		    (next->flags & IN_NAME) == 0 || next->row_len >= left)
 			return 0;
 		left -= 1u + next->row_len;
@@ -4129,7 +4074,7 @@ settle_row(struct entry *e)
 	const int unsure = (e->flags & IN_NAME) != 0;
 	struct holder *h = first_holder(e->inode);
 
-	if (is_unix_row(e) && (h == NULL ? !want_ownerless :
+	if (e->table == UNIX && (h == NULL ? !want_ownerless :
 	    h->has_entry && !unsure))
 		e->flags = DROPPED;
 	/* A socket with an unsure row is asked, as if it had none. */
@@ -4185,7 +4130,7 @@ mark_names(size_t from)
 	/* The listener knows the name of what waits to be accepted. */
 	for (e = entries + from; waiting != NULL && e < entries + count.entries;
 	    e++)
-		if (is_unix_row(e) && e->state == UNIX_LISTEN &&
+		if (e->state == UNIX_LISTEN &&
 		    (h = first_holder(e->inode)) != NULL)
 			any = h->to_ask = 1;
 	return any;
@@ -4195,7 +4140,7 @@ mark_names(size_t from)
 static int
 is_unsure_row(const struct entry *e)
 {
-	return is_unix_row(e) && (e->flags & IN_NAME) != 0 && e->inode != 0;
+	return (e->flags & IN_NAME) != 0 && e->inode != 0;
 }
 
 static int
@@ -4475,14 +4420,6 @@ choose_tables(void)
 
 /* What is still missing */
 
-/* Whether an entry is a socket of user space that nobody seems to hold. */
-static int
-is_ownerless(const struct entry *e)
-{
-	return e->inode != 0 && (e->flags & UNCOUNTED) == 0 &&
-	    first_holder(e->inode) == NULL;
-}
-
 /*
  * How many times an entry is counted in `sockets: used`.  An MPTCP socket is,
  * and so is each of its subflows, which are its rows in net/tcp.
@@ -4547,8 +4484,9 @@ miscounted(void)
 }
 
 /*
- * Whether there is a socket that nobody seems to hold; with unconnected set,
- * not a connection, which may be newer than what was read of its process.
+ * Whether there is a socket of user space that nobody seems to hold; with
+ * unconnected set, not a connection, which may be newer than what was read of
+ * its process.
  */
 static int
 has_ownerless(int unconnected)
@@ -4556,7 +4494,8 @@ has_ownerless(int unconnected)
 	const struct entry *e;
 
 	for (e = entries; e < entries + count.entries; e++)
-		if (is_ownerless(e) && (!unconnected ||
+		if (e->inode != 0 && (e->flags & UNCOUNTED) == 0 &&
+		    first_holder(e->inode) == NULL && (!unconnected ||
 		    (e->state != TCP_ESTABLISHED &&
 		    e->state != STATE_UNIX + SS_CONNECTED)))
 			return 1;
@@ -4646,21 +4585,16 @@ forget(void)
 	asks_mptcp = unplaced = 0;
 }
 
-/* Since Linux 4.16 each namespace has its own count; before, the host. */
-static int
-counts_namespaces(void)
-{
-	struct utsname u;
-
-	return uname(&u) == 0 && strverscmp(u.release, "4.16") >= 0;
-}
-
 /* What is counted and what is seen are compared if nothing else is missing. */
 static int
 can_count(void)
 {
+	struct utsname u;
+
+	/* Before Linux 4.16 only the host has a count. */
 	return status == 0 && asks_kernel && privileged && want_ownerless &&
-	    !some_tables && counts_namespaces();
+	    !some_tables && uname(&u) == 0 &&
+	    strverscmp(u.release, "4.16") >= 0;
 }
 
 /*
@@ -5405,15 +5339,10 @@ static uint32_t *
 order_entries(void)
 {
 	uint32_t *order = allocate((count.entries + 1) * sizeof *order), i;
-	int sorted = 1;
 
-	for (i = 0; i < count.entries; i++) {
+	for (i = 0; i < count.entries; i++)
 		order[i] = i;
-		sorted &= i == 0 || compare_entries(&order[i - 1],
-		    &order[i]) < 0;
-	}
-	if (!sorted)
-		qsort(order, count.entries, sizeof *order, compare_entries);
+	qsort(order, count.entries, sizeof *order, compare_entries);
 	return order;
 }
 
@@ -5576,13 +5505,6 @@ parse_tables(const char *list)
 	}
 }
 
-/* Whether this process may look at all others. */
-static int
-is_privileged(void)
-{
-	return getauxval(AT_EUID) == 0 && has_capability(CAP_SYS_PTRACE);
-}
-
 static void
 parse_options(int argc, char *argv[])
 {
@@ -5639,7 +5561,8 @@ main(int argc, char *argv[])
 	parse_options(argc, argv);
 	multiplier = random_odd();
 	asks_kernel = root == NULL;
-	privileged = asks_kernel && is_privileged();
+	privileged = asks_kernel && getauxval(AT_EUID) == 0 &&
+	    has_capability(CAP_SYS_PTRACE);
 	/* Leave no descriptor unopened for want of a number. */
 	if (prlimit(0, RLIMIT_NOFILE, NULL, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
