@@ -909,7 +909,7 @@ look_at_mount(char *line, size_t len)
 	struct ns_link link = { .task = NOWHERE, .fd = NONE };
 	struct text f[MAX_FIELDS];
 	size_t n, dash;
-	char path[PATH_MAX];
+	char *path;
 
 	if (hides_processes(line, len))
 		warning("/proc: mounted with hidepid: processes of other "
@@ -917,9 +917,9 @@ look_at_mount(char *line, size_t len)
 	n = split(line, len, f, MAX_FIELDS);
 	for (dash = 6; dash < n && !field_is(&f[dash], "-"); dash++)
 		;
-	if (dash + 1 >= n || f[4].len >= sizeof path)
+	if (dash + 1 >= n)
 		return 0;
-	memcpy(path, f[4].s, f[4].len);
+	path = line + (f[4].s - line);
 	path[f[4].len] = '\0';
 	decode_octal(path);
 	if (field_is(&f[dash + 1], "nsfs") && reads_all && parse_link(
@@ -1414,13 +1414,15 @@ hash_mask(size_t n)
 }
 
 /*
- * Orders the holders by pid and fd.  Without kcmp(2) the descriptors that
- * several threads share were read from each: they are kept for the first.
+ * Orders the holders by pid and fd, and by inode in a hash table.  Without
+ * kcmp(2) the descriptors that several threads share were read from each: they
+ * are kept for the first.
  */
 static void
-sort_holders(void)
+index_holders(void)
 {
 	size_t i, n = 0;
+	uint32_t *bucket;
 
 	qsort(holders, count.holders, sizeof *holders, compare_holders);
 	for (i = 0; i < count.holders; i++)
@@ -1430,15 +1432,6 @@ sort_holders(void)
 		else if (holders[i].task < holders[n - 1].task)
 			holders[n - 1].task = holders[i].task;
 	count.holders = n;
-}
-
-static void
-index_holders(void)
-{
-	size_t i;
-	uint32_t *bucket;
-
-	sort_holders();
 	holder_mask = hash_mask(count.holders);
 	free(holder_buckets);
 	holder_buckets = allocate((holder_mask + 1) * sizeof *holder_buckets);
@@ -2079,7 +2072,6 @@ read_process(size_t job)
 {
 	const int dir = open_process(job);
 	struct task t = { .pid = found.pid, .tid = found.pid };
-	size_t leader_end;
 	int n;
 
 	if (has_number(&unlisted_processes, t.pid) && (dir != -1 ||
@@ -2092,9 +2084,8 @@ read_process(size_t job)
 	identify_netns(dir, &t);
 	found.leader_netns = t.netns_inode;
 	n = read_fds(dir);
-	leader_end = found.nfds;
+	found.leader_end = found.nfds;
 	send_task(&t, 0, dir, dir);
-	found.leader_end = leader_end;
 	/* What refuses its leader's descriptors refuses its threads'. */
 	if (n != -1)
 		read_threads(dir);
@@ -4272,23 +4263,19 @@ keep_answer(struct answer *a)
 	const struct holder *h = &holders[a->holder];	/* that was asked */
 	struct holder *first = first_holder(a->e.inode);
 	const uint8_t table = a->e.table;
+	uint32_t ns;
 
-	if (h->inode != a->e.inode || first->has_entry)
+	if (first->has_entry || (some_tables && (table == UNLISTED ||
+	    (table_mask & 1u << table) == 0)))
 		return;
-	if (some_tables && (table == UNLISTED ||
-	    (table_mask & 1u << table) == 0))
+	ns = a->asked ? netns_of_answer(a) : tasks[h->task].netns;
+	if (is_worth_reading(a, ns, table))
 		return;
 	/* One that moves was gone when asked: it counts in its task's netns. */
-	a->e.netns = h->late && !a->asked ? tasks[h->task].netns :
-	    netns_of_answer(a);
-	if (is_worth_reading(a, a->asked ? a->e.netns :
-	    tasks[h->task].netns, table))
-		return;
+	a->e.netns = a->asked || h->late ? ns : NOWHERE;
 	unplaced |= a->e.netns == NOWHERE;
 	if (!a->asked)
 		a->e.table = UNLISTED;
-	if (a->e.protocol == MPTCP)
-		a->e.flags |= MULTIPATH;
 	entries = grow(entries, &room.entries, count.entries, sizeof *entries);
 	entries[count.entries++] = a->e;
 	first->has_entry = 1;
@@ -4577,14 +4564,6 @@ look(void)
 				    "descriptors moved while they were read");
 }
 
-/* Forgets all jobs: nothing was there before the first. */
-static void
-forget(void)
-{
-	count = (struct sizes){ 0 };
-	asks_mptcp = unplaced = 0;
-}
-
 /* What is counted and what is seen are compared if nothing else is missing. */
 static int
 can_count(void)
@@ -4649,7 +4628,8 @@ confirm_counts(void)
 		memcpy(before, namespaces, n * sizeof *before);
 		/* What was just closed may be counted for a while. */
 		(void)poll(NULL, 0, 500);
-		forget();
+		count = (struct sizes){ 0 };
+		asks_mptcp = unplaced = 0;
 		look();
 		add_up_seen();
 		confirmed = mark_confirmed(before, n);
