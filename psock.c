@@ -4710,17 +4710,18 @@ bucket_of(const struct connection *c)
 }
 
 /*
- * Looks from i on for a connection with these ends.  Returns in how many
- * namespaces there is one, and sets *match to that in c's own or, if there is
- * none, to another.
+ * Looks for a connection with these ends.  Returns in how many namespaces
+ * there is one, and sets *match to that in c's own or, if there is none, to
+ * another.
  */
 static int
-find_connection(const struct connection *c, size_t i, struct connection **match)
+find_connection(const struct connection *c, struct connection **match)
 {
 	struct connection *other;
+	size_t i;
 	int n = 0;
 
-	for (; i != 0; i = other->next) {
+	for (i = *bucket_of(c); i != 0; i = other->next) {
 		other = &connections[i - 1];
 		if (memcmp(other, c, COMPARED) != 0)
 			continue;
@@ -4742,15 +4743,14 @@ index_connections(void)
 	    sizeof *connection_buckets);
 	for (i = 0; i < count.connections; i++) {
 		c = &connections[i];
-		bucket = bucket_of(c);
-		if (find_connection(c, *bucket, &same) > 0 &&
-		    same->netns == c->netns) {
-			if (same->inode != c->inode)
-				same->inode = 0;
-			continue;
+		if (find_connection(c, &same) == 0 ||
+		    same->netns != c->netns) {
+			bucket = bucket_of(c);
+			c->next = *bucket;
+			*bucket = i + 1;
+		} else if (same->inode != c->inode) {
+			same->inode = 0;
 		}
-		c->next = *bucket;
-		*bucket = i + 1;
 	}
 }
 
@@ -4786,10 +4786,10 @@ find_peer(const struct entry *e)
 	other = c;
 	other.local = c.remote;
 	other.remote = c.local;
-	n = find_connection(&other, *bucket_of(&other), &peer);
+	n = find_connection(&other, &peer);
 	if (n > 0 && (peer->netns == c.netns || (n == 1 &&
 	    !is_loopback(&c.local) && !is_loopback(&c.remote) &&
-	    find_connection(&c, *bucket_of(&c), &own) == 1)))
+	    find_connection(&c, &own) == 1)))
 		inode = peer->inode;
 	return inode;
 }
