@@ -2193,7 +2193,6 @@ place_task(uint32_t i)
 	uint64_t inode = t->netns_inode;
 	uint32_t ns;
 
-	t->netns = NOWHERE;
 	if (inode == 0 && t->table_inode == 0)
 		return;
 	if (inode == 0)		/* its link was refused */
@@ -2229,6 +2228,7 @@ take_task(const char *s, size_t n)
 
 	if (take_head(&s, &n, &t, sizeof t) == -1)
 		return;
+	t.netns = NOWHERE;
 	t.moves = 0;
 	t.details = (needs & NEED_DETAILS) != 0 && n > 0 ?
 	    allocate(NDETAILS * sizeof *t.details) : NULL;
@@ -4304,15 +4304,12 @@ complete_entry(struct entry *e, const struct answer *a)
 static int
 is_confirmed(struct entry *e, const struct answer *a)
 {
-	struct holder *h = first_holder(e->inode);
-
 	if (a->asked && (a->e.family != AF_UNIX ||
 	    a->e.type != e->type || !begins_name(e, &a->e)))
 		return 0;
 	if (a->asked)
 		e->flags &= (uint8_t)~IN_NAME;
-	if (h != NULL)
-		h->has_entry = 1;
+	first_holder(e->inode)->has_entry = 1;
 	return 1;
 }
 
@@ -4415,16 +4412,15 @@ static int
 times_counted(const struct entry *e)
 {
 	struct holder *h = first_holder(e->inode);
-	int subflow, first;
+	int n;
 
 	if ((e->flags & UNCOUNTED) != 0)
 		return 0;
 	if (h == NULL)
 		return 1;
-	first = !h->counted;
+	n = !h->counted;
 	h->counted = 1;
-	subflow = (e->flags & MULTIPATH) != 0 && e->table != UNLISTED;
-	return first + subflow;
+	return n + ((e->flags & MULTIPATH) != 0 && e->table != UNLISTED);
 }
 
 /* Counts the sockets that were seen in each namespace. */
