@@ -1424,7 +1424,9 @@ index_holders(void)
 	size_t i, n = 0;
 	uint32_t *bucket;
 
-	qsort(holders, count.holders, sizeof *holders, compare_holders);
+	if (count.holders > 0)	/* or it is null */
+		qsort(holders, count.holders, sizeof *holders,
+		    compare_holders);
 	for (i = 0; i < count.holders; i++)
 		if (n == 0 || compare_holders(&holders[n - 1],
 		    &holders[i]) != 0)
