@@ -441,31 +441,28 @@ flush_records(void)
 	send_bytes(to_send, n);
 }
 
-static void
-buffer_bytes(const void *s, size_t n)
-{
-	if (n > SEND_SIZE - send_used)
-		flush_records();
-	if (n > SEND_SIZE) {
-		send_bytes(s, n);
-		return;
-	}
-	copy_bytes(to_send + send_used, s, n);
-	send_used += n;
-}
-
 void
 send_record(int kind, const void *head, size_t nhead, const void *text,
     size_t ntext)
 {
 	struct record_prefix p = { (uint32_t)(nhead + ntext), kind };
+	const size_t n = sizeof p + nhead;
 
 	if (ntext > MAX_RECORD - nhead)
 		fatal("%s", strerror(EMSGSIZE));
 	step();
-	buffer_bytes(&p, sizeof p);
-	buffer_bytes(head, nhead);
-	buffer_bytes(text, ntext);
+	if (n + ntext > SEND_SIZE - send_used)
+		flush_records();
+	memcpy(to_send + send_used, &p, sizeof p);
+	copy_bytes(to_send + send_used + sizeof p, head, nhead);
+	send_used += n;
+	if (ntext > SEND_SIZE - send_used) {
+		flush_records();
+		send_bytes(text, ntext);
+		return;
+	}
+	copy_bytes(to_send + send_used, text, ntext);
+	send_used += ntext;
 }
 
 int

@@ -398,8 +398,8 @@ void run_scan(const struct scan *);
 
 /*
  * send_record: in a worker, sends a record of a kind >= 0: a head of nhead
- * bytes, which is a struct or a number that take_head takes off again, then
- * ntext bytes of text; at most 32 MiB in all.
+ * bytes, at most 500, which is a struct or a number that take_head takes off
+ * again, then ntext bytes of text; at most 32 MiB in all.
  */
 void send_record(int kind, const void *head, size_t nhead, const void *text,
     size_t ntext);

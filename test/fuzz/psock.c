@@ -18,7 +18,7 @@
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 &&
     LINE_MAX_BYTES == 400 && TEXT_MAX == 192, "test/fuzz/build");
 
-_Static_assert(SEND_SIZE == 64, "test/fuzz/build");
+_Static_assert(SEND_SIZE == 512, "test/fuzz/build");
 
 enum {
 	WIDTH = DEFAULT_COLUMNS + 5,

@@ -15,7 +15,7 @@
 #include "harness.h"
 
 _Static_assert(OUTPUT_SIZE == 128 && READ_SIZE == 24 && MAX_COMMAND == 100 &&
-    SEND_SIZE == 64 && FIRST_BYTES == 48 && HELD == 8 && HELD_BYTES == 32 &&
+    SEND_SIZE == 512 && FIRST_BYTES == 48 && HELD == 8 && HELD_BYTES == 32 &&
     PAGE == 64 && NPAGES == 4 && MAX_ENTRIES == 40 &&
     MAX_TYPED == 90 && MAX_READ == 262144 && PATIENCE == 5 &&
     MAX_KEYS == 12 && MAX_PAGES == 64,
