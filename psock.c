@@ -611,23 +611,14 @@ open_below(int dir, const char *path, int flags)
 	return fd;
 }
 
-/* A buffer for the next file: there are many, most of them of a few lines. */
-static char *spare_buf;
-static size_t spare_size;
-
 /* Opens a file for read_line; returns -1 if there is none. */
 static int
 open_lines(struct reader *r, int dir, const char *name)
 {
 	/* Somebody else's tree may have files of any size. */
-	*r = (struct reader){ .max = LINE_MAX_BYTES, .sparse = root != NULL,
-	    .buf = spare_buf, .size = spare_size };
+	*r = (struct reader){ .max = LINE_MAX_BYTES, .sparse = root != NULL };
 	r->fd = open_below(dir, name, 0);
-	if (r->fd == -1)
-		return -1;
-	spare_buf = NULL;
-	spare_size = 0;
-	return 0;
+	return r->fd == -1 ? -1 : 0;
 }
 
 /* Returns -1 if it could not be read whole. */
@@ -640,9 +631,7 @@ close_lines(struct reader *r, const char *what)
 	if (!whole && !is_gone(r->error) && r->error != EINVAL)
 		count_warning("file", what, "", strerror(r->error));
 	close(r->fd);
-	free(spare_buf);
-	spare_buf = r->buf;
-	spare_size = r->size;
+	reader_free(r);
 	return whole ? 0 : -1;
 }
 
