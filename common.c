@@ -256,38 +256,46 @@ put_string(const char *s)
 	put_raw(s, strlen(s));
 }
 
-char *
-decimal(char digits[DECIMAL_SIZE], uint64_t value)
+/* Writes the digits of value before end; returns where they begin. */
+static char *
+write_digits(char *end, uint64_t value)
 {
-	char *s = digits + (DECIMAL_SIZE - 1);
 	uint32_t low, tenth;
 
-	*s = '\0';
 	for (; value > UINT32_MAX; value /= 10)
-		*--s = (char)('0' + value % 10);
+		*--end = (char)('0' + value % 10);
 	for (low = (uint32_t)value; ; low = tenth) {
 		/* low / 10; with -Os gcc divides, which takes thrice as long */
 		tenth = (uint32_t)((uint64_t)low * 0xcccccccd >> 35);
-		*--s = (char)('0' + low - 10 * tenth);
+		*--end = (char)('0' + low - 10 * tenth);
 		if (tenth == 0)
-			return s;
+			return end;
 	}
+}
+
+char *
+decimal(char digits[DECIMAL_SIZE], uint64_t value)
+{
+	digits[DECIMAL_SIZE - 1] = '\0';
+	return write_digits(digits + DECIMAL_SIZE - 1, value);
 }
 
 void
 put_number(uint64_t value)
 {
-	char digits[DECIMAL_SIZE];
-	const char *s;
+	uint64_t power = 10;
+	size_t n;
 
 	if (value < 10) {	/* most numbers of a row */
 		put_char((char)('0' + value));
 		return;
 	}
-	if (output_used + sizeof digits >= OUTPUT_SIZE)
+	if (output_used + DECIMAL_SIZE >= OUTPUT_SIZE)
 		flush_output();
-	for (s = decimal(digits, value); *s != '\0'; s++)
-		output[output_used++] = *s;
+	for (n = 1; n < 20 && value >= power; n++)	/* 2^64 has 20 digits */
+		power *= 10;
+	(void)write_digits(output + output_used + n, value);
+	output_used += n;
 }
 
 void

@@ -40,6 +40,21 @@ inet() {
 	[ "$output" = $'99\t5\n100\t9\n100\t10' ]
 }
 
+@test "numbers of every length are printed whole" {
+	local n=9 fd=3 numbers=(1 18446744073709551615) sockets=()
+	for ((; ${#n} < 19; n = n * 10 + 9)); do
+		numbers+=("$n" "$((n + 1))")
+	done
+	numbers+=(9999999999999999999 10000000000000000000)
+	for n in "${numbers[@]}"; do
+		sockets+=("$((fd++)):$n")
+	done
+	proc 42 1 "${sockets[@]}"
+	run -0 "$PSOCK" -r "$R" -H -o socket
+	[ "$(sort -n <<<"$output")" = "$(printf '%s\n' "${numbers[@]}" |
+		sort -n)" ]
+}
+
 @test "a process that has ended does not cost its namespace" {
 	proc 5 200
 	rmdir "$R/proc/5/net"
