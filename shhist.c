@@ -1250,52 +1250,52 @@ unescape_json(char *s, const char *end)
 	return (size_t)(to - s);
 }
 
-/* The value of a key on a line; no string has an unescaped quote in it. */
-static char *
-find_value(const struct file *f, const char *key)
+/*
+ * Sets *s to the value of a key on a line, in which no string has an unescaped
+ * quote.  Returns how much of the line is left there; 0 if there is no key.
+ */
+static size_t
+find_value(const struct file *f, const char *key, char **s)
 {
 	const char *p = find_text(f->s, f->n, key);
 
-	return p == NULL ? NULL : f->s + (p - f->s) + strlen(key);
+	*s = p == NULL ? f->s + f->n : f->s + (p - f->s) + strlen(key);
+	return (size_t)(f->s + f->n - *s);
 }
 
 /* xonsh's JSON: an object on a line for each command, and others. */
 static void
 parse_xonsh(struct file *f)
 {
-	const char *end, *times, *next, *code;
-	char *command, *cwd;
+	const char *end;
+	char *command, *s;
 	int64_t took;
 	size_t n;
 
 	while (next_line(f, '\n')) {
 		if (f->line == 1 && !begins(f, f->format->header))
 			report_trouble(f, malformed, 1);
-		command = find_value(f, "\"inp\": \"");
-		if (command == NULL)
+		if (find_value(f, "\"inp\": \"", &command) == 0)
 			continue;
-		end = f->s + f->n;
-		times = find_value(f, "\"ts\": [");
-		code = find_value(f, "\"rtn\": ");
-		cwd = find_value(f, "\"cwd\": \"");
 		f->entry.line = f->line;
 		f->has_detail = 1;
 		f->detail = (struct detail){ .address = 0 };
-		if (times != NULL)
-			set_time(f, times, (size_t)(end - times));
-		next = times == NULL ? NULL :
-		    find_text(times, (size_t)(end - times), ", ");
-		took = next == NULL ? -1 :
-		    parse_seconds(next + 2, (size_t)(end - next) - 2) -
-		    parse_seconds(times, (size_t)(end - times));
+		n = find_value(f, "\"ts\": [", &s);
+		if (n > 0)
+			set_time(f, s, n);
+		end = find_text(s, n, ", ");
+		took = end == NULL ? -1 : parse_seconds(end + 2,
+		    n - (size_t)(end - s) - 2) - parse_seconds(s, n);
 		if (took >= 0)
 			set_duration(f, took);
-		if (code != NULL && number_length(code, (size_t)(end - code)))
+		n = find_value(f, "\"rtn\": ", &s);
+		if (number_length(s, n) > 0)
 			f->detail.exit_status = (struct number){
-			    parse_seconds(code, (size_t)(end - code)), 1 };
-		f->cwd = cwd;
-		f->ncwd = cwd == NULL ? 0 : unescape_json(cwd, end);
-		n = unescape_json(command, end);
+			    parse_seconds(s, n), 1 };
+		n = find_value(f, "\"cwd\": \"", &s);
+		f->cwd = s;
+		f->ncwd = unescape_json(s, s + n);
+		n = unescape_json(command, f->s + f->n);
 		while (n > 0 && memchr(" \t\r\n", command[n - 1], 4) != NULL)
 			n--;
 		emit(f, command, n);
