@@ -168,7 +168,12 @@ struct format {
 };
 
 /* When a place is read; the name of any says the format of an operand. */
-enum { ALWAYS, CLIENT /* with -a */, OPERAND /* in no home */ };
+enum {
+	ALWAYS,
+	CLIENT,		/* with -a */
+	OPERAND,	/* in no home */
+	STARTUP,	/* read for HISTFILE=, and no history itself */
+};
 
 struct place {
 	const char *path;	/* one '*' at most, for no '/' */
@@ -2193,8 +2198,21 @@ static const struct place places[] = {
 	{ ".viminfo",				"vim",		CLIENT },
 	{ ".local/share/nvim/shada/main.shada",	unread,		CLIENT },
 	{ ".local/state/nvim/shada/main.shada",	unread,		CLIENT },
+	{ ".profile",				NULL,		STARTUP },
+	{ ".bash_profile",			"bash",		STARTUP },
+	{ ".bashrc",				"bash",		STARTUP },
+	{ ".zshenv",				"zsh",		STARTUP },
+	{ ".zprofile",				"zsh",		STARTUP },
+	{ ".zshrc",				"zsh",		STARTUP },
+	{ ".config/zsh/.zshenv",		"zsh",		STARTUP },
+	{ ".config/zsh/.zshrc",			"zsh",		STARTUP },
+	{ ".kshrc",				NULL,		STARTUP },
+	{ ".mkshrc",				NULL,		STARTUP },
+	{ ".yashrc",				"yash",		STARTUP },
+	{ ".config/yash/rc",			"yash",		STARTUP },
 	{ NULL,					NULL,		ALWAYS },
 };
+enum { NPLACES = sizeof places / sizeof *places - 1 };
 
 static const struct format *
 find_format(const char *name)
@@ -3647,6 +3665,41 @@ search_home(size_t n, const struct search *s)
 	search_directory(path, s);
 }
 
+/* In a worker: places that are not there, by the list of the home's names. */
+static char absent[NPLACES];
+
+/*
+ * Most homes have few of the places.  So no path is tried that begins with a
+ * name that is not listed; file systems may take small letters for capitals.
+ * If the home cannot be listed, or does not list itself as all but a few file
+ * systems do, all are tried.
+ */
+static void
+find_absent(void)
+{
+	int fd = open_path(reading->home, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+	int listed = 0;
+	size_t i, n;
+
+	if (dir == NULL)
+		return;
+	memset(absent, 1, sizeof absent);
+	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
+		step();
+		listed |= strcmp(d->d_name, ".") == 0;
+		n = strlen(d->d_name);
+		for (i = 0; *d->d_name == '.' && i < NPLACES; i++)
+			if (strncasecmp(places[i].path, d->d_name, n) == 0 &&
+			    strchr("/", places[i].path[n]) != NULL)
+				absent[i] = 0;	/* NUL is found, too */
+	}
+	if (errno != 0 || !listed)
+		memset(absent, 0, sizeof absent);
+	closedir(dir);
+}
+
 static void
 add_place(const struct place *p)
 {
@@ -3654,6 +3707,8 @@ add_place(const struct place *p)
 	const char *star = strchr(p->path, '*');
 	char path[PATH_MAX];
 
+	if (absent[p - places])
+		return;
 	if (star == NULL) {
 		if (join_home(path, p->path) == 0)
 			add_file(path, p, 0);
@@ -3674,6 +3729,8 @@ add_backups(const struct place *p)
 	const size_t n = directory_length(p->path);
 	const struct place *before;
 
+	if (n > 0 && absent[p - places])
+		return;
 	for (before = places; before < p; before++)
 		if (directory_length(before->path) == n &&
 		    memcmp(before->path, p->path, n) == 0)
@@ -3688,21 +3745,6 @@ add_backups(const struct place *p)
  * they start.  That is as hostile as a history, and parsed confined; what
  * it names is then opened like any place.
  */
-static const struct place startups[] = {
-	{ ".profile",			NULL,	ALWAYS },
-	{ ".bash_profile",		"bash",	ALWAYS },
-	{ ".bashrc",			"bash",	ALWAYS },
-	{ ".zshenv",			"zsh",	ALWAYS },
-	{ ".zprofile",			"zsh",	ALWAYS },
-	{ ".zshrc",			"zsh",	ALWAYS },
-	{ ".config/zsh/.zshenv",	"zsh",	ALWAYS },
-	{ ".config/zsh/.zshrc",		"zsh",	ALWAYS },
-	{ ".kshrc",			NULL,	ALWAYS },
-	{ ".mkshrc",			NULL,	ALWAYS },
-	{ ".yashrc",			"yash",	ALWAYS },
-	{ ".config/yash/rc",		"yash",	ALWAYS },
-};
-enum { NSTARTUPS = sizeof startups / sizeof *startups };
 
 /* The value of HISTFILE, as far as it has been worked out. */
 struct value {
@@ -3843,7 +3885,7 @@ static void
 parse_startup(int fd, int number, int to)
 {
 	struct reader r = { .fd = fd, .max = 65536, .limit = GROWTH };
-	const char *path = startups[number].path, *value;
+	const char *path = places[number].path, *value;
 	char whole[PATH_MAX], which[PATH_MAX + 40];
 	struct value v;
 	ptrdiff_t n;
@@ -3884,23 +3926,24 @@ read_histfiles(int fd)
 	char *s;
 
 	while ((n = read_line(&r, '\0', &s)) != -1)
-		if (n > 1 && r.ended && *s > 0 && *s <= NSTARTUPS &&
+		if (n > 1 && r.ended && *s > 0 && *s <= NPLACES &&
 		    s[1] == '/' && strcmp(s + 1, "/dev/null") != 0)
-			add_file(s + 1, &startups[*s - 1], 0);
+			add_file(s + 1, &places[*s - 1], 0);
 	reader_free(&r);
 }
 
 static void
 add_histfiles(void)
 {
-	int fds[NSTARTUPS], ends[2], i, n = 0;
+	int fds[NPLACES], ends[2], i, n = 0;
 	char path[PATH_MAX];
 	struct stat st;
 	pid_t pid;
 
-	for (i = 0; i < NSTARTUPS; i++) {
+	for (i = 0; i < NPLACES; i++) {
 		fds[i] = -1;
-		if (join_home(path, startups[i].path) == -1)
+		if (places[i].kind != STARTUP || absent[i] ||
+		    join_home(path, places[i].path) == -1)
 			continue;
 		fds[i] = open_regular(path, &st);
 		if (fds[i] == -1)
@@ -3914,14 +3957,14 @@ add_histfiles(void)
 	pid = fork_parser();
 	if (pid == 0) {
 		confine_parser();
-		for (i = 0; i < NSTARTUPS; i++)
+		for (i = 0; i < NPLACES; i++)
 			if (fds[i] != -1)
 				parse_startup(fds[i], i, ends[1]);
 		flush_records();
 		_exit(0);
 	}
 	close(ends[1]);
-	for (i = 0; i < NSTARTUPS; i++)
+	for (i = 0; i < NPLACES; i++)
 		close_if_open(&fds[i]);
 	read_histfiles(ends[0]);
 	close(ends[0]);
@@ -4035,6 +4078,7 @@ read_user(size_t job)
 		return;
 	}
 	close(fd);
+	find_absent();
 	for (p = places; p->path != NULL; p++)
 		if (is_chosen(p))
 			add_place(p);
@@ -4061,7 +4105,8 @@ name_place(const char *path)
 		for (tail = path + strlen(path); tail > path &&
 		    (tail[-1] != '/' || n-- > 0); tail--)
 			;
-		if (matches(p->path, strlen(p->path), tail, strlen(tail)))
+		if (p->kind != STARTUP && matches(p->path, strlen(p->path),
+		    tail, strlen(tail)))
 			return p;
 	}
 	return NULL;

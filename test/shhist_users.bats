@@ -95,6 +95,25 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	same "$output" x
 }
 
+@test "places: in a home that may not be listed, all are tried" {
+	need_root
+	mkdir -p "$ann/.config/fish"
+	echo '- cmd: fish' >"$ann/.config/fish/fish_history"
+	echo one >"$ann/.bash_history"
+	echo old >"$ann/.bash_history.1"
+	echo "HISTFILE=\$HOME/moved" >"$ann/.bashrc"
+	echo two >"$ann/moved"
+	rows -o command
+	same "$output" "$(printf '%s\n' one fish two old)"
+	[ "$warnings" = '' ]
+	own
+	chmod 111 "$ann"
+	rows -o command
+	same "$output" "$(printf '%s\n' one fish two)"
+	same "$warnings" 'shhist: file /home/ann, as uid 4001: Permission denied; '\
+'for copies that lost their owners see -p'
+}
+
 @test "orphans: homes that no entry claims, with their owner's uid" {
 	need_root
 	mkdir "$tree/home/gone"
