@@ -2132,11 +2132,10 @@ static const struct format formats[] = {
 	{ "vim", parse_vim, .header = "# This viminfo file" },
 	{ "xonsh", parse_xonsh, .header = "{\"locs\": [" },
 	{ "sqlite", parse_database, .header = sqlite_magic },
-	{ .name = NULL },
+	{ .name = NULL },	/* of histories that shhist only reports */
 };
 
-/* The format of histories that shhist only reports. */
-static const char unread[] = "unread";
+static const char unread[] = "";	/* what they have for a name */
 
 static const struct place places[] = {
 	{ ".bash_history",			"bash",		ALWAYS },
@@ -2214,22 +2213,23 @@ static const struct place places[] = {
 };
 enum { NPLACES = sizeof places / sizeof *places - 1 };
 
+/* The format of this name, else the last one. */
 static const struct format *
 find_format(const char *name)
 {
-	const struct format *f;
+	const struct format *f = formats;
 
-	for (f = formats; f->name != NULL; f++)
-		if (strcmp(f->name, name) == 0)
-			return f;
-	return NULL;
+	while (f->name != NULL && strcmp(f->name, name) != 0)
+		f++;
+	return f;
 }
 
 /* The format of a file: -f, or the one of that name; null: by its content. */
 static const struct format *
 choose_format(const char *name)
 {
-	return fflag != NULL || name == NULL ? fflag : find_format(name);
+	return name != unread && (fflag != NULL || name == NULL) ? fflag :
+	    find_format(name);
 }
 
 /*
@@ -3166,7 +3166,9 @@ parse_file(struct file *f)
 
 	if (f->format == NULL)
 		f->format = content_format(f);
-	if (fflag == NULL && !mflag)
+	if (f->format->parse == NULL)
+		why = "is a history of a format that is not read";
+	else if (fflag == NULL && !mflag)
 		why = why_refused(f);
 	if (why != NULL) {
 		report_trouble(f, why, 0);
@@ -3452,19 +3454,6 @@ keep_with_log(int fd, const char *path, const struct stat *st,
 	keep_file(fd, path, st, format, unnamed)->log = log;
 }
 
-static void
-report_unread(const char *path)
-{
-	int fd = open_path(path, O_PATH);
-
-	if (fd != -1) {
-		close(fd);
-		report_file(path, "is a history of a format that is not read");
-	} else {
-		report_errno(path);
-	}
-}
-
 /* Opens a file of the user's to be parsed, unless it is printed already. */
 static void
 add_file(const char *path, const struct place *p, int backup)
@@ -3475,10 +3464,6 @@ add_file(const char *path, const struct place *p, int backup)
 	struct stat st;
 	int fd;
 
-	if (p->format == unread) {
-		report_unread(path);
-		return;
-	}
 	if (nbatch == BATCH)
 		parse_batch();
 	step();
@@ -4181,10 +4166,6 @@ read_operand(size_t job)
 	}
 	if (fd != -1) {
 		read_descriptor(fd, path);
-		return;
-	}
-	if (p != NULL && p->format == unread) {
-		report_unread(path);
 		return;
 	}
 	fd = open_regular(path, &st);
@@ -5124,7 +5105,7 @@ read_options(int argc, char **argv)
 			break;
 		case 'f':
 			fflag = find_format(optarg);
-			if (fflag == NULL)
+			if (fflag->name == NULL)
 				unknown_item("-f: format", optarg,
 				    strlen(optarg), format_name);
 			break;
