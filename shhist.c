@@ -2921,28 +2921,22 @@ confirm_list(struct memory *m, const struct shape *s, uint64_t p)
 	return n;
 }
 
-/* Tries twice: zsh changes its entries when they are repeated. */
-static int
-try_entry(struct memory *m, const struct shape *s, uint64_t e)
-{
-	if (s->read_entry(m, e) == 0)
-		return 0;
-	forget_pages(m);
-	return s->read_entry(m, e);
-}
-
+/* Sends a list; tries twice, for zsh changes entries that are repeated. */
 static void
 send_list(struct memory *m, const struct list *l)
 {
 	struct file *f = m->f;
-	size_t i, n;
+	size_t i, n, tries;
 
 	n = confirm_list(m, l->shape, l->start);
 	for (i = 0; i < n; i++) {
 		f->entry.line = f->line = i + 1;
 		f->detail = (struct detail){ .address = m->entries[i] };
 		f->has_detail = 1;
-		if (try_entry(m, l->shape, m->entries[i]) == 0)
+		for (tries = 0; tries < 2 &&
+		    l->shape->read_entry(m, m->entries[i]) == -1; tries++)
+			forget_pages(m);
+		if (tries < 2)
 			emit_text(f);
 		f->text.n = 0;
 	}
