@@ -112,6 +112,30 @@ may be wrong"
 	same "$output" one
 }
 
+@test "databases: of a file that is lost, what its log has" {
+	sqlite3 "$T/x.db" >"$T/out" <<-END
+		pragma page_size = 512;
+		pragma journal_mode = wal;
+		create table commands (cmd text, when_run integer);
+		with recursive n(i) as (select 1 union all
+			select i + 1 from n where i < 300)
+		insert into commands select 'echo ' || i, i from n;
+		pragma wal_checkpoint(truncate);
+		begin;
+		pragma user_version = 1; -- it is on the first page
+		with recursive n(i) as (select 301 union all
+			select i + 1 from n where i < 350)
+		insert into commands select 'echo ' || i, i from n;
+		commit;
+		.shell cp '$T/x.db-wal' '$T/y.db-wal'
+	END
+	: >"$T/y.db"
+	run -1 --separate-stderr "$shhist" -H -f sqlite -o command "$T/y.db"
+	[[ $stderr == *": damaged: pages or rows were not read"* ]]
+	same "$output" "$(seq -f 'echo %g' $((351 - ${#lines[@]})) 350)"
+	[ "${#lines[@]}" -ge 50 ]
+}
+
 @test "databases: pages in circles, cells outside, endless lengths" {
 	local f n=0
 
