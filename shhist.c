@@ -3644,7 +3644,7 @@ search_home(size_t n, const struct search *s)
 	search_directory(path, s);
 }
 
-/* In a worker: places that are not there, by the list of the home's names. */
+/* In a worker: places of which the home lists nothing, nor a backup. */
 static char absent[NPLACES];
 
 /*
@@ -3668,11 +3668,12 @@ find_absent(void)
 	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
 		step();
 		listed |= strcmp(d->d_name, ".") == 0;
-		n = strlen(d->d_name);
-		for (i = 0; *d->d_name == '.' && i < NPLACES; i++)
+		for (i = 0; *d->d_name == '.' && i < NPLACES; i++) {
+			n = strcspn(places[i].path, "/");
 			if (strncasecmp(places[i].path, d->d_name, n) == 0 &&
-			    strchr("/", places[i].path[n]) != NULL)
-				absent[i] = 0;	/* NUL is found, too */
+			    (d->d_name[n] == '\0' || places[i].path[n] == '\0'))
+				absent[i] = 0;
+		}
 	}
 	if (errno != 0 || !listed)
 		memset(absent, 0, sizeof absent);
@@ -3708,10 +3709,11 @@ add_backups(const struct place *p)
 	const size_t n = directory_length(p->path);
 	const struct place *before;
 
-	if (n > 0 && absent[p - places])
+	if (absent[p - places])
 		return;
 	for (before = places; before < p; before++)
-		if (directory_length(before->path) == n &&
+		if (!absent[before - places] &&
+		    directory_length(before->path) == n &&
 		    memcmp(before->path, p->path, n) == 0)
 			return;	/* that was its directory, too */
 	search_home(n, &s);

@@ -114,6 +114,17 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 'for copies that lost their owners see -p'
 }
 
+@test "backups: of files that are not there any more" {
+	mkdir -p "$ann/.config/zsh"
+	echo ash >"$ann/.ash_history~"
+	rows -o command
+	same "$output" ash
+	echo mksh >"$ann/.mksh_history.old"
+	echo zsh >"$ann/.config/zsh/.zsh_history.1"
+	rows -o command
+	same "$(sort <<<"$output")" $'ash\nmksh\nzsh'
+}
+
 @test "orphans: homes that no entry claims, with their owner's uid" {
 	need_root
 	mkdir "$tree/home/gone"
