@@ -67,7 +67,7 @@ enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
 	MAX_MEMORY = 512 << 20,	/* of a parser */
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
-	AHEAD = 1 << 20,	/* bytes kept of a user before it is his turn */
+	AHEAD = 65536,	/* bytes kept of a user before it is his turn */
 	LIFETIME = 600,		/* seconds that a user's files may take */
 	PROCESSES_TIME = 60,	/* seconds for all processes of a user */
 	LOST_TIME = 10,		/* of them, what a lost process counts as */
