@@ -2087,11 +2087,10 @@ read_process(size_t job)
 static void
 search_maps(int dir)
 {
-	static const char prefix[] = "socket:[";
+	struct text f[6];
 	struct reader r;
 	uint64_t inode;
 	ptrdiff_t len;
-	const char *s;
 	char *line;
 
 	if (open_lines(&r, dir, "maps") == -1) {
@@ -2102,9 +2101,9 @@ search_maps(int dir)
 	}
 	while ((len = read_line(&r, '\n', &line)) != -1) {
 		step();
-		s = find_text(line, (size_t)len, prefix);
-		if (s != NULL && parse_link(s, line + len - s, prefix,
-		    &inode) == 0)
+		/* The path of a file begins with '/', whatever its name is. */
+		if (split(line, (size_t)len, f, 6) == 6 && parse_link(f[5].s,
+		    line + len - f[5].s, "socket:[", &inode) == 0)
 			add_fd(inode, NONE);
 	}
 	(void)close_lines(&r, "maps");

@@ -237,6 +237,29 @@ shows() {
 	shows elsewhere-tcp-map 0
 }
 
+@test "a mapped file that is named like a socket" {
+	command -v python3 >/dev/null || skip 'no python3'
+	cat >"$T/named" <<-'END'
+		import array, mmap, socket
+		# Maps are read for a socket that nobody seems to hold.
+		sent, got = socket.socketpair()
+		udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		udp.bind(("127.0.0.1", 0))
+		sent.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+		    array.array("i", [udp.fileno()]))])
+		udp.close()
+		with open("socket:[999999999]", "wb+") as f:
+		    f.write(bytes(4096))
+		    f.flush()
+		    memory = mmap.mmap(f.fileno(), 4096)
+		print("ready", flush=True)
+		input()
+	END
+	beside 'python3 "$PWD/named"' 'psock -H -o pid,fd,socket'
+	[[ $output != *999999999* ]]
+	grep -q '^-1	-1	' <<<"$output"
+}
+
 @test "no maps are read where nothing is amiss" {
 	command -v strace >/dev/null || skip 'no strace'
 	beside '"$bin/sockets" tcp udp unbound unix=@a socketpair netlink' \
