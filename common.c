@@ -1788,7 +1788,7 @@ take_begin(struct worker *w)
 		return 0;
 	n = p.length;
 	if (p.kind != BEGIN || take_head(&s, &n, &job, sizeof job) == -1 ||
-	    job < turn) {
+	    job < turn || job >= scan->njobs) {
 		if (w->fd != -1)
 			kill_worker(w, "sent what it may not");
 		w->used = 0;

@@ -3,13 +3,13 @@
 /*
  * psock: every socket of the host with every descriptor that holds it.
  *
- * Four scans, one after the other, each done by workers (common.h).  They are
- * forked for it, and so know what the scans before have found.
+ * Four scans, one after the other, each done by workers (common.h).  These are
+ * forked anew for each, and so know what the scans before have found.
  *
  * 1. The processes are listed, with what is mounted over /proc.
  * 2. Each process is read: its socket descriptors become holders, and the
- *    network namespace that it is in goes on a list.  Threads that have
- *    descriptors or a namespace of their own are read, too.
+ *    network namespace that it is in is noted.  Threads that have descriptors
+ *    or a namespace of their own are read, too.
  * 3. The tables of each namespace in /proc/PID/net are read through a process
  *    that is in it, or else by entering it.  A row becomes an entry.
  * 4. A socket that is held but in no table is asked itself.
@@ -32,9 +32,10 @@
  * running kernel.
  *
  * From top to bottom: confinement, reading below /proc, the list of processes,
- * holders by inode, processes, layouts of tables, asking sockets, tables,
- * namespaces, names of unix sockets, sockets in no table, what is still
- * missing, the other end, columns, printing, options, main.
+ * holders by inode, processes, their namespaces, layouts of tables, asking
+ * sockets, tables, reading namespaces, names of unix sockets, sockets in no
+ * table, what is still missing, the other end, columns, printing, options,
+ * main.
  */
 
 #define _GNU_SOURCE
@@ -251,7 +252,7 @@ enum {
 	UNCOUNTED = 1,		/* requested, TIME_WAIT, or the kernel's own */
 	NAMED = 2,		/* unix: has a name; line 1 may be empty */
 	IN_NAME = 4,		/* unix: may be part of the name before it */
-	DROPPED = 8,		/* unix: no entry, for it is part of a name */
+	DROPPED = 8,		/* unix: part of a name, or a row too many */
 	MULTIPATH = 16,		/* MPTCP: counted once more than its rows */
 };
 
@@ -351,6 +352,7 @@ static struct numbers pids;	/* -p */
 static int want_ownerless = 1;	/* sockets that nobody holds */
 static int reads_all = 1;	/* 0: only what the processes of -p hold */
 static int asks_kernel;		/* may ask and compare: no -r */
+static int reads_rings;		/* fdinfo tells what rings hold */
 static int privileged;		/* root: what is refused is an exception */
 static int unplaced;		/* sockets whose namespace is not known */
 static int only_protocols;	/* sockets are asked for these alone */
@@ -373,7 +375,7 @@ static struct task *tasks;
 static struct holder *holders;
 static struct netns *namespaces;
 static struct ns_link *ns_links;
-static struct entry *entries;
+static struct entry *entries;	/* and rows that use_answers may drop */
 static char *texts;
 static struct connection *connections;
 static struct answer *answers;	/* of the last scan of sockets */
@@ -1084,7 +1086,7 @@ prepare_worker(void)
 		(void)syscall(SYS_fchdir, proc);
 }
 
-/* Before the first record of a job. */
+/* Notes how much there is before the first record of a job. */
 static void
 begin_job(size_t job)
 {
@@ -1218,8 +1220,10 @@ list_once(void)
 		    lose_list);
 		if (list_lost == NULL)
 			return;
-		if (status != 0)	/* it has said why itself */
+		if (status != 0 && strcmp(list_lost, "exited") == 0) {
+			(void)finish();		/* it has said why itself */
 			_exit(2);
+		}
 	}
 	fatal("%s/proc: %s", root != NULL ? root : "", list_lost);
 }
@@ -1370,7 +1374,7 @@ compare_holders(const void *a, const void *b)
 	return (x->inode > y->inode) - (x->inode < y->inode);
 }
 
-/* The high bits of a product by any odd number spread what it is made of. */
+/* The high bits of the product depend on all bits of the key. */
 static size_t
 hash(uint64_t key, size_t mask)
 {
@@ -1730,6 +1734,15 @@ add_fd(uint64_t inode, int fd)
 	found.fds[found.nfds++] = (struct found_fd){ inode, fd, 0 };
 }
 
+/* Whether the kernel is of this release or a later one. */
+static int
+is_since(const char *release)
+{
+	struct utsname u;
+
+	return uname(&u) == 0 && strverscmp(u.release, release) >= 0;
+}
+
 static int
 is_ring(const char *link, ssize_t len)
 {
@@ -1749,7 +1762,7 @@ look_at_fd(int fd, const char *link, ssize_t len)
 			add_fd(inode, fd);
 	} else if (searching) {
 		return;
-	} else if (is_ring(link, len)) {
+	} else if (reads_rings && is_ring(link, len)) {
 		add_number(&found.rings, fd);
 	} else if (asks_kernel && reads_all &&
 	    parse_link(link, len, "net:[", &inode) == 0) {
@@ -1814,13 +1827,13 @@ static int
 chase_fds(int fd_dir, int highest)
 {
 	enum { MAX_CHASES = 20 };
-	static int spare = 1 << 20;	/* tries, for all processes */
+	static int tries_left = 1 << 20;	/* for all processes */
 	int n, fd, missed = 1;
 
 	for (n = 0; missed; n++) {
-		if (n == MAX_CHASES || highest >= spare)
+		if (n == MAX_CHASES || highest >= tries_left)
 			return 1;
-		spare -= highest;
+		tries_left -= highest;
 		for (fd = 0; fd <= highest; fd++)
 			(void)read_fd(fd_dir, fd);
 		(void)lseek(fd_dir, 0, SEEK_SET);
@@ -1862,7 +1875,7 @@ read_fds(int dir)
 static int
 read_registered(int dir, const char *path)
 {
-	static size_t spare = 1 << 20;	/* lines: each ring may have so many */
+	static size_t lines_left = 1 << 20;	/* each ring may have so many */
 	struct text f[2];
 	struct reader r;
 	uint64_t inode;
@@ -1874,12 +1887,12 @@ read_registered(int dir, const char *path)
 		return 1;
 	while ((len = read_line(&r, '\n', &line)) != -1) {
 		step();
-		if (spare == 0) {
+		if (lines_left == 0) {
 			count_process(found.pid, "io_uring", "too many files");
 			shown = 1;
 			break;
 		}
-		spare--;
+		lines_left--;
 		if (split(line, (size_t)len, f, 2) != 2)
 			continue;
 		/* What each file has (Linux 5.14), and what a ring has. */
@@ -2131,6 +2144,8 @@ is_own_netns(uint64_t inode)
 	return inode != 0 && inode == host.own_netns;
 }
 
+/* Namespaces of tasks */
+
 /* Adds a namespace of which its inodes, first_task and link are set. */
 static uint32_t
 add_netns(struct netns ns)
@@ -2207,8 +2222,10 @@ add_holders(uint32_t task, const char *s, size_t n)
 	holders = grow(holders, &room.holders, count.holders + n / sizeof fd,
 	    sizeof *holders);
 	while (take_head(&s, &n, &fd, sizeof fd) == 0)
-		holders[count.holders++] = (struct holder){ .inode = fd.inode,
-		    .task = task, .fd = fd.fd, .late = searching != 0 };
+		if (fd.inode != 0)
+			holders[count.holders++] = (struct holder){
+			    .inode = fd.inode, .task = task, .fd = fd.fd,
+			    .late = searching != 0 };
 }
 
 static void
@@ -2589,7 +2606,7 @@ ask_interface(int fd, const union address *a, char name[IFNAMSIZ])
 	return strnlen(name, IFNAMSIZ);
 }
 
-/* The table that lists bound sockets of this kind. */
+/* The table that lists bound sockets of this kind; of sctp two do: none. */
 static uint8_t
 table_of(const struct entry *e)
 {
@@ -2910,19 +2927,24 @@ finish_inet(struct row *r, const struct text *f, size_t nfields,
     const int *place)
 {
 	const size_t pointer = (size_t)place[INET_INODE] + 2;
-	const struct text *timer = &f[place[INET_QUEUE] + 1];
+	const size_t timer = (size_t)place[INET_QUEUE] + 1;
 	struct entry *e = &r->e;
 
 	e->state = e->protocol == IPPROTO_TCP ? tcp_state(e->state) : 0;
-	/* Only requested, or in TIME_WAIT, which has timer 03. */
+	/*
+	 * A request for a connection, or what the timer of TIME_WAIT (03)
+	 * ends, whose state may be FIN_WAIT2.
+	 */
 	if (e->inode == 0 && (e->state == TCP_SYN_RECV ||
 	    e->state == TCP_TIME_WAIT || e->state == NEW_SYN_RECV ||
-	    (timer->len > 2 && memcmp(timer->s, "03:", 3) == 0)))
+	    (timer < nfields && f[timer].len > 2 &&
+	    memcmp(f[timer].s, "03:", 3) == 0)))
 		e->flags |= UNCOUNTED;
 	/* "... inode ref pointer": no header names these. */
 	if (pointer < nfields)
 		(void)field_number(&f[pointer], 16, UINT64_MAX, &r->id);
-	if (r->id == 0 && f[0].len > 1)	/* "  12:" */
+	/* The kernel may hide pointers; then only "  12:" is left. */
+	if (r->id == 0 && e->inode == 0 && f[0].len > 1)
 		(void)parse_number(f[0].s, f[0].len - 1, 10, UINT32_MAX,
 		    &r->id);
 }
@@ -3083,10 +3105,10 @@ key_of(const struct row *r)
 	key = mix(key, e->remote, sizeof e->remote);
 	word = (uint64_t)e->local_port << 32 | (uint64_t)e->table << 24 |
 	    e->remote_port;
-	return mix(key, &word, sizeof word) | 1;
+	return mix(key, &word, sizeof word) | 1;	/* 0 is no key */
 }
 
-/* The place of a key, or for it. */
+/* The bucket of a key, or for it. */
 static uint64_t *
 find_sent(uint64_t key)
 {
@@ -3114,34 +3136,38 @@ grow_sent(void)
 static void
 forget_sent(void)
 {
-	if (sent.count > 0)
-		memset(sent.keys, 0, (sent.mask + 1) * sizeof *sent.keys);
-	sent.count = 0;
+	free(sent.keys);
+	sent.keys = NULL;
+	sent.count = sent.mask = 0;
+}
+
+/* Whether a key was noted before; if not, it is now. */
+static int
+is_noted(uint64_t key)
+{
+	uint64_t *bucket;
+
+	if (2 * sent.count >= sent.mask)
+		grow_sent();
+	bucket = find_sent(key);
+	if (*bucket == key)
+		return 1;
+	*bucket = key;
+	sent.count++;
+	return 0;
 }
 
 /* Whether a row was sent already; no, if nothing identifies it. */
 static int
 is_duplicate(const struct row *r)
 {
-	const uint64_t key = key_of(r);
-	uint64_t *place;
-
-	if (r->e.inode == 0 && r->id == 0)
-		return 0;
-	if (2 * sent.count >= sent.mask)
-		grow_sent();
-	place = find_sent(key);
-	if (*place == key)
-		return 1;
-	*place = key;
-	sent.count++;
-	return 0;
+	return (r->e.inode != 0 || r->id != 0) && is_noted(key_of(r));
 }
 
-/* A namespace whose tables are being read by a worker. */
+/* A namespace whose tables are being read by a worker: g, from here on. */
 struct reading {
 	uint32_t ns;
-	int dir;		/* the process of netdir; NONE: us */
+	int dir;		/* the process of netdir; NONE: we are in it */
 	int netdir;
 	int missing_only;	/* read again: only for sockets without entry */
 	int any;		/* there was a table */
@@ -3228,7 +3254,10 @@ name_interface(const struct reading *g, uint32_t index, char *name,
 	return last_len < size ? last_len : size;
 }
 
-/* Whether the entry may be printed, or be a peer of one that is. */
+/*
+ * Whether the entry may be printed, or be a peer of one that is; if the table
+ * is read again, whether its socket has none yet.
+ */
 static int
 is_needed(const struct reading *g, const struct entry *e)
 {
@@ -3397,7 +3426,7 @@ parse_header(struct reading *g, const char *line, size_t len)
 	struct text f[MAX_FIELDS];
 	const char *name;
 	size_t i, n, c;
-	int at;
+	int at;		/* the field that the name f[i] is for */
 
 	n = split(line, len, f, MAX_FIELDS);
 	for (c = 0; c < MAX_PLACES; c++)
@@ -3622,12 +3651,14 @@ is_in_netns(int dir, const struct netns *ns)
 {
 	uint64_t inode;
 
-	if (dir == NONE)
-		return 1;
+	if (dir == NONE)	/* a worker may have entered another since */
+		return ns->inode == 0 || (read_inode_link(proc, "self/ns/net",
+		    "net:[", &inode) == 0 && inode == ns->inode);
 	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
 		return inode == ns->inode;
-	return ns->table_inode == 0 ||
-	    read_table_inode(dir) == ns->table_inode;
+	if (ns->table_inode == 0)	/* if it has one, the task has ended */
+		return ns->inode == 0;
+	return read_table_inode(dir) == ns->table_inode;
 }
 
 /*
@@ -3758,6 +3789,7 @@ static void
 set_text(struct entry *e, const char *s, size_t len)
 {
 	e->text_len = (uint16_t)len;
+	e->text = 0;
 	if (len == 0)
 		return;
 	if (count.texts > UINT32_MAX - len || len > UINT16_MAX)
@@ -3784,7 +3816,8 @@ static int
 is_sound(const struct entry *e)
 {
 	return (e->netns < count.namespaces || e->netns == NOWHERE) &&
-	    e->state < NSTATES && e->table <= UNLISTED;
+	    e->state < NSTATES && state_names[e->state] != NULL &&
+	    e->table <= UNLISTED;
 }
 
 static int any_table;	/* was read */
@@ -3797,7 +3830,8 @@ take_table(size_t job, int kind, const char *s, size_t n)
 
 	switch (kind) {
 	case FOUND_ROW:
-		if (take_head(&s, &n, &e, sizeof e) == 0 && is_sound(&e))
+		if (take_head(&s, &n, &e, sizeof e) == 0 && is_sound(&e) &&
+		    e.netns == table_jobs[job].ns && n <= UINT16_MAX)
 			keep_row(&e, s, n);
 		break;
 	case FOUND_USED:
@@ -4031,7 +4065,7 @@ resolve_name(struct entry *e, size_t *left)
 	size_t n = name != NULL ? forged_rows(e, name) : 0;
 
 	if (name == NULL || (n == 0 && name->text_len != e->text_len)) {
-		if (*left < UNIX_NAME_MAX - (size_t)e->text_len)
+		if (*left + e->text_len < UNIX_NAME_MAX)
 			*left = UNIX_NAME_MAX - (size_t)e->text_len;
 		return;
 	}
@@ -4045,6 +4079,18 @@ resolve_name(struct entry *e, size_t *left)
 }
 
 /*
+ * Whether a unix row that nobody holds was kept before: a table lists some
+ * twice while others come and go, or was read again for other sockets.
+ */
+static int
+is_repeated(const struct entry *e)
+{
+	if (e->inode == 0)
+		return namespaces[e->netns].reads > 1;
+	return (e->flags & IN_NAME) == 0 && is_noted(e->inode);
+}
+
+/*
  * Decides about a row that is not part of a known name.  A unix row that -p
  * leaves out, or whose socket has an entry already, is dropped; all others are
  * entries, of which use_answers drops unsure ones.
@@ -4055,8 +4101,8 @@ settle_row(struct entry *e)
 	const int unsure = (e->flags & IN_NAME) != 0;
 	struct holder *h = first_holder(e->inode);
 
-	if (e->table == UNIX && (h == NULL ? !want_ownerless :
-	    h->has_entry && !unsure))
+	if (e->table == UNIX && (h != NULL ? h->has_entry && !unsure :
+	    !want_ownerless || is_repeated(e)))
 		e->flags = DROPPED;
 	/* A socket with an unsure row is asked, as if it had none. */
 	else if (h != NULL && (!asks_kernel || !unsure))
@@ -4064,6 +4110,7 @@ settle_row(struct entry *e)
 }
 
 /*
+ * Settles all rows; those of other tables than unix are never IN_NAME.
  * Goes from true row to true row: who knows the length of a name knows where
  * the next true row begins.  What may be part of a name that nobody knows
  * stays IN_NAME, all other rows of the table do not.
@@ -4152,11 +4199,16 @@ report_unsure_rows(void)
 			    "may be part of a name");
 }
 
-/* Asks for the names that decide what is a row of the unix table. */
+/*
+ * Asks for the names that decide what is a row of the unix table, and settles
+ * the rows of all tables: a socket with a row has an entry from here on.
+ */
 static void
 scan_names(size_t from)
 {
 	count.answers = 0;
+	if (from == 0)
+		forget_sent();
 	if (mark_names(from))
 		ask_marked();
 	settle_rows(from);
@@ -4216,7 +4268,9 @@ netns_of_answer(const struct answer *a)
 	if (a->netns_inode == 0)
 		return NOWHERE;
 	ns = find_netns(a->netns_inode, 0);
-	if (ns != NOWHERE)
+	/* A broken worker could name new ones for ever. */
+	if (ns != NOWHERE || count.namespaces > count.tasks + count.ns_links +
+	    count.holders)
 		return ns;
 	return add_netns((struct netns){ .inode = a->netns_inode,
 	    .first_task = NOWHERE, .link = { .inode = h->inode,
@@ -4540,6 +4594,7 @@ look(void)
 	    (some_tables || miscounted() == 0)))
 		return;
 	asks_mptcp = 1;		/* the kernel counts those once more */
+	/* No table is pending yet: scan_sockets says which are. */
 	if (search_holders() || miscounted() > 0)
 		while (scan_sockets())
 			scan_tables();
@@ -4554,12 +4609,9 @@ look(void)
 static int
 can_count(void)
 {
-	struct utsname u;
-
 	/* Before Linux 4.16 only the host has a count. */
 	return status == 0 && asks_kernel && privileged && want_ownerless &&
-	    !some_tables && uname(&u) == 0 &&
-	    strverscmp(u.release, "4.16") >= 0;
+	    !some_tables && is_since("4.16");
 }
 
 /*
@@ -5474,6 +5526,7 @@ parse_tables(const char *list)
 static void
 parse_options(int argc, char *argv[])
 {
+	const unsigned tcp = 1u << TCP | 1u << TCP6, udp = 1u << UDP | 1u << UDP6;
 	int c;
 
 	while ((c = next_option(argc, argv, "p:t:x", help,
@@ -5501,9 +5554,10 @@ parse_options(int argc, char *argv[])
 		return;
 	}
 	/* The peer of an IPv4 socket may be one at an IPv6 address. */
-	for (c = TCP; c <= UDP; c += UDP)	/* with TCP6, UDP6 */
-		if ((table_mask & 3u << c) != 0)
-			read_mask |= 3u << c;
+	if ((table_mask & tcp) != 0)
+		read_mask |= tcp;
+	if ((table_mask & udp) != 0)
+		read_mask |= udp;
 }
 
 /* For a user's first run, in which nearly all rows have pid -1. */
@@ -5527,6 +5581,8 @@ main(int argc, char *argv[])
 	parse_options(argc, argv);
 	multiplier = random_odd();
 	asks_kernel = root == NULL;
+	/* Before Linux 6.14 a file can be named like a socket there. */
+	reads_rings = !asks_kernel || is_since("6.14");
 	privileged = asks_kernel && getauxval(AT_EUID) == 0 &&
 	    has_capability(CAP_SYS_PTRACE);
 	/* Leave no descriptor unopened for want of a number. */

@@ -269,6 +269,29 @@ END
 END
 }
 
+@test "a socket that its table lists twice: one row, if pointers are hidden" {
+	{
+		inet 0100007F:0016 00000000:0000 0A 7
+		inet 0100007F:0016 00000000:0000 0A 7 | sed 's/ 0:/ 1:/'
+	} | table 42 tcp
+	hold 42 3 7
+	rows -o pid,fd,socket
+	expect 0 <<<'42 3 7'
+}
+
+@test "a unix socket that nobody holds and its table lists twice: one row" {
+	{
+		unix_line 7
+		unix_line 8
+		unix_line 7
+	} | table 42 unix
+	rows -o pid,socket
+	expect 0 <<-'END'
+		-1 7
+		-1 8
+	END
+}
+
 @test "inode numbers have 64 bits" {
 	inet 0100007F:0016 00000000:0000 0A 18446744073709551615 |
 		table 42 tcp
