@@ -2095,6 +2095,8 @@ run_scan(const struct scan *s)
 	why_lost = calloc(s->njobs, sizeof *why_lost);
 	if (queue == NULL || why_lost == NULL)
 		fatal("%s", strerror(ENOMEM));
+	if (s->alone)		/* we alone claim, for each worker */
+		(void)madvise(queue, sizeof *queue, MADV_DONTFORK);
 	while (turn < s->njobs) {
 		start_workers(most);
 		take_records();
