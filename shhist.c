@@ -70,7 +70,7 @@ enum {
 	AHEAD = 65536,	/* bytes kept of a user before it is his turn */
 	LIFETIME = 600,		/* seconds that a user's files may take */
 	PROCESSES_TIME = 60,	/* seconds for all processes of a user */
-	LOST_TIME = 10,		/* of them, what a lost process counts as */
+	LOST_TIME = 10,		/* of these for a process that was lost */
 	TICK = 10,		/* ms between tries */
 	BATCH = 512,		/* files that a parser holds open at once */
 	NAMES = 16384,		/* of a directory that are sorted at once */
@@ -116,6 +116,7 @@ enum {
 	/* Of the second: */
 	OWNER,		/* uid of the owner of an orphan's home; - */
 	OPENED,		/* struct opened; the path of the file */
+	COMPLETE,	/* -; -: all files of a batch were sent */
 	START,		/* number, in its batch, of a file; its format */
 	TROUBLE,	/* struct trouble; what is wrong */
 	DETAIL,		/* struct detail of the next ENTRY; its directory */
@@ -184,7 +185,8 @@ struct place {
 /* What distinguishes a file that was printed, or an entry in memory. */
 struct identity {
 	uint64_t dev, ino;
-	uint64_t holder;	/* uid, or OTHERS + the format it is read as */
+	/* uid: read by its owner; OTHERS | format: as that by others. */
+	uint64_t holder;
 };
 #define OTHERS ((uint64_t)1 << 32)
 #define HERE (OTHERS - 1)	/* in a worker: this home had it already */
@@ -396,7 +398,7 @@ send_start(struct file *f, const char *format)
 	    strlen(format));
 }
 
-/* Sends the entry with this command; the next one has no time. */
+/* Sends the entry with this command, unless it is empty, and clears it. */
 static void
 emit(struct file *f, const char *command, size_t n)
 {
@@ -1122,6 +1124,8 @@ parse_date(const char *s, size_t n)
 			return 0;
 	for (i = 0; k < 6; i += k == 0 ? 5 : 3, k++)
 		(void)parse_number(s + i, k == 0 ? 4 : 2, 10, 9999, &v[k]);
+	if (v[0] == 0)
+		return 0;
 	/* Days since the epoch, of a year that begins in March. */
 	m = (int64_t)(v[1] + 9) % 12;
 	v[0] -= m >= 10;
@@ -1289,9 +1293,9 @@ parse_xonsh(struct file *f)
 		if (n > 0)
 			set_time(f, s, n);
 		end = find_text(s, n, ", ");
-		took = end == NULL ? -1 : parse_seconds(end + 2,
-		    n - (size_t)(end - s) - 2) - parse_seconds(s, n);
-		if (took >= 0)
+		if (end != NULL && !__builtin_sub_overflow(parse_seconds(
+		    end + 2, n - (size_t)(end - s) - 2), parse_seconds(s, n),
+		    &took) && took >= 0)
 			set_duration(f, took);
 		n = find_value(f, "\"rtn\": ", &s);
 		if (number_length(s, n) > 0)
@@ -2067,7 +2071,7 @@ send_history(struct database *d)
 	static const struct table schema = { .root = 1,
 	    /* type, name, tbl_name (not sought), rootpage, sql */
 	    .field = { TYPE, TABLE, NFIELDS, ROOT, SQL }, .found = 15 };
-	unsigned char before[4], after[4];
+	unsigned char before[4] = { 0 }, after[4] = { 0 };
 
 	d->tables[SCHEMA] = schema;
 	(void)read_at(d->fd, before, sizeof before, 24);
@@ -2083,8 +2087,8 @@ send_history(struct database *d)
 		report_trouble(d->f, "damaged: pages or rows were not read",
 		    0);
 	/* At 24 the header counts transactions. */
-	if (read_at(d->fd, after, sizeof after, 24) == -1 ||
-	    memcmp(before, after, sizeof before) != 0)
+	(void)read_at(d->fd, after, sizeof after, 24);
+	if (memcmp(before, after, sizeof before) != 0)
 		report_trouble(d->f, "changed while it was read", 0);
 }
 
@@ -2228,8 +2232,9 @@ find_format(const char *name)
 static const struct format *
 choose_format(const char *name)
 {
-	return name != unread && (fflag != NULL || name == NULL) ? fflag :
-	    find_format(name);
+	if (name == NULL || (fflag != NULL && name != unread))
+		return fflag;
+	return find_format(name);
 }
 
 /*
@@ -2367,7 +2372,7 @@ static struct identity
 file_identity(const struct opened *f, uint64_t uid)
 {
 	return (struct identity){ f->dev, f->ino,
-	    f->owner == uid ? uid : OTHERS + f->format };
+	    f->owner == uid ? uid : OTHERS | f->format };
 }
 
 /* Whether a file was printed for its owner, or for others as this format. */
@@ -2539,6 +2544,8 @@ is_used(struct memory *m, uint64_t address)
 	ssize_t got;
 
 	if (page - m->first_flag >= m->nflags) {
+		if (!may_go_on(m))
+			return 0;
 		got = pread(m->pagemap, m->flags, sizeof m->flags,
 		    (off_t)(page * sizeof *m->flags));
 		if (got < (ssize_t)sizeof *m->flags)
@@ -2974,7 +2981,7 @@ search_mapping(struct memory *m, uint64_t address, uint64_t end)
 	uint64_t p;
 	size_t i;
 
-	for (; address < end; address += PAGE) {
+	for (; address < end && m->deadline != 0; address += PAGE) {
 		if (peek(m, words, address, PAGE) == -1)
 			continue;
 		memcpy(narrow, words, PAGE);
@@ -3185,8 +3192,10 @@ parse_files(void)
 {
 	size_t i;
 
-	if (nbatch > 0)
+	if (nbatch > 0) {
+		send_record(COMPLETE, NULL, 0, NULL, 0);
 		confine_parser();
+	}
 	for (i = 0; i < nbatch; i++)
 		parse_file(&batch[i]);
 }
@@ -3644,7 +3653,7 @@ search_home(size_t n, const struct search *s)
 	search_directory(path, s);
 }
 
-/* In a worker: places of which the home lists nothing, nor a backup. */
+/* In a worker: places that, by its list, the home lacks, and their backups. */
 static char absent[NPLACES];
 
 /*
@@ -3813,10 +3822,9 @@ add_word(struct value *v, const char *s, size_t n)
 	for (i = 0; i < n && failed == 0; i++) {
 		if (quote != '\'' && s[i] == '$') {
 			len = split_variable(s + i, n - i, name, word);
-			if (len == 0)
+			if (len == 0 || word[1] > PATH_MAX)
 				return -1;
-			failed = word[1] > 0 && s[i + name[0]] == 'X' ?
-			    add_word(v, s + i + word[0], word[1]) :
+			failed = word[1] > 0 && s[i + name[0]] == 'X' ? 1 :
 			    add_variable(v, s + i + name[0], name[1]);
 			if (failed != 0 && word[1] > 0)
 				failed = add_word(v, s + i + word[0], word[1]);
@@ -3867,49 +3875,56 @@ parse_startup(int fd, int number, int to)
 {
 	struct reader r = { .fd = fd, .max = 65536, .limit = GROWTH };
 	const char *path = places[number].path, *value;
-	char whole[PATH_MAX], which[PATH_MAX + 40];
 	struct value v;
 	ptrdiff_t n;
 	uint64_t line;
 	char *s;
 
-	(void)join_home(whole, path);
 	v.zdotdir = starts(path, strlen(path), ".config/zsh/") ?
 	    "/.config/zsh" : "";
 	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
+		step();
 		value = find_assignment(s, (size_t)n);
 		if (value == NULL)
 			continue;
 		v.n = 1;
 		v.s[0] = (char)(number + 1);
 		if (add_word(&v, value, (size_t)(s + n - value)) == -1 ||
-		    (v.n > 1 && v.s[1] != '/')) {
-			(void)format_text(which, sizeof which, "%s: line %llu",
-			    whole, (unsigned long long)line);
-			report_file(which, "HISTFILE is set to what cannot be "
-			    "worked out");
-		} else if (v.n > 1 && add_value(&v, "", 1) == 0) {
+		    (v.n > 1 && v.s[1] != '/'))
+			v.n = 1 + format_text(v.s + 1, sizeof v.s - 1, "%llu",
+			    (unsigned long long)line);
+		if (v.n > 1 && add_value(&v, "", 1) == 0)
 			(void)write(to, v.s, v.n);
-		}
 	}
 	reader_free(&r);
 }
 
 /*
  * Opens what the parser of startup files writes: paths with their NUL, behind
- * the number of the file.  With /dev/null no history is kept.
+ * the number of the file, or the number of a line of which it knows none.  With
+ * /dev/null no history is kept.
  */
 static void
 read_histfiles(int fd)
 {
 	struct reader r = { .fd = fd, .max = PATH_MAX };
+	char path[PATH_MAX], which[PATH_MAX + 40];
 	ptrdiff_t n;
 	char *s;
 
-	while ((n = read_line(&r, '\0', &s)) != -1)
-		if (n > 1 && r.ended && *s > 0 && *s <= NPLACES &&
-		    s[1] == '/' && strcmp(s + 1, "/dev/null") != 0)
+	while ((n = read_line(&r, '\0', &s)) != -1) {
+		if (n <= 1 || !r.ended || *s <= 0 || *s > NPLACES)
+			continue;
+		if (is_digit(s[1]) &&
+		    join_home(path, places[*s - 1].path) == 0) {
+			(void)format_text(which, sizeof which, "%s: line %s",
+			    path, s + 1);
+			report_file(which, "HISTFILE is set to what cannot be "
+			    "worked out");
+		} else if (s[1] == '/' && strcmp(s + 1, "/dev/null") != 0) {
 			add_file(s + 1, &places[*s - 1], 0);
+		}
+	}
 	reader_free(&r);
 }
 
@@ -3929,19 +3944,24 @@ add_histfiles(void)
 		fds[i] = open_regular(path, &st);
 		if (fds[i] == -1)
 			report_unopened(path, &st);
+		else if (st.st_size > GROWTH)
+			report_file(path, strerror(EFBIG));
 		n += fds[i] != -1;
 	}
 	if (n == 0)
 		return;
-	if (pipe2(ends, O_CLOEXEC) == -1)
-		fatal("pipe: %s", strerror(errno));
+	while (pipe2(ends, O_CLOEXEC) == -1)
+		if (!made_room())
+			fatal("pipe: %s", strerror(errno));
 	pid = fork_parser();
 	if (pid == 0) {
+		/* Two must not send records at once. */
+		(void)dup2(ends[1], STDOUT_FILENO);
+		(void)dup2(ends[1], STDERR_FILENO);
 		confine_parser();
 		for (i = 0; i < NPLACES; i++)
 			if (fds[i] != -1)
 				parse_startup(fds[i], i, ends[1]);
-		flush_records();
 		_exit(0);
 	}
 	close(ends[1]);
@@ -4427,6 +4447,8 @@ begin_job(size_t job)
 	taken.user = *operands == NULL ? &users[job] : NULL;
 	taken.has_owner = 0;
 	taken.first = 1;
+	row.has_detail = 0;	/* of an entry that its worker did not send */
+	row.cwd.n = 0;
 	forget_files();
 	set_escaped(&row.user, "", 0);
 	if (taken.user != NULL) {
@@ -4482,7 +4504,7 @@ take_start(const char *s, size_t n)
 	uint64_t number;
 
 	if (take_head(&s, &n, &number, sizeof number) == -1 ||
-	    number >= taken.nfiles)
+	    number >= taken.nfiles || n > 64)
 		return;
 	set_escaped(&row.format, s, n);
 	if (taken.parsing && taken.current == number)
@@ -4566,6 +4588,10 @@ take_history(size_t job, int kind, const char *s, size_t n)
 	case OPENED:
 		take_opened(s, n);
 		break;
+	case COMPLETE:
+		taken.parsing = taken.skip = 1;
+		taken.current = BATCH;	/* none yet */
+		break;
 	case START:
 		take_start(s, n);
 		break;
@@ -4586,7 +4612,8 @@ take_history(size_t job, int kind, const char *s, size_t n)
 		break;
 	case SPENT:
 		if (mflag && take_head(&s, &n, &ms, sizeof ms) == 0 && ms > 0)
-			find_spent(taken.uid)->ms += ms;
+			find_spent(taken.uid)->ms += ms < LIFETIME * 1000 ?
+			    ms : LIFETIME * 1000;
 		break;
 	}
 }
@@ -4859,7 +4886,8 @@ take_list(size_t job, int kind, const char *s, size_t n)
 
 	if (kind == NO_LIST && job == PASSWD && passwd != NULL)
 		fatal("%s: %.*s", passwd, (int)(n < 127 ? n : 127), s);
-	if (kind == USER && take_head(&s, &n, ids, sizeof ids) == -1)
+	if ((kind != USER && kind != ORPHAN) || (kind == USER &&
+	    take_head(&s, &n, ids, sizeof ids) == -1))
 		return;
 	text = grow(NULL, &room, n + 2, 1);
 	memcpy(text, s, n);

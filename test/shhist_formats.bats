@@ -353,6 +353,36 @@ line 2: HISTFILE is set to what cannot be worked out"
 	done
 }
 
+@test "HISTFILE= in startup files: words in words, a file without end" {
+	local trees=0 word='`' i
+
+	for ((i = 0; i < 60; i++)); do
+		word='${X:-'$word'}'
+	done
+	histfile .bashrc "HISTFILE=$word" ''
+	same "$status $warnings" "1 shhist: file /home/ann/.bashrc: \
+line 2: HISTFILE is set to what cannot be worked out"
+	truncate -s 20M "$ann/.bashrc"
+	rows
+	same "$status $warnings" "1 shhist: file /home/ann/.bashrc: \
+File too large
+shhist: file /home/ann/.bashrc: \
+line 2: HISTFILE is set to what cannot be worked out"
+}
+
+@test "files of two batches, the first of them all refused" {
+	local i
+
+	make_tree tree
+	echo bash | gzip >"$ann/.bash_history.0.gz"
+	for ((i = 1; i < 1100; i++)); do
+		cp "$ann/.bash_history.0.gz" "$ann/.bash_history.$i.gz"
+	done
+	echo zsh >"$ann/.zsh_history.bak"
+	rows -o history_file,command
+	same "$status $output" $'1 /home/ann/.zsh_history.bak\tzsh'
+}
+
 @test "HISTFILE= is read as its user, and its parser is confined" {
 	local trees=0
 
