@@ -5526,7 +5526,8 @@ parse_tables(const char *list)
 static void
 parse_options(int argc, char *argv[])
 {
-	const unsigned tcp = 1u << TCP | 1u << TCP6, udp = 1u << UDP | 1u << UDP6;
+	const unsigned tcp = 1u << TCP | 1u << TCP6;
+	const unsigned udp = 1u << UDP | 1u << UDP6;
 	int c;
 
 	while ((c = next_option(argc, argv, "p:t:x", help,
