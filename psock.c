@@ -3136,9 +3136,14 @@ grow_sent(void)
 static void
 forget_sent(void)
 {
-	free(sent.keys);
-	sent.keys = NULL;
-	sent.count = sent.mask = 0;
+	if (sent.mask > 65536) {	/* long to clear for a small table */
+		free(sent.keys);
+		sent.keys = NULL;
+		sent.mask = 0;
+	} else if (sent.count > 0) {
+		memset(sent.keys, 0, (sent.mask + 1) * sizeof *sent.keys);
+	}
+	sent.count = 0;
 }
 
 /* Whether a key was noted before; if not, it is now. */
