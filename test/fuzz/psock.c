@@ -10,7 +10,8 @@
  * the input or one that is held; the entries, written as the kernel writes
  * them, give the same rows again.
  *
- * What a worker sends is taken as its parent takes it, in one process.
+ * What a worker sends is taken as its parent takes it, in one process, and so
+ * is what a broken one may send.
  */
 
 #include "harness.h"
@@ -853,6 +854,97 @@ fuzz_fdinfo(const char *s, size_t n, int unused)
 	end();
 }
 
+static void
+add_holder(uint64_t inode, int fd)
+{
+	holders = grow(holders, &room.holders, count.holders, sizeof *holders);
+	holders[count.holders++] = (struct holder){ .inode = inode, .fd = fd };
+}
+
+static void
+add_held(void)
+{
+	int i;
+
+	for (i = 0; i < (int)(sizeof held_inodes / sizeof *held_inodes); i++)
+		add_holder(held_inodes[i], i);
+}
+
+/* Takes n bytes as a broken worker may send them: over those of a record. */
+static void
+take_broken(unsigned char kind, size_t at, const char *s, size_t n)
+{
+	struct entry e = { .inode = 1569, .netns = 0, .family = AF_UNIX,
+	    .table = UNIX, .type = SOCK_STREAM };
+	struct answer a = { .e = e, .asked = 1 };
+	struct task t = { .pid = 43, .tid = 43 };
+	struct found_fd fds[2] = { { .inode = 78, .fd = 3 },
+	    { .inode = 79, .fd = NONE } };
+	unsigned char record[sizeof t + sizeof fds + sizeof a];
+	const struct { const void *s; size_t n; } parts[] = {
+		{ &e, sizeof e }, { &a, sizeof a }, { &t, sizeof t },
+		{ fds, sizeof fds },
+	};
+	size_t size;
+
+	a.e.netns = NOWHERE;
+	kind %= 4;
+	size = parts[kind].n;
+	memcpy(record, parts[kind].s, size);
+	at %= size;
+	memcpy(record + at, s, n < size - at ? n : size - at);
+	if (kind == 2)	/* with descriptors, which need no other bytes */
+		memcpy(record + size, fds, sizeof fds);
+	size += kind == 2 ? sizeof fds : 0;
+	send_record(kind == 0 ? FOUND_ROW : kind == 1 ? FOUND_SOCKET :
+	    kind == 2 ? FOUND_TASK : FOUND_HOLDERS, record, size, s, n);
+	deliver(kind == 0 ? take_table : kind == 1 ? take_answer :
+	    take_process);
+}
+
+/*
+ * An input as what a broken worker sends: the parent neither crashes nor
+ * prints what is no row.
+ */
+static void
+fuzz_sent(const char *s, size_t n, int unused)
+{
+	const struct sizes was = count;
+	struct holder *h;
+	size_t len;
+
+	(void)unused;
+	begin();
+	choose_all();
+	count.entries = count.texts = count.answers = 0;
+	for (h = holders; h < holders + count.holders; h++) {
+		h->has_entry = h->unanswered = 0;
+		h->to_ask = 1;
+	}
+	ask_marked();
+	forget_sent();
+	begin_job(0);
+	for (; n > 2; s += 2 + len, n -= 2 + len) {
+		len = (unsigned char)s[0] / 4 < n - 2 ?
+		    (unsigned char)s[0] / 4 : n - 2;
+		take_broken((unsigned char)s[0], (unsigned char)s[1], s + 2,
+		    len);
+	}
+	index_holders();
+	settle_rows(0);
+	use_answers();
+	report_unsure_rows();
+	print_entries();
+	drop_unanswered();
+	while (count.tasks > was.tasks)
+		free(tasks[--count.tasks].details);
+	count = was;
+	count.entries = count.texts = count.answers = count.holders = 0;
+	add_held();
+	index_holders();
+	end();
+}
+
 /* The first of them are psock's tables, in their order. */
 static const struct target targets[] = {
 	{ "tcp", fuzz_table, 0 },
@@ -886,15 +978,9 @@ static const struct target targets[] = {
 	{ "escape", fuzz_escape, 0 },
 	{ "address", fuzz_address, 0 },
 	{ "fdinfo", fuzz_fdinfo, 0 },
+	{ "sent", fuzz_sent, 0 },
 	{ NULL, NULL, 0 },
 };
-
-static void
-add_holder(uint64_t inode, int fd)
-{
-	holders = grow(holders, &room.holders, count.holders, sizeof *holders);
-	holders[count.holders++] = (struct holder){ .inode = inode, .fd = fd };
-}
 
 static void
 set_up(void)
@@ -916,8 +1002,8 @@ set_up(void)
 	must(host.boot_time == 1000, "the time of boot");
 	tasks = grow(tasks, &room.tasks, count.tasks, sizeof *tasks);
 	tasks[count.tasks++] = (struct task){ .pid = 42, .tid = 42 };
-	for (i = 0; i < (int)(sizeof held_inodes / sizeof *held_inodes); i++)
-		add_holder(held_inodes[i], i);
+	add_held();
+	add_number(&processes, 42);
 	for (i = 0; i < MOST_NAMED && target->fuzz == fuzz_names; i++)
 		add_holder(FIRST_NAMED + (uint64_t)i, 100 + i);
 	(void)add_netns((struct netns){ .inode = 4026531840 });
