@@ -3175,7 +3175,8 @@ parse_file(struct file *f)
 		report_trouble(f, why, 0);
 	} else {
 		emit(f, "", 0);		/* so that the first has no time */
-		send_start(f, f->format->name);
+		if (f->format->parse != parse_database)
+			send_start(f, f->format->name);	/* else its program's */
 		f->format->parse(f);
 		emit_text(f);
 		if (f->r.error != 0)

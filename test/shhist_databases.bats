@@ -92,7 +92,7 @@ make_databases() {
 @test "databases: unknown ones and cut transactions are reported" {
 	sqlite3 "$T/x.db" 'create table history (command text, time integer);
 		insert into history values (1, 2)'
-	run -1 --separate-stderr "$shhist" -H "$T/x.db"
+	run -2 --separate-stderr "$shhist" -H "$T/x.db"
 	[ "$output" = '' ]
 	same "$stderr" "shhist: $T/x.db: is a database of no program that is \
 known"
@@ -106,7 +106,7 @@ known"
 	[ "$output" = one ]
 	same "$stderr" "shhist: $T/y.db-journal: a transaction was cut: rows \
 may be wrong"
-	run -1 --separate-stderr "$shhist" -H -f sqlite - <"$databases"
+	run -2 --separate-stderr "$shhist" -H -f sqlite - <"$databases"
 	same "$stderr" 'shhist: -: cannot be read as a database'
 	run -0 --separate-stderr "$shhist" -H -o command - <"$T/y.db"
 	same "$output" one
