@@ -4565,10 +4565,21 @@ take_entry(const char *s, size_t n)
 	print_row();
 }
 
+/*
+ * A file is printed: whoever else has it may skip it.  A broken parser can
+ * send OPENED of a file that it never had.  So a file that another user owns
+ * must be of the first batch: that was sent before any history was parsed.
+ */
+static void
+take_printed(const struct opened *f)
+{
+	if (f->ino != 0 && (taken.first || f->owner == taken.uid))
+		add_known(file_identity(f, taken.uid));
+}
+
 static void
 take_history(size_t job, int kind, const char *s, size_t n)
 {
-	const struct opened *f;
 	int64_t ms;
 
 	(void)job;
@@ -4600,16 +4611,8 @@ take_history(size_t job, int kind, const char *s, size_t n)
 		take_trouble(s, n);
 		break;
 	case DONE:
-		/*
-		 * The file is printed: whoever else has it may skip it.  A
-		 * broken parser can send OPENED of a file that it never had.
-		 * So a file that another user owns must be of the first
-		 * batch: that was sent before any history was parsed.
-		 */
-		f = &taken.files[taken.current].opened;
-		if (taken.parsing && !taken.skip && taken.user != NULL &&
-		    f->ino != 0 && (taken.first || f->owner == taken.uid))
-			add_known(file_identity(f, taken.uid));
+		if (taken.parsing && !taken.skip && taken.user != NULL)
+			take_printed(&taken.files[taken.current].opened);
 		break;
 	case SPENT:
 		if (mflag && take_head(&s, &n, &ms, sizeof ms) == 0 && ms > 0)
