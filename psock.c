@@ -1556,11 +1556,12 @@ send_stat(int dir, int with_comm)
 static void
 send_user(uint64_t uid)
 {
-	const struct user *u;
+	size_t i;
 
-	for (u = users; u < users + count.users; u++)
-		if (u->uid == uid) {
-			send_detail(USER_NAME, u->name, strlen(u->name));
+	for (i = 0; i < count.users; i++)
+		if (users[i].uid == uid) {
+			send_detail(USER_NAME, users[i].name,
+			    strlen(users[i].name));
 			return;
 		}
 	send_number(USER_NAME, uid);
