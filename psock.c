@@ -3079,9 +3079,9 @@ is_column(const struct text *f, const char *want)
 }
 
 /*
- * A hash table of the sockets that a job has sent already: a table lists some
- * twice while others come and go, and icmp6 lists IPv4 ping sockets as well
- * (Linux 6.18).
+ * A hash table of the rows that a job has sent already: a table lists some
+ * sockets twice while others come and go, and icmp6 lists IPv4 ping sockets as
+ * well (Linux 6.18).  In the parent, of the unix rows that is_repeated saw.
  */
 static struct {
 	uint64_t *keys;		/* 0: there is none */
@@ -3791,6 +3791,7 @@ text_of(const struct entry *e)
 	return texts != NULL ? texts + e->text : "";
 }
 
+/* Sets the text of an entry to len bytes, at most UINT16_MAX. */
 static void
 set_text(struct entry *e, const char *s, size_t len)
 {
@@ -3798,7 +3799,7 @@ set_text(struct entry *e, const char *s, size_t len)
 	e->text = 0;
 	if (len == 0)
 		return;
-	if (count.texts > UINT32_MAX - len || len > UINT16_MAX)
+	if (count.texts > UINT32_MAX - len)
 		too_much(EOVERFLOW);
 	texts = grow(texts, &room.texts, count.texts + len, 1);
 	copy_bytes(texts + count.texts, s, len);

@@ -67,7 +67,7 @@ enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
 	MAX_MEMORY = 512 << 20,	/* of a parser */
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
-	AHEAD = 65536,	/* bytes kept of a user before it is his turn */
+	AHEAD = 65536,		/* bytes kept of a user before it is his turn */
 	LIFETIME = 600,		/* seconds that a user's files may take */
 	PROCESSES_TIME = 60,	/* seconds for all processes of a user */
 	LOST_TIME = 10,		/* of these for a process that was lost */
@@ -3512,12 +3512,20 @@ matches(const char *pattern, size_t len, const char *name, size_t n)
 	    memcmp(name + n - tail, star + 1, tail) == 0;
 }
 
-/* Opens a directory; null with a warning if it is there but cannot be. */
+/* Opens a directory; null with errno if it cannot be. */
+static DIR *
+try_directory(const char *path)
+{
+	int fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+
+	return fd == -1 ? NULL : fdopendir(fd);
+}
+
+/* The same, with a warning if it is there. */
 static DIR *
 open_directory(const char *path)
 {
-	int fd = open_path(path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR *dir = try_directory(path);
 
 	if (dir == NULL && !is_missing())
 		report_errno(path);
@@ -3666,8 +3674,7 @@ static char absent[NPLACES];
 static void
 find_absent(void)
 {
-	int fd = open_path(reading->home, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
-	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	DIR *dir = try_directory(reading->home);
 	const struct dirent *d;
 	int listed = 0;
 	size_t i, n;
@@ -3730,12 +3737,6 @@ add_backups(const struct place *p)
 }
 
 /* Startup files */
-
-/*
- * Where else the user's shells write, by HISTFILE= in what they read when
- * they start.  That is as hostile as a history, and parsed confined; what
- * it names is then opened like any place.
- */
 
 /* The value of HISTFILE, as far as it has been worked out. */
 struct value {
@@ -3929,6 +3930,11 @@ read_histfiles(int fd)
 	reader_free(&r);
 }
 
+/*
+ * Where else the user's shells write, by HISTFILE= in what they read when
+ * they start.  That is as hostile as a history, and parsed confined; what
+ * it names is then opened like any place.
+ */
 static void
 add_histfiles(void)
 {
