@@ -127,7 +127,7 @@ enum {
 	FOUND_ROW,		/* struct entry, and its text */
 	FOUND_SOCKET,		/* struct answer, and its text */
 	FOUND_USED,		/* int64_t sockets that the kernel counts */
-	FOUND_TABLE,		/* nothing: a table was read */
+	FOUND_TABLE,		/* int: the tables of the job were read whole */
 	FOUND_AGAIN,		/* nothing: forget this job's records so far */
 	FOUND_HOLDERS,		/* struct found_fd, of a search */
 	FOUND_MOVE,		/* nothing: descriptors moved */
@@ -208,21 +208,23 @@ struct holder {
 
 /* What keeps a namespace: a mount, or a descriptor: net:[...] or a socket. */
 struct ns_link {
-	uint64_t inode;		/* of the namespace or the socket */
+	uint64_t inode;		/* of the namespace */
+	uint64_t socket;	/* 0: it is net:[...] */
 	uint32_t task;
 	int32_t fd;		/* NONE: a mount */
 	const char *path;	/* of the mount */
-	int is_socket;
+	uint32_t netns;
 };
 
 struct netns {
 	uint64_t inode;		/* 0: cannot be known */
 	uint64_t table_inode;	/* of one of its tables; 0: not read */
-	uint32_t first_task;	/* NOWHERE: entered by its link */
-	struct ns_link link;	/* if there is no first_task */
-	size_t ways;		/* into it: by each task, us or the link */
+	uint32_t first_task;	/* NOWHERE: no task is in it */
+	uint32_t first_link;	/* NOWHERE: no link is known */
+	size_t ways;		/* into it: us, each task and each link */
 	size_t nfds;		/* sockets that its processes hold */
 	unsigned pending;	/* tables that are to be read, as bits */
+	unsigned unread;	/* tables that were never read whole */
 	unsigned tries;		/* how many jobs of its tables were lost */
 	const char *why;	/* why the last of these was lost, or null */
 	unsigned reads;		/* how often its tables were read */
@@ -254,6 +256,7 @@ enum {
 	IN_NAME = 4,		/* unix: may be part of the name before it */
 	DROPPED = 8,		/* unix: part of a name, or a row too many */
 	MULTIPATH = 16,		/* MPTCP: counted once more than its rows */
+	READ_AGAIN = 32,	/* unix: its table had been read whole before */
 };
 
 /*
@@ -1160,7 +1163,7 @@ take_ns_link(const char *s, size_t n)
 	ns_links = grow(ns_links, &room.ns_links, count.ns_links, sizeof l);
 	l.task = l.fd == NONE ? NOWHERE : (uint32_t)count.tasks - 1;
 	l.path = l.fd == NONE ? keep_text(s, n).s : NULL;
-	l.is_socket = 0;
+	l.socket = 0;
 	ns_links[count.ns_links++] = l;
 }
 
@@ -2147,12 +2150,13 @@ is_own_netns(uint64_t inode)
 
 /* Namespaces of tasks */
 
-/* Adds a namespace of which its inodes, first_task and link are set. */
+/* Adds a namespace of which its inodes and first_task are set. */
 static uint32_t
 add_netns(struct netns ns)
 {
-	ns.ways = ns.first_task == NOWHERE || is_own_netns(ns.inode);
-	ns.pending = read_mask;
+	ns.first_link = NOWHERE;
+	ns.ways = is_own_netns(ns.inode);
+	ns.pending = ns.unread = read_mask;
 	ns.used = NONE;
 	namespaces = grow(namespaces, &room.namespaces, count.namespaces,
 	    sizeof *namespaces);
@@ -2211,6 +2215,22 @@ place_task(uint32_t i)
 		namespaces[ns].table_inode = t->table_inode;
 	namespaces[ns].ways++;
 	t->netns = ns;
+}
+
+/* Finds the namespace that a link keeps, a new one if no task is in it. */
+static uint32_t
+place_link(uint32_t i)
+{
+	struct ns_link *l = &ns_links[i];
+
+	l->netns = find_netns(l->inode, 0);
+	if (l->netns == NOWHERE)
+		l->netns = add_netns((struct netns){ .inode = l->inode,
+		    .first_task = NOWHERE });
+	namespaces[l->netns].ways++;
+	if (namespaces[l->netns].first_link == NOWHERE)
+		namespaces[l->netns].first_link = i;
+	return l->netns;
 }
 
 static void
@@ -2319,6 +2339,8 @@ scan_processes(void)
 	index_holders();
 	for (i = 0; i < count.tasks; i++)
 		place_task(i);
+	for (i = 0; i < count.ns_links; i++)
+		(void)place_link(i);
 	for (h = holders; h < holders + count.holders; h++)
 		if (tasks[h->task].netns != NOWHERE)
 			namespaces[tasks[h->task].netns].nfds++;
@@ -3386,7 +3408,7 @@ begin_unix_row(const struct reading *g, struct unix_row *u, const char *line,
 	    u->name_span + 1 + len;
 	u->unsent = parse_row(g, &u->r, line, head) == 0;
 	u->r.e.flags = (uint8_t)((u->name_span <= UNIX_NAME_MAX ? IN_NAME : 0) |
-	    (n > 0 ? NAMED : 0));
+	    (n > 0 ? NAMED : 0) | (g->missing_only ? READ_AGAIN : 0));
 	u->r.e.row_len = (uint16_t)len;
 	u->used = n > 0 ? n - 1 : 0;
 	memcpy(u->name, line + head + (n > 0), u->used);
@@ -3613,7 +3635,7 @@ open_netns(const struct ns_link *l)
 static int
 open_socket_netns(const struct ns_link *l)
 {
-	const struct holder h = { .inode = l->inode, .task = l->task,
+	const struct holder h = { .inode = l->socket, .task = l->task,
 	    .fd = l->fd };
 	int ns, fd = copy_fd(&h);
 
@@ -3637,14 +3659,14 @@ set_netns(const struct netns *ns, int fd)
 }
 
 /*
- * Enters a namespace that no process is in.  A worker need not come back:
- * nothing else depends on where it is.
+ * Enters a namespace by a link.  A worker need not come back: nothing else
+ * depends on where it is.
  */
 static int
-enter_netns(const struct netns *ns)
+enter_netns(const struct ns_link *l)
 {
-	const struct ns_link *l = &ns->link;
-	const int fd = l->is_socket ? open_socket_netns(l) : open_netns(l);
+	const struct netns *ns = &namespaces[l->netns];
+	const int fd = l->socket != 0 ? open_socket_netns(l) : open_netns(l);
 
 	if (fd == -1 && !is_gone(errno))
 		count_number("netns", ns->inode, "open", strerror(errno));
@@ -3667,30 +3689,21 @@ is_in_netns(int dir, const struct netns *ns)
 	return read_table_inode(dir) == ns->table_inode;
 }
 
-/*
- * Opens the net directory of a namespace by one of its ways, from 0: its link,
- * or /proc/self if it is ours, then each task that is in it.  Returns -1 if
- * there is none.
- */
+/* Opens the net directory of the namespace that we are in. */
 static int
-open_net(struct reading *g, size_t way)
+open_own_net(struct reading *g)
 {
-	const struct netns *ns = &namespaces[g->ns];
-	const struct task *t;
-
 	g->dir = NONE;
-	if (ns->first_task == NOWHERE && enter_netns(ns) == -1)
-		return -1;
-	if (ns->first_task == NOWHERE ||
-	    (is_own_netns(ns->inode) && way-- == 0)) {
-		g->netdir = open_below(proc, "self/net", O_DIRECTORY);
-		if (g->netdir == -1)
-			count_number("netns", ns->inode, "net",
-			    strerror(errno));
-		return g->netdir;
-	}
-	for (t = tasks + ns->first_task; t->netns != g->ns || way > 0; t++)
-		way -= t->netns == g->ns;
+	g->netdir = open_below(proc, "self/net", O_DIRECTORY);
+	if (g->netdir == -1)
+		count_number("netns", namespaces[g->ns].inode, "net",
+		    strerror(errno));
+	return g->netdir;
+}
+
+static int
+open_task_net(struct reading *g, const struct task *t)
+{
 	g->dir = open_task(t->pid, t->tid);
 	if (g->dir == -1) {
 		count_refusal(t->pid, "directory");
@@ -3702,6 +3715,29 @@ open_net(struct reading *g, size_t way)
 	if (g->netdir == -1)
 		close(g->dir);
 	return g->netdir;
+}
+
+/*
+ * Opens the net directory of a namespace by one of its ways, from 0: we are in
+ * it, a task was, or a link keeps it, last, for only that takes a privilege.
+ * Returns -1 if it is not there.
+ */
+static int
+open_net(struct reading *g, size_t way)
+{
+	const struct netns *ns = &namespaces[g->ns];
+	size_t i;
+
+	if (is_own_netns(ns->inode) && way-- == 0)
+		return open_own_net(g);
+	for (i = ns->first_task; i < count.tasks; i++)
+		if (tasks[i].netns == g->ns && way-- == 0)
+			return open_task_net(g, &tasks[i]);
+	for (i = ns->first_link; i < count.ns_links; i++)
+		if (ns_links[i].netns == g->ns && way-- == 0)
+			return enter_netns(&ns_links[i]) == -1 ? -1 :
+			    open_own_net(g);
+	return -1;
 }
 
 /* A job of the third scan: these tables of a namespace. */
@@ -3724,9 +3760,12 @@ read_tables(const struct table_job *j, struct reading *g)
 	/* The kernel walks its hash even for an empty table. */
 	if (asks_kernel)
 		idle = idle_tables(g->netdir, &used);
-	for (t = 0; t < NTABLES; t++)
-		if ((j->tables & ~idle & 1u << t) != 0)
-			read_table(&nettables[t], g);
+	for (t = 0; t < NTABLES; t++) {
+		if ((j->tables & ~idle & 1u << t) == 0)
+			continue;
+		g->missing_only = (namespaces[g->ns].unread & 1u << t) == 0;
+		read_table(&nettables[t], g);
+	}
 	/* One of the jobs of a busy namespace sends what the kernel counts. */
 	if ((j->tables & 1u << TCP) == 0 || used == NONE)
 		return;
@@ -3756,7 +3795,7 @@ read_netns(size_t job)
 {
 	const struct table_job *j = &table_jobs[job];
 	const struct netns *ns = &namespaces[j->ns];
-	struct reading g = { .ns = j->ns, .missing_only = ns->reads > 0 };
+	struct reading g = { .ns = j->ns };
 	size_t i;
 	int done = 0, opened = 0;
 
@@ -3764,13 +3803,15 @@ read_netns(size_t job)
 		/* First the ways that were not tried before. */
 		if (open_net(&g, (ns->tries + i) % ns->ways) == -1)
 			continue;
-		if (opened)	/* that was partial, or another namespace's */
-			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 		opened = 1;
 		read_tables(j, &g);
 		close(g.netdir);
-		done = !g.partial && is_in_netns(g.dir, ns);
+		/* A task that has ended or moved may be in another by now. */
+		done = is_in_netns(g.dir, ns) &&
+		    (!g.partial || i + 1 == ns->ways);
 		close_quietly(g.dir);
+		if (!done)
+			send_record(FOUND_AGAIN, NULL, 0, NULL, 0);
 	}
 	/* Below another root tables may be in ROOT/proc/net alone. */
 	if (!g.any && j->ns == 0 && (root != NULL || ns->inode == 0) &&
@@ -3779,7 +3820,7 @@ read_netns(size_t job)
 		close(g.netdir);
 	}
 	if (opened || g.any)
-		send_record(FOUND_TABLE, NULL, 0, NULL, 0);
+		send_record(FOUND_TABLE, &done, sizeof done, NULL, 0);
 	if (!g.any && ns->why != NULL)	/* no other process could be read */
 		count_number("netns", ns->inode, name_tables(j->tables),
 		    ns->why);
@@ -3834,6 +3875,7 @@ take_table(size_t job, int kind, const char *s, size_t n)
 {
 	struct netns *ns = &namespaces[table_jobs[job].ns];
 	struct entry e;
+	int done;
 
 	switch (kind) {
 	case FOUND_ROW:
@@ -3846,9 +3888,13 @@ take_table(size_t job, int kind, const char *s, size_t n)
 		break;
 	case FOUND_TABLE:
 		any_table = 1;
+		if (take_head(&s, &n, &done, sizeof done) == 0 && done)
+			ns->unread &= ~table_jobs[job].tables;
 		break;
 	case FOUND_AGAIN:
 		forget_job();
+		if ((table_jobs[job].tables & 1u << TCP) != 0)
+			ns->used = NONE;
 		break;
 	}
 }
@@ -3864,8 +3910,10 @@ lose_table(size_t job, const char *why)
 	ns->why = keep_text(why, strlen(why)).s;
 	if (++ns->tries < MAX_TRIES && ns->first_task != NOWHERE)
 		ns->pending |= j->tables;
-	else
+	else {
+		ns->unread &= ~j->tables;
 		count_number("netns", ns->inode, name_tables(j->tables), why);
+	}
 }
 
 static void
@@ -3896,18 +3944,6 @@ add_table_jobs(uint32_t i)
 		if (t != ICMP6)
 			add_table_job(i, tables & (t == ICMP ? both :
 			    1u << t));
-}
-
-/* The namespaces that only a mount, a descriptor or a socket keeps. */
-static void
-add_linked_netns(void)
-{
-	const struct ns_link *l;
-
-	for (l = ns_links; l < ns_links + count.ns_links; l++)
-		if (find_netns(l->inode, 0) == NOWHERE)
-			(void)add_netns((struct netns){ .inode = l->inode,
-			    .first_task = NOWHERE, .link = *l });
 }
 
 /* Names of unix sockets, and sockets that no table lists: both are asked */
@@ -4093,7 +4129,7 @@ static int
 is_repeated(const struct entry *e)
 {
 	if (e->inode == 0)
-		return namespaces[e->netns].reads > 1;
+		return (e->flags & READ_AGAIN) != 0;
 	return (e->flags & IN_NAME) == 0 && is_noted(e->inode);
 }
 
@@ -4238,7 +4274,6 @@ scan_tables(void)
 	const size_t from = count.entries;
 	uint32_t i;
 
-	add_linked_netns();
 	/* No process has tables of its own, or none could be identified. */
 	if (count.namespaces == 0)
 		(void)add_netns((struct netns){ .inode = 0 });
@@ -4263,25 +4298,33 @@ scan_tables(void)
 }
 
 /*
- * The namespace that an asked socket is in.  One that only a socket keeps is
- * new: its tables may list the socket.
+ * The namespace that an asked socket is in.  If only a socket keeps it, it is
+ * new, or all its tasks have ended: its tables may list the socket.
  */
 static uint32_t
 netns_of_answer(const struct answer *a)
 {
+	static size_t added;
 	const struct holder *h = &holders[a->holder];
 	uint32_t ns;
 
 	if (a->netns_inode == 0)
 		return NOWHERE;
 	ns = find_netns(a->netns_inode, 0);
-	/* A broken worker could name new ones for ever. */
-	if (ns != NOWHERE || count.namespaces > count.tasks + count.ns_links +
-	    count.holders)
+	if (ns != NOWHERE && (namespaces[ns].unread == 0 ||
+	    namespaces[ns].pending != 0 || namespaces[ns].reads >= MAX_READS))
 		return ns;
-	return add_netns((struct netns){ .inode = a->netns_inode,
-	    .first_task = NOWHERE, .link = { .inode = h->inode,
-	    .task = h->task, .fd = h->fd, .is_socket = 1 } });
+	/* A broken worker could name new ones for ever. */
+	if (added >= count.holders || count.ns_links >= UINT32_MAX - 1)
+		return ns;
+	added++;
+	ns_links = grow(ns_links, &room.ns_links, count.ns_links,
+	    sizeof *ns_links);
+	ns_links[count.ns_links] = (struct ns_link){ .inode = a->netns_inode,
+	    .socket = h->inode, .task = h->task, .fd = h->fd };
+	ns = place_link((uint32_t)count.ns_links++);
+	namespaces[ns].pending = namespaces[ns].unread;
+	return ns;
 }
 
 /*
@@ -4316,10 +4359,12 @@ keep_answer(struct answer *a)
 	const uint8_t table = a->e.table;
 	uint32_t ns;
 
-	if (first->has_entry || (some_tables && (table == UNLISTED ||
-	    (table_mask & 1u << table) == 0)))
+	if (first->has_entry)
 		return;
 	ns = a->asked ? netns_of_answer(a) : tasks[h->task].netns;
+	if (some_tables && (table == UNLISTED ||
+	    (table_mask & 1u << table) == 0))
+		return;
 	if (is_worth_reading(a, ns, table))
 		return;
 	/* One that moves was gone when asked: it counts in its task's netns. */
@@ -4450,7 +4495,8 @@ choose_tables(void)
 	}
 	/* It may be in the namespace of another of the processes. */
 	for (ns = 0; ns < count.namespaces; ns++)
-		namespaces[ns].pending = tables & read_mask;
+		namespaces[ns].pending = namespaces[ns].unread =
+		    tables & read_mask;
 }
 
 /* What is still missing */
@@ -4963,30 +5009,33 @@ is_inside(const struct netns *ns)
 static int
 enter_any_netns(const struct netns *ns)
 {
-	const struct task *t;
+	size_t i;
 	int dir, fd;
 
-	if (ns->first_task == NOWHERE && ns->link.is_socket) {
-		/* A copy of it must not come into this worker's hands. */
-		count_number("netns", ns->inode, "unix_diag",
-		    "only a socket keeps it");
-		return -1;
-	}
-	if (ns->first_task == NOWHERE)
-		return enter_netns(ns);
-	for (t = tasks + ns->first_task; !is_inside(ns); t++) {
-		while (t < tasks + count.tasks &&
-		    t->netns != (uint32_t)(ns - namespaces))
-			t++;
-		if (t == tasks + count.tasks)
-			return -1;	/* all have ended */
-		dir = open_task(t->pid, t->tid);
+	for (i = ns->first_task; i < count.tasks && !is_inside(ns); i++) {
+		if (tasks[i].netns != (uint32_t)(ns - namespaces))
+			continue;
+		dir = open_task(tasks[i].pid, tasks[i].tid);
 		fd = dir == -1 ? -1 : open_below(dir, "ns/net", 0);
-		close(dir);
+		close_quietly(dir);
 		if (fd != -1 && set_netns(ns, fd) == -1)
 			return -1;
 	}
-	return 0;
+	if (is_inside(ns))
+		return 0;
+	for (i = ns->first_link; i < count.ns_links; i++) {
+		if (ns_links[i].netns != (uint32_t)(ns - namespaces))
+			continue;
+		if (ns_links[i].socket == 0 && enter_netns(&ns_links[i]) == 0)
+			return 0;
+		/* A copy of it must not come into this worker's hands. */
+		if (ns_links[i].socket != 0) {
+			count_number("netns", ns->inode, "unix_diag",
+			    "only a socket keeps it");
+			break;
+		}
+	}
+	return -1;
 }
 
 /* A job of the fifth scan: a namespace. */

@@ -292,3 +292,48 @@ for limit in (64, 64), (64, 512):
 	is "$(tail -n 1 <<<"$output")" 0
 	is "$(sed '1,/^[0-9]$/d' <<<"$output" | cut -f 3 | sort -u | grep -c ...)" 81
 }
+
+# kept_by KIND: in namespaces that descriptors of this kind keep, processes come
+# and go: psock finds some, which have ended when it reads the tables.
+kept_by() {
+	need_root
+	command -v python3 >/dev/null || skip 'no python3'
+	run --separate-stderr unshare --net --pid --mount --fork --mount-proc \
+		python3 -c '
+import ctypes, fcntl, os, signal, socket, subprocess, sys
+libc = ctypes.CDLL(None)
+sockets = sys.argv[1] == "sockets"
+home = os.open("/proc/self/ns/net", 0)
+keep = []
+for i in range(40):
+    libc.unshare(0x40000000)
+    keep.append(socket.socket() if sockets else
+                os.open("/proc/self/ns/net", 0))
+libc.setns(home, 0)
+comers = os.fork()
+if comers == 0:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        for k in keep:
+            ns = fcntl.ioctl(k, 0x894c) if sockets else k
+            libc.setns(ns, 0)
+            if sockets:
+                os.close(ns)
+            if os.fork() == 0:
+                os._exit(0)
+for i in range(40):
+    rows = subprocess.check_output(sys.argv[2:], text=True).split()
+    print(len(set(rows)))
+os.kill(comers, signal.SIGKILL)
+' "$1" "$psock" -H -t netlink -o net_namespace
+	is "$stderr" ''
+	is "$output" "$(yes 41 | head -n 40)"
+}
+
+@test "a namespace whose processes end, while a descriptor keeps it" {
+	kept_by descriptors
+}
+
+@test "a namespace whose processes end, while a socket keeps it" {
+	kept_by sockets
+}
