@@ -3646,31 +3646,59 @@ open_socket_netns(const struct ns_link *l)
 	return ns;
 }
 
-/* Enters the namespace that fd is, and closes that. */
+/* Whether we are in the namespace. */
+static int
+is_inside(const struct netns *ns)
+{
+	uint64_t inode;
+
+	return read_inode_link(proc, "self/ns/net", "net:[", &inode) == 0 &&
+	    inode == ns->inode;
+}
+
+/*
+ * Enters the namespace that fd is, and closes that.  A worker need not come
+ * back: nothing else depends on where it is.  Returns -1 with errno; ENOENT
+ * if it is another namespace.
+ */
 static int
 set_netns(const struct netns *ns, int fd)
 {
 	const int result = setns(fd, CLONE_NEWNET);
 
-	if (result == -1)
-		count_number("netns", ns->inode, "setns", strerror(errno));
-	close(fd);
-	return result;
+	close_quietly(fd);
+	if (result == 0 && is_inside(ns))
+		return 0;
+	if (result == 0)
+		errno = ENOENT;
+	return -1;
 }
 
-/*
- * Enters a namespace by a link.  A worker need not come back: nothing else
- * depends on where it is.
- */
+/* Enters a namespace by a link. */
 static int
-enter_netns(const struct ns_link *l)
+enter_by_link(const struct ns_link *l)
 {
 	const struct netns *ns = &namespaces[l->netns];
 	const int fd = l->socket != 0 ? open_socket_netns(l) : open_netns(l);
+	const int result = fd == -1 ? -1 : set_netns(ns, fd);
 
-	if (fd == -1 && !is_gone(errno))
-		count_number("netns", ns->inode, "open", strerror(errno));
-	return fd == -1 ? -1 : set_netns(ns, fd);
+	if (result == -1 && !is_gone(errno))
+		count_number("netns", ns->inode, fd == -1 ? "open" : "setns",
+		    strerror(errno));
+	return result;
+}
+
+/* Enters a namespace by a task that is in it; returns -1 with errno. */
+static int
+enter_by_task(const struct task *t)
+{
+	char path[64];
+	int fd;
+
+	(void)format_text(path, sizeof path, "%d/task/%d/ns/net", t->pid,
+	    t->tid);
+	fd = open_below(proc, path, 0);
+	return fd == -1 ? -1 : set_netns(&namespaces[t->netns], fd);
 }
 
 /* Whether the task that dir belongs to, or we, are still in the namespace. */
@@ -3680,8 +3708,7 @@ is_in_netns(int dir, const struct netns *ns)
 	uint64_t inode;
 
 	if (dir == NONE)	/* a worker may have entered another since */
-		return ns->inode == 0 || (read_inode_link(proc, "self/ns/net",
-		    "net:[", &inode) == 0 && inode == ns->inode);
+		return ns->inode == 0 || is_inside(ns);
 	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
 		return inode == ns->inode;
 	if (ns->table_inode == 0)	/* if it has one, the task has ended */
@@ -3701,9 +3728,20 @@ open_own_net(struct reading *g)
 	return g->netdir;
 }
 
+/*
+ * Opens the net directory of a task, which shows where the task is at each
+ * moment: one that goes to and fro would show its own namespace before and
+ * after, but another's tables.  So root enters the namespace first.
+ */
 static int
 open_task_net(struct reading *g, const struct task *t)
 {
+	if (asks_kernel && privileged) {
+		if (enter_by_task(t) == 0)
+			return open_own_net(g);
+		if (is_gone(errno))
+			return -1;
+	}
 	g->dir = open_task(t->pid, t->tid);
 	if (g->dir == -1) {
 		count_refusal(t->pid, "directory");
@@ -3735,7 +3773,7 @@ open_net(struct reading *g, size_t way)
 			return open_task_net(g, &tasks[i]);
 	for (i = ns->first_link; i < count.ns_links; i++)
 		if (ns_links[i].netns == g->ns && way-- == 0)
-			return enter_netns(&ns_links[i]) == -1 ? -1 :
+			return enter_by_link(&ns_links[i]) == -1 ? -1 :
 			    open_own_net(g);
 	return -1;
 }
@@ -4995,38 +5033,30 @@ read_peers(void)
 	return error;
 }
 
-/* Whether this is the namespace. */
-static int
-is_inside(const struct netns *ns)
-{
-	uint64_t inode;
-
-	return read_inode_link(proc, "self/ns/net", "net:[", &inode) == 0 &&
-	    inode == ns->inode;
-}
-
 /* Enters a namespace, through a task that is in it or by its link. */
 static int
 enter_any_netns(const struct netns *ns)
 {
+	const uint32_t n = (uint32_t)(ns - namespaces);
 	size_t i;
-	int dir, fd;
 
-	for (i = ns->first_task; i < count.tasks && !is_inside(ns); i++) {
-		if (tasks[i].netns != (uint32_t)(ns - namespaces))
-			continue;
-		dir = open_task(tasks[i].pid, tasks[i].tid);
-		fd = dir == -1 ? -1 : open_below(dir, "ns/net", 0);
-		close_quietly(dir);
-		if (fd != -1 && set_netns(ns, fd) == -1)
-			return -1;
-	}
 	if (is_inside(ns))
 		return 0;
-	for (i = ns->first_link; i < count.ns_links; i++) {
-		if (ns_links[i].netns != (uint32_t)(ns - namespaces))
+	for (i = ns->first_task; i < count.tasks; i++) {
+		if (tasks[i].netns != n)
 			continue;
-		if (ns_links[i].socket == 0 && enter_netns(&ns_links[i]) == 0)
+		if (enter_by_task(&tasks[i]) == 0)
+			return 0;
+		if (is_gone(errno))
+			continue;
+		count_number("netns", ns->inode, "setns", strerror(errno));
+		return -1;
+	}
+	for (i = ns->first_link; i < count.ns_links; i++) {
+		if (ns_links[i].netns != n)
+			continue;
+		if (ns_links[i].socket == 0 && enter_by_link(&ns_links[i]) ==
+		    0)
 			return 0;
 		/* A copy of it must not come into this worker's hands. */
 		if (ns_links[i].socket != 0) {

@@ -337,3 +337,37 @@ os.kill(comers, signal.SIGKILL)
 @test "a namespace whose processes end, while a socket keeps it" {
 	kept_by sockets
 }
+
+@test "a process that goes to and fro between namespaces" {
+	need_root
+	command -v python3 >/dev/null || skip 'no python3'
+	run --separate-stderr unshare --net --pid --mount --fork --mount-proc \
+		python3 -c '
+import ctypes, os, signal, socket, subprocess, sys
+libc = ctypes.CDLL(None)
+home = os.open("/proc/self/ns/net", 0)
+keep = []
+for port in 1001, 1002, 1003:
+    libc.unshare(0x40000000)
+    s = socket.socket()
+    s.bind(("0.0.0.0", port))
+    s.listen()
+    keep.append((os.open("/proc/self/ns/net", 0), s))
+    print(port, os.stat("/proc/self/ns/net").st_ino, flush=True)
+libc.setns(home, 0)
+hoppers = []
+for i in range(4):
+    hoppers.append(os.fork())
+    while hoppers[-1] == 0:
+        for fd, s in keep:
+            libc.setns(fd, 0)
+for i in range(40):
+    subprocess.run(sys.argv[1:])
+for pid in hoppers:
+    os.kill(pid, signal.SIGKILL)
+' "$psock" -H -t tcp -o local_port,net_namespace
+	is "$stderr" ''
+	# Each by itself and its four copies.
+	is "$(tr ' ' '\t' <<<"$output" | sort | uniq -c | awk '{print $1}')" \
+		"$(printf '201\n201\n201')"
+}
