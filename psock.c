@@ -3701,14 +3701,12 @@ enter_by_task(const struct task *t)
 	return fd == -1 ? -1 : set_netns(&namespaces[t->netns], fd);
 }
 
-/* Whether the task that dir belongs to, or we, are still in the namespace. */
+/* Whether the task that dir belongs to is still in the namespace. */
 static int
 is_in_netns(int dir, const struct netns *ns)
 {
 	uint64_t inode;
 
-	if (dir == NONE)	/* a worker may have entered another since */
-		return ns->inode == 0 || is_inside(ns);
 	if (ns->inode != 0 && read_netns_inode(dir, &inode) == 0)
 		return inode == ns->inode;
 	if (ns->table_inode == 0)	/* if it has one, the task has ended */
@@ -3766,8 +3764,9 @@ open_net(struct reading *g, size_t way)
 	const struct netns *ns = &namespaces[g->ns];
 	size_t i;
 
+	/* A worker may have entered another since. */
 	if (is_own_netns(ns->inode) && way-- == 0)
-		return open_own_net(g);
+		return is_inside(ns) ? open_own_net(g) : -1;
 	for (i = ns->first_task; i < count.tasks; i++)
 		if (tasks[i].netns == g->ns && way-- == 0)
 			return open_task_net(g, &tasks[i]);
@@ -3845,7 +3844,7 @@ read_netns(size_t job)
 		read_tables(j, &g);
 		close(g.netdir);
 		/* A task that has ended or moved may be in another by now. */
-		done = is_in_netns(g.dir, ns) &&
+		done = (g.dir == NONE || is_in_netns(g.dir, ns)) &&
 		    (!g.partial || i + 1 == ns->ways);
 		close_quietly(g.dir);
 		if (!done)
