@@ -5046,23 +5046,23 @@ enter_any_netns(const struct netns *ns)
 			continue;
 		if (enter_by_task(&tasks[i]) == 0)
 			return 0;
-		if (is_gone(errno))
-			continue;
-		count_number("netns", ns->inode, "setns", strerror(errno));
-		return -1;
+		if (!is_gone(errno)) {
+			count_number("netns", ns->inode, "setns",
+			    strerror(errno));
+			return -1;
+		}
 	}
 	for (i = ns->first_link; i < count.ns_links; i++) {
 		if (ns_links[i].netns != n)
 			continue;
-		if (ns_links[i].socket == 0 && enter_by_link(&ns_links[i]) ==
-		    0)
-			return 0;
 		/* A copy of it must not come into this worker's hands. */
 		if (ns_links[i].socket != 0) {
 			count_number("netns", ns->inode, "unix_diag",
 			    "only a socket keeps it");
-			break;
+			return -1;
 		}
+		if (enter_by_link(&ns_links[i]) == 0)
+			return 0;
 	}
 	return -1;
 }
