@@ -1080,12 +1080,13 @@ find(char *s, int c, size_t n)
 }
 
 /*
- * Moves fd past a hole of its file.  Returns how many bytes may be read at
- * once, which end before the next hole; 0 if fd is left at a wrong place.  If
- * the file system does not say where holes are, they are read as zeros.
+ * Moves fd past a hole of its file, and sets *skipped if there is one before
+ * data.  Returns how many bytes may be read at once, which end before the next
+ * hole; 0 if fd is left at a wrong place.  If the file system does not say
+ * where holes are, they are read as zeros.
  */
 static size_t
-data_ahead(int fd)
+data_ahead(int fd, int *skipped)
 {
 	off_t here, data, hole;
 
@@ -1099,6 +1100,7 @@ data_ahead(int fd)
 			return 0;
 		return READ_SIZE;
 	}
+	*skipped = data > here;
 	hole = lseek(fd, data, SEEK_HOLE);
 	if (hole != -1 && lseek(fd, data, SEEK_SET) == -1)
 		return 0;
@@ -1114,8 +1116,9 @@ data_ahead(int fd)
 static int
 fill(struct reader *r)
 {
-	size_t want;
+	size_t want = READ_SIZE;
 	ssize_t n;
+	int skipped = 0;
 
 	if (r->eof)
 		return 0;
@@ -1131,7 +1134,12 @@ fill(struct reader *r)
 	}
 	if (r->end + READ_SIZE > r->size)
 		r->buf = grow(r->buf, &r->size, r->end + READ_SIZE, 1);
-	want = r->sparse ? data_ahead(r->fd) : READ_SIZE;
+	if (r->sparse)
+		want = data_ahead(r->fd, &skipped);
+	if (skipped) {		/* or what is before and behind it were one */
+		r->buf[r->end++] = '\0';
+		want -= want == READ_SIZE;
+	}
 	if (want == 0)
 		errno = EIO;	/* not EINVAL, which psock passes over */
 	do

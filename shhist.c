@@ -76,6 +76,7 @@ enum {
 	NAMES = 16384,		/* of a directory that are sorted at once */
 	MAX_KNOWN = (1 << 20) - 1,	/* files that are known as printed */
 	FIRST_BYTES = 4096,	/* of a file, which decide its format */
+	HEAD_SIZE = 64,		/* of a file: if it changes, the rest has */
 	EPOCH = 9,		/* fewest digits of a stamp that decides it */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
@@ -141,6 +142,9 @@ struct file {
 	const char *sent_format;
 	const char *troubles[4];	/* reported already, each but once */
 	int log;		/* descriptor of a database's -wal, or -1 */
+	/* When it was opened. */
+	struct timespec written;
+	off_t size;
 	struct memory *memory;	/* of a process, or null */
 	/* The entry that is being put together; text: its command so far. */
 	struct entry entry;
@@ -224,6 +228,7 @@ static const char malformed[] = "malformed entry";
 static const char too_long[] = "command longer than 16 MiB is cut";
 static const char passed_over[] = "a line that belongs to no entry";
 static const char sqlite_magic[] = "SQLite format 3";	/* and its NUL */
+static const char changed[] = "changed while it was read";
 
 static char none[] = "", top_dir[] = "/";
 
@@ -370,6 +375,32 @@ report_errno(const char *path)
 	    (unsigned long long)reading->uid);
 	count_warning("file", which, "",
 	    "Permission denied; for copies that lost their owners see -p");
+}
+
+/* Whether anything was written to the file after it was opened. */
+static int
+was_written(const struct file *f)
+{
+	struct stat st;
+
+	return fstat(f->r.fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (st.st_mtim.tv_sec != f->written.tv_sec ||
+	    st.st_mtim.tv_nsec != f->written.tv_nsec);
+}
+
+/*
+ * Whether it has lost what it had when it was opened, such as the n bytes at
+ * its beginning; it may have more.
+ */
+static int
+lost_text(const struct file *f, const char *head, size_t n)
+{
+	char now[HEAD_SIZE];
+
+	return was_written(f) && (lseek(f->r.fd, 0, SEEK_CUR) < f->size ||
+	    lseek(f->r.fd, 0, SEEK_END) < f->size ||
+	    pread(f->r.fd, now, n, 0) != (ssize_t)n ||
+	    memcmp(now, head, n) != 0);
 }
 
 /* Reports something about the file that is parsed, but only once. */
@@ -1414,6 +1445,7 @@ struct database {
 	uint64_t chain_left;	/* overflow pages to be read yet */
 	uint64_t bad;		/* pages and rows that could not be read */
 	int encoding, disordered, sorting;
+	int log_unread;		/* not to its end */
 	const struct program *program;
 	struct table tables[NTABLES];
 	int64_t before;		/* time of the last row */
@@ -1461,6 +1493,7 @@ read_varint(const unsigned char **s, const unsigned char *end, uint64_t *value)
 	return -1;
 }
 
+/* Returns 0, or -1 with errno; 0 if there are fewer than n bytes. */
 static int
 read_at(int fd, void *buf, size_t n, uint64_t offset)
 {
@@ -1470,7 +1503,11 @@ read_at(int fd, void *buf, size_t n, uint64_t offset)
 		got = pread(fd, buf, n, (off_t)offset);
 	while (got == -1 && errno == EINTR);
 	*steps += 1 + (uint32_t)n / 1024;
-	return got == (ssize_t)n ? 0 : -1;
+	if (got == (ssize_t)n)
+		return 0;
+	if (got != -1)
+		errno = 0;
+	return -1;
 }
 
 /* Adds n bytes to a checksum of the log; whether it is now as stored. */
@@ -1514,17 +1551,19 @@ read_log(struct database *d)
 	uint32_t sum[2] = { 0, 0 }, n, page, last = 0;
 	int big;
 
-	if (read_at(d->log, h, sizeof h, 0) == -1)
+	if (read_at(d->log, h, sizeof h, 0) == -1) {
+		d->log_unread = errno != 0;
 		return;
+	}
 	memcpy(d->salts, h + 16, sizeof d->salts);
 	big = h[3] & 1;
 	if (!add_checksum(sum, h, 24, big, h + 24) ||
 	    (big_endian(h, 8) | 1ULL << 32) != 0x377f0683002de218 ||
 	    !set_page_size(d, big_endian(h + 8, 4))) {
-		report_trouble(d->f, "the log beside it is damaged, and "
-		    "not read", 0);
+		d->log_unread = 1;
 		return;
 	}
+	errno = 0;
 	for (n = 1; read_frame(d, n, f); n++) {
 		(void)add_checksum(sum, f, 8, big, f);
 		if (!add_checksum(sum, f + FRAME_HEADER, d->page_size, big,
@@ -1532,12 +1571,18 @@ read_log(struct database *d)
 			break;
 		last = big_endian(f + 4, 4) != 0 ? n : last;
 	}
-	if (last > 0)
-		d->frames = calloc(MAX_PAGES, sizeof *d->frames);
-	for (n = 1; n <= last && d->frames != NULL; n++) {
+	d->log_unread = errno != 0;
+	if (last == 0)
+		return;
+	d->frames = calloc(MAX_PAGES, sizeof *d->frames);
+	if (d->frames == NULL)
+		fatal("%s", strerror(ENOMEM));
+	for (n = 1; n <= last; n++) {
 		page = read_frame(d, n, f) ? (uint32_t)big_endian(f, 4) : 0;
 		if (page < MAX_PAGES)
 			d->frames[page] = n;
+		else
+			d->bad++;
 	}
 	d->npages = last;
 }
@@ -2071,10 +2116,8 @@ send_history(struct database *d)
 	static const struct table schema = { .root = 1,
 	    /* type, name, tbl_name (not sought), rootpage, sql */
 	    .field = { TYPE, TABLE, NFIELDS, ROOT, SQL }, .found = 15 };
-	unsigned char before[4] = { 0 }, after[4] = { 0 };
 
 	d->tables[SCHEMA] = schema;
-	(void)read_at(d->fd, before, sizeof before, 24);
 	walk_table(d, SCHEMA, match_table);
 	if (d->program == NULL) {
 		report_trouble(d->f,
@@ -2083,13 +2126,15 @@ send_history(struct database *d)
 		send_start(d->f, d->program->name);
 		send_rows(d);
 	}
-	if (d->bad > 0)
+	if (d->log_unread)
+		report_trouble(d->f,
+		    "the log beside it is damaged, and not read", 0);
+	/* Its pages may be of two states, and rows in neither. */
+	if (was_written(d->f))
+		report_trouble(d->f, changed, 0);
+	else if (d->bad > 0)
 		report_trouble(d->f, "damaged: pages or rows were not read",
 		    0);
-	/* At 24 the header counts transactions. */
-	(void)read_at(d->fd, after, sizeof after, 24);
-	if (memcmp(before, after, sizeof before) != 0)
-		report_trouble(d->f, "changed while it was read", 0);
 }
 
 static void
@@ -3094,6 +3139,19 @@ drop_capabilities(pid_t parent)
 /* What a parser may ask of the kernel besides what confine allows to all. */
 static const int parser_calls[] = {
 	SYS_pread64, SYS_write, SYS_clock_gettime,
+	/* fstat(3), as libcs call it: that shows no more than a path would. */
+#ifdef SYS_fstat
+	SYS_fstat,
+#endif
+#ifdef SYS_fstat64
+	SYS_fstat64,
+#endif
+#ifdef SYS_newfstatat
+	SYS_newfstatat,
+#endif
+#ifdef SYS_statx
+	SYS_statx,
+#endif
 	SYS_sysinfo,	/* glibc, qsort */
 #ifdef SYS_lseek	/* over holes */
 	SYS_lseek,
@@ -3164,6 +3222,8 @@ static void
 parse_file(struct file *f)
 {
 	const char *why = NULL;
+	char head[HEAD_SIZE];
+	size_t n = 0;
 
 	if (f->format == NULL)
 		f->format = content_format(f);
@@ -3175,12 +3235,18 @@ parse_file(struct file *f)
 		report_trouble(f, why, 0);
 	} else {
 		emit(f, "", 0);		/* so that the first has no time */
-		if (f->format->parse != parse_database)
+		if (f->format->parse != parse_database) {
 			send_start(f, f->format->name);	/* else its program's */
+			if (f->size > 0 &&
+			    (n = read_ahead(&f->r, sizeof head)) > 0)
+				memcpy(head, f->r.buf + f->r.start, n);
+		}
 		f->format->parse(f);
 		emit_text(f);
 		if (f->r.error != 0)
 			report_trouble(f, strerror(f->r.error), 0);
+		else if (n > 0 && lost_text(f, head, n))
+			report_trouble(f, changed, 0);
 		send_record(DONE, NULL, 0, NULL, 0);
 	}
 	reader_free(&f->r);
@@ -3411,7 +3477,8 @@ keep_file(int fd, const char *path, const struct stat *st,
 	struct file *f = &batch[nbatch];
 
 	*f = (struct file){ .number = nbatch++, .format = format,
-	    .unnamed = unnamed, .log = -1, .r = { .fd = fd, .max = MAX_COMMAND,
+	    .unnamed = unnamed, .log = -1, .written = st->st_mtim,
+	    .size = st->st_size, .r = { .fd = fd, .max = MAX_COMMAND,
 		.sparse = st->st_blocks < st->st_size / 512,
 		.limit = (uint64_t)st->st_size + GROWTH } };
 	send_record(OPENED, &opened, sizeof opened, path, strlen(path));
@@ -3434,27 +3501,77 @@ open_beside(char name[BESIDE], const char *path, const char *end)
 	return fd;
 }
 
+/* The length of the directory in a path, with its slash. */
+static size_t
+directory_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? 0 : (size_t)(slash + 1 - path);
+}
+
 /*
- * Keeps a file to be parsed, with its log if it is a database.  A journal is
- * of a transaction that was cut, unless its header is zeroed.
+ * Sets target to what path leads to if its last part is a link, as sqlite does
+ * before it looks beside a database.
  */
+static void
+follow_links(const char *path, char target[PATH_MAX])
+{
+	enum { MAX_LINKS = 40 };
+	char link[PATH_MAX];
+	size_t keep;
+	ssize_t n = 1;
+	int i, fd;
+
+	(void)format_text(target, PATH_MAX, "%s", path);
+	for (i = 0; i < MAX_LINKS && n > 0; i++) {
+		fd = open_path(target, O_PATH | O_NOFOLLOW);
+		n = fd == -1 ? -1 : readlinkat(fd, "", link, sizeof link);
+		close_if_open(&fd);
+		keep = n > 0 && link[0] == '/' ? 0 : directory_length(target);
+		if (n <= 0 || keep + (size_t)n >= PATH_MAX)
+			return;
+		memcpy(target + keep, link, (size_t)n);
+		target[keep + (size_t)n] = '\0';
+	}
+}
+
+/* Whether there is a journal of a transaction that was cut, or may be. */
+static int
+is_cut(int journal)
+{
+	char c = 1;	/* its header is zeroed when the transaction is over */
+	ssize_t n = pread(journal, &c, 1, 0);
+
+	return n == -1 || (n == 1 && c != '\0');
+}
+
+/* Opens the log of a file by its path, if it is a database; else -1. */
+static int
+open_log(int fd, const char *path, const struct format *format)
+{
+	char target[PATH_MAX], name[BESIDE], magic[sizeof sqlite_magic];
+	int journal;
+
+	if (format != NULL ? format->parse != parse_database :
+	    pread(fd, magic, sizeof magic, 0) != sizeof magic ||
+	    memcmp(magic, sqlite_magic, sizeof magic) != 0)
+		return -1;
+	follow_links(path, target);
+	journal = open_beside(name, target, "-journal");
+	if (journal != -1 && is_cut(journal))
+		report_file(name, "a transaction was cut: rows may be wrong");
+	close_if_open(&journal);
+	return open_beside(name, target, "-wal");
+}
+
+/* Keeps a file to be parsed, with its log if it is a database. */
 static void
 keep_with_log(int fd, const char *path, const struct stat *st,
     const struct format *format, int unnamed)
 {
-	char name[BESIDE], magic[sizeof sqlite_magic], c;
-	int log = -1, journal;
+	const int log = open_log(fd, path, format);
 
-	if (format != NULL ? format->parse == parse_database :
-	    pread(fd, magic, sizeof magic, 0) == sizeof magic &&
-	    memcmp(magic, sqlite_magic, sizeof magic) == 0) {
-		journal = open_beside(name, path, "-journal");
-		if (journal != -1 && pread(journal, &c, 1, 0) == 1 && c != '\0')
-			report_file(name, "a transaction was cut: "
-			    "rows may be wrong");
-		close_if_open(&journal);
-		log = open_beside(name, path, "-wal");
-	}
 	keep_file(fd, path, st, format, unnamed)->log = log;
 }
 
@@ -3545,15 +3662,6 @@ static int
 is_chosen(const struct place *p)
 {
 	return p->kind == ALWAYS || (aflag && p->kind == CLIENT);
-}
-
-/* The length of the directory in a path, with its slash. */
-static size_t
-directory_length(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL ? 0 : (size_t)(slash + 1 - path);
 }
 
 /* The place that a name is sought for, or null. */
@@ -3811,14 +3919,13 @@ split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
 }
 
 /*
- * Adds the word that s begins with, as a shell expands it; -1 if that cannot
- * be worked out.
+ * Adds the word that s begins with, within this quote or none, as a shell
+ * expands it; -1 if that cannot be worked out.
  */
 static int
-add_word(struct value *v, const char *s, size_t n)
+add_word(struct value *v, const char *s, size_t n, char quote)
 {
 	size_t i, len, name[2], word[2];
-	char quote = '\0';
 	int failed = 0;
 
 	for (i = 0; i < n && failed == 0; i++) {
@@ -3829,7 +3936,8 @@ add_word(struct value *v, const char *s, size_t n)
 			failed = word[1] > 0 && s[i + name[0]] == 'X' ? 1 :
 			    add_variable(v, s + i + name[0], name[1]);
 			if (failed != 0 && word[1] > 0)
-				failed = add_word(v, s + i + word[0], word[1]);
+				failed = add_word(v, s + i + word[0], word[1],
+				    '\0');
 			i += len - 1;
 		} else if (s[i] == quote) {
 			quote = '\0';
@@ -3844,29 +3952,40 @@ add_word(struct value *v, const char *s, size_t n)
 		    s[i], 7) != NULL && quote != '\'') {
 			return -1;
 		} else {
-			i += s[i] == '\\' && quote != '\'' && i + 1 < n;
-			failed = add_value(v, s + i, 1);
+			i += s[i] == '\\' && quote != '\'';
+			failed = i == n ? -1 : add_value(v, s + i, 1);
 		}
 	}
 	return quote != '\0' ? -1 : failed;
 }
 
-/* What HISTFILE is set to on a line; null if it is not. */
+/*
+ * What HISTFILE is set to on the rest of a line; null if it is not.  Sets
+ * *quote to the quote that is open there, or 0.
+ */
 static const char *
-find_assignment(const char *s, size_t n)
+find_assignment(const char *p, const char *end, char *quote)
 {
 	static const char name[] = "HISTFILE=";
-	const char *p = s, *end = s + n;
+	const size_t len = sizeof name - 1;
+	int begins = 1;		/* a word does, or did before the quote */
 
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	if (p == end || *p == '#')
-		return NULL;
-	while ((p = find_text(p, (size_t)(end - p), name)) != NULL) {
-		p += sizeof name - 1;
-		if (p - s == sizeof name - 1 ||
-		    strchr(" \t;&|({", p[-(ptrdiff_t)sizeof name]) != NULL)
-			return p;
+	for (*quote = '\0'; p < end; p++) {
+		if (begins && (size_t)(end - p) > len &&
+		    memcmp(p, name, len) == 0)
+			return p + len;
+		if (begins && *p == '#' && *quote == '\0')
+			return NULL;
+		if (*quote == '\0' && (*p == '\'' || *p == '"')) {
+			*quote = *p;
+			continue;
+		}
+		if (*p == *quote)
+			*quote = '\0';
+		else if (*p == '\\' && *quote != '\'')
+			p++;
+		begins = *quote == '\0' && p < end &&
+		    memchr(" \t;&|({", *p, 7) != NULL;
 	}
 	return NULL;
 }
@@ -3876,27 +3995,28 @@ static void
 parse_startup(int fd, int number, int to)
 {
 	struct reader r = { .fd = fd, .max = 65536, .limit = GROWTH };
-	const char *path = places[number].path, *value;
+	const char *path = places[number].path, *value, *end;
 	struct value v;
 	ptrdiff_t n;
 	uint64_t line;
-	char *s;
+	char *s, quote;
 
 	v.zdotdir = starts(path, strlen(path), ".config/zsh/") ?
 	    "/.config/zsh" : "";
 	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
 		step();
-		value = find_assignment(s, (size_t)n);
-		if (value == NULL)
-			continue;
-		v.n = 1;
-		v.s[0] = (char)(number + 1);
-		if (add_word(&v, value, (size_t)(s + n - value)) == -1 ||
-		    (v.n > 1 && v.s[1] != '/'))
-			v.n = 1 + format_text(v.s + 1, sizeof v.s - 1, "%llu",
-			    (unsigned long long)line);
-		if (v.n > 1 && add_value(&v, "", 1) == 0)
-			(void)write(to, v.s, v.n);
+		end = s + n;
+		for (value = s; (value = find_assignment(value, end, &quote)) !=
+		    NULL;) {
+			v.n = 1;
+			v.s[0] = (char)(number + 1);
+			if (add_word(&v, value, (size_t)(end - value),
+			    quote) == -1 || (v.n > 1 && v.s[1] != '/'))
+				v.n = 1 + format_text(v.s + 1, sizeof v.s - 1,
+				    "%llu", (unsigned long long)line);
+			if (v.n > 1 && add_value(&v, "", 1) == 0)
+				(void)write(to, v.s, v.n);
+		}
 	}
 	reader_free(&r);
 }
@@ -4155,6 +4275,7 @@ can_read(int fd, const struct stat *st)
 static void
 read_descriptor(int fd, const char *name)
 {
+	char link[32];
 	struct stat st;
 	struct file *f;
 
@@ -4164,9 +4285,12 @@ read_descriptor(int fd, const char *name)
 		report_errno(name);
 		return;
 	}
+	(void)format_text(link, sizeof link, "/proc/self/fd/%d", fd);
 	f = keep_file(fd, name, &st, fflag, 1);
+	f->log = open_log(fd, link, fflag);
 	f->r.limit = 0;
 	f->r.sparse = 0;
+	f->size = 0;	/* it may begin anywhere in its file */
 	parse_files();
 }
 

@@ -108,8 +108,89 @@ known"
 may be wrong"
 	run -2 --separate-stderr "$shhist" -H -f sqlite - <"$databases"
 	same "$stderr" 'shhist: -: cannot be read as a database'
-	run -0 --separate-stderr "$shhist" -H -o command - <"$T/y.db"
+	run -1 --separate-stderr "$shhist" -H -o command - <"$T/y.db"
 	same "$output" one
+	[[ $stderr = *y.db-journal:* ]]
+}
+
+# make_log DIRECTORY: y.db in it, with a row in its log.
+make_log() {
+	mkdir "$1"
+	sqlite3 "$T/x.db" >"$T/modes" <<-END
+		pragma journal_mode = wal;
+		$mcfly;
+		insert into commands values (1, 'in the file', 1, 0, '/');
+		pragma wal_checkpoint(truncate);
+		insert into commands values (2, 'in the log', 2, 0, '/');
+		.shell cp '$T/x.db' '$1/y.db'; cp '$T/x.db-wal' '$1/y.db-wal'
+	END
+}
+
+mcfly='create table commands (id integer primary key, cmd text,
+	when_run integer, exit_code integer, dir text)'
+logged=$'in the file\nin the log'
+
+@test "databases: their logs, through links and on standard input" {
+	make_log "$T/real"
+	ln -s real/y.db "$T/link.db"
+	ln -s link.db "$T/again.db"
+	ln -s "$T/real" "$T/directory"
+	for db in "$T"/{real/y,link,again,directory/y}.db; do
+		run -0 "$shhist" -H -o command "$db"
+		same "$output" "$logged"
+	done
+	run -0 "$shhist" -H -o command - <"$T/real/y.db"
+	same "$output" "$logged"
+	mkdir -p "$T/tree/etc" "$T/tree/home/ann/.local/share/mcfly"
+	: >"$T/tree/etc/passwd"
+	mv "$T/real" "$T/tree/real"
+	ln -s /real/y.db "$T/tree/home/ann/.local/share/mcfly/history.db"
+	run -0 --separate-stderr "$shhist" -H -o command -r "$T/tree"
+	same "$stderr" ''
+	same "$output" "$logged"
+}
+
+@test "databases: a log that cannot be read" {
+	make_log "$T/real"
+	cp "$T/real/y.db" "$T/y.db"
+	# Reading there fails with EIO.
+	ln -s /proc/self/mem "$T/y.db-wal"
+	run -1 --separate-stderr "$shhist" -H -o command "$T/y.db"
+	same "$output" 'in the file'
+	same "$stderr" \
+		"shhist: $T/y.db: the log beside it is damaged, and not read"
+}
+
+@test "databases: a log, and no memory for it" {
+	[ -z "${ASAN_OPTIONS-}" ] || skip 'the sanitizer takes all of it'
+	make_log "$T/real"
+	ulimit -v 60000
+	run --separate-stderr "$shhist" -H -o command "$T/real/y.db"
+	[ "$status" -ne 0 ]
+	[[ $stderr = *'Out of memory'* ]]
+}
+
+@test "databases: one that is written while it is read" {
+	local s=0
+
+	sqlite3 "$T/y.db" >"$T/modes" <<-END
+		pragma journal_mode = wal;
+		$mcfly;
+		with recursive n(i) as (select 1 union all
+			select i + 1 from n where i < 100000)
+		insert into commands select i, 'a command of some length ' || i,
+			i, 0, '/' from n;
+	END
+	mkfifo "$T/rows"
+	"$shhist" -H "$T/y.db" >"$T/rows" 2>"$T/errors" 3>&- &
+	exec 8<"$T/rows"
+	read -r _ <&8
+	sqlite3 "$T/y.db" "update commands set cmd = 'x' where id > 99000"
+	cat <&8 >"$T/rest"
+	exec 8<&-
+	wait $! || s=$?
+	same "$s" 1
+	same "$(cat "$T/errors")" "shhist: $T/y.db: changed while it was read"
 }
 
 @test "databases: of a file that is lost, what its log has" {

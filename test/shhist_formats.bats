@@ -329,6 +329,9 @@ histfile() {
 		$h/.state/x
 	histfile .mkshrc 'HISTFILE=${OTHER:-$HOME}/x' $h/x
 	histfile .kshrc '	typeset -x HISTFILE=$HOME/x' $h/x
+	histfile .bashrc 'export "HISTFILE=$HOME/x"; ls' $h/x
+	histfile .bashrc '[ -n "$A" ] && HISTFILE=~/no || HISTFILE=~/x' $h/x
+	histfile .bashrc "echo 'a #b'; HISTFILE=~/x # HISTFILE=\$(x)" $h/x
 	same "$status$warnings" 0
 	histfile .config/yash/rc 'HISTFILE=~/x' ''
 	echo '1:5 yash' >"$ann/x"
@@ -339,14 +342,16 @@ histfile() {
 @test "HISTFILE= in startup files: what is none, or cannot be worked out" {
 	local line trees=0
 
-	for line in '# HISTFILE=$(x)' 'HISTFILE=' 'HISTFILE=/dev/null' \
-	    'MYHISTFILE=$(x)' 'unset HISTFILE' 'HISTFILE=~/missing'; do
+	for line in '# HISTFILE=$(x)' 'ls # HISTFILE=$(x)' 'HISTFILE=' 'HISTFILE=/dev/null' \
+	    'MYHISTFILE=$(x)' 'unset HISTFILE' 'HISTFILE=~/missing' \
+	    'echo "of HISTFILE=$(x)"'; do
 		histfile .bashrc "$line" ''
 		same "$status$output$warnings" 0
 	done
 	for line in 'HISTFILE=$(tty)' 'HISTFILE=~/x.$$' 'HISTFILE=~bob/x' \
 	    'HISTFILE=`tty`' 'HISTFILE="$HOME' 'HISTFILE=${A%b}' \
-	    'HISTFILE=$OTHER/x' 'HISTFILE=relative' 'HISTFILE=${HOME'; do
+	    'HISTFILE=$OTHER/x' 'HISTFILE=relative' 'HISTFILE=${HOME' \
+	    'HISTFILE=~/x\'; do
 		histfile .bashrc "$line" ''
 		same "$status $warnings" "1 shhist: file /home/ann/.bashrc: \
 line 2: HISTFILE is set to what cannot be worked out"

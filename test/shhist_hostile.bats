@@ -272,7 +272,7 @@ bob\ttwo'
 		[[ ${lines[*]} == *State:?Z* ]]; do :; done
 }
 
-@test "a file that is cut, and one that grows, while they are read" {
+@test "files that are cut, rewritten, and that grow, while they are read" {
 	need_root
 	long_history "$ann/.bash_history"
 	echo two >"$bob/.bash_history"
@@ -280,10 +280,18 @@ bob\ttwo'
 	catch cut 4001 "$shhist" -H -r "$tree" -o user,command
 	: >"$ann/.bash_history"
 	let_go cut
-	[ "$status" -eq 0 ]
+	[ "$status" -eq 1 ]
+	same "$(cat "$T/cut.err")" \
+		'shhist: file /home/ann/.bash_history: changed while it was read'
 	# What was the last line by then may have been cut.
 	same "$(sort -u "$T/cut.out" | grep -v '^ann	a.*[^r]$')" \
 		$'ann\ta long command of one user\nbob\ttwo'
+	long_history "$ann/.bash_history"
+	catch other 4001 "$shhist" -H -r "$tree" -o user,command
+	long_history "$ann/.bash_history" 'another command of that user'
+	let_go other
+	[ "$status" -eq 1 ]
+	same "$(cat "$T/other.err")" "$(cat "$T/cut.err")"
 	long_history "$ann/.bash_history"
 	catch grown 4001 "$shhist" -H -r "$tree" -o user,command
 	printf '\nmore\n' >>"$ann/.bash_history"

@@ -358,6 +358,16 @@ uid 4001): $denied" ]]
 	same "$output" /home/ann/.sh_history
 }
 
+@test "a hole in a line does not join what is before and behind it" {
+	printf 'rm -rf /tmp/%04084d' 1 >"$ann/.bash_history"
+	truncate -s 64K "$ann/.bash_history"
+	printf '/etc\nend\n' >>"$ann/.bash_history"
+	[ "$(stat -c %b "$ann/.bash_history")" -lt 100 ] ||
+		skip 'no sparse files'
+	rows -o command
+	same "$output" "$(printf 'rm -rf /tmp/%04084d\\x00/etc\nend' 1)"
+}
+
 @test "more files than one parser holds" {
 	local i
 
