@@ -473,12 +473,6 @@ send_record(int kind, const void *head, size_t nhead, const void *text,
 	send_used += ntext;
 }
 
-int
-records_fd(void)
-{
-	return send_fd;
-}
-
 /* Sends a message for the parent to print. */
 static void
 send_text(int kind, const char *text, size_t n)
@@ -1294,14 +1288,21 @@ static const int usual_calls[] = {
 #endif
 };
 
-/* Memory, but none that can be run. */
+/*
+ * Memory, but none that can be run, nor any that is a file: that of another
+ * process could be written to.  To write, it has standard output alone, which
+ * in a worker is its pipe.
+ */
 static const struct condition usual_conditions[] = {
+	{ SYS_write, 0, UINT32_MAX, STDOUT_FILENO, 0 },
 	{ SYS_mprotect, 2, PROT_EXEC, 0, 0 },	/* musl, where brk fails */
 #if defined(SYS_mmap2)		/* i386, arm */
+	{ SYS_mmap2, 3, MAP_ANONYMOUS, MAP_ANONYMOUS, 1 },
 	{ SYS_mmap2, 2, PROT_EXEC, 0, 0 },
 #elif defined(__s390x__)	/* by a pointer to its arguments */
 	{ SYS_mmap, 0, 0, 0, 0 },
 #else
+	{ SYS_mmap, 3, MAP_ANONYMOUS, MAP_ANONYMOUS, 1 },
 	{ SYS_mmap, 2, PROT_EXEC, 0, 0 },
 #endif
 };
@@ -1361,6 +1362,20 @@ allow_conditions(const struct condition *c, size_t n)
 	}
 }
 
+/*
+ * A worker may not close its pipe: a descriptor that it copies from another
+ * process (pidfd_getfd) would get the number that it may write to.
+ */
+static void
+keep_pipe_open(void)
+{
+	add_code(IF, SYS_close, 0, 4);
+	add_code(LOAD, argument_at(0), 0, 0);
+	add_code(IF, STDOUT_FILENO, 0, 1);
+	add_code(RETURN, SECCOMP_RET_KILL, 0, 0);
+	add_code(RETURN, SECCOMP_RET_ALLOW, 0, 0);
+}
+
 /* What a parent asks for besides: to fork workers, and to watch them. */
 static const int parent_calls[] = {
 	SYS_write, SYS_clone, SYS_dup3, SYS_kill, SYS_wait4, SYS_pipe2,
@@ -1401,7 +1416,7 @@ set_filter(const int *more, size_t nmore, const int *calls, size_t n,
 	struct sock_fprog program;
 
 	if (architecture == 0 || 2 * (USUAL_CALLS + nmore + n) + 6 *
-	    (USUAL_CONDITIONS + m) + 6 > FILTER_SIZE) {
+	    (USUAL_CONDITIONS + m) + 10 > FILTER_SIZE) {
 		errno = ENOSYS;
 		return -1;
 	}
@@ -1410,6 +1425,8 @@ set_filter(const int *more, size_t nmore, const int *calls, size_t n,
 	add_code(IF, architecture, 1, 0);
 	add_code(RETURN, SECCOMP_RET_KILL, 0, 0);
 	add_code(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
+	if (in_worker)
+		keep_pipe_open();
 	allow_calls(usual_calls, USUAL_CALLS);
 	allow_calls(more, nmore);
 	allow_calls(calls, n);

@@ -319,9 +319,10 @@ int has_capability(int capability);
 /*
  * confine: from now on the process can make only the n system calls listed
  * (numbers of this architecture), those that meet one of m conditions, and
- * what both tools need: to read, close, exit, and get memory that is not
- * executable; any other kills it.  Returns 0, or -1 with errno if the kernel
- * has no seccomp or the filter does not know the architecture.
+ * what both tools need: to read, close, exit, write to standard output, and
+ * get memory that is neither a file nor executable; any other kills it.  Returns
+ * 0, or -1 with errno if the kernel has no seccomp or the filter does not know
+ * the architecture.
  */
 int confine(const int *calls, size_t n, const struct condition *, size_t m);
 
@@ -416,6 +417,3 @@ void flush_records(void);
  * Returns 0, or -1 if it has fewer.
  */
 int take_head(const char **s, size_t *n, void *head, size_t size);
-
-/* records_fd: in a worker, the descriptor that records are written to. */
-int records_fd(void);

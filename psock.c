@@ -516,16 +516,10 @@ confine_psock(void)
 
 /* Workers are no process that anybody may look into. */
 static void
-confine_worker(const int *calls, size_t n, const struct condition *own,
-    size_t m)
+confine_worker(const int *calls, size_t n, const struct condition *c, size_t m)
 {
-	struct condition c[NCONDITIONS + NPEER_CONDITIONS + 1];
-
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	memcpy(c, own, m * sizeof *c);
-	c[m] = (struct condition){ SYS_write, 0, UINT32_MAX,
-	    (uint32_t)records_fd(), 0 };
-	(void)confine(calls, n, c, m + 1);
+	(void)confine(calls, n, c, m);
 }
 
 /* Reading below /proc */

@@ -3138,7 +3138,7 @@ drop_capabilities(pid_t parent)
 
 /* What a parser may ask of the kernel besides what confine allows to all. */
 static const int parser_calls[] = {
-	SYS_pread64, SYS_write, SYS_clock_gettime,
+	SYS_pread64, SYS_clock_gettime,
 	/* fstat(3), as libcs call it: that shows no more than a path would. */
 #ifdef SYS_fstat
 	SYS_fstat,
@@ -3992,7 +3992,7 @@ find_assignment(const char *p, const char *end, char *quote)
 
 /* Parses a startup file; writes its number, from 1, and each path. */
 static void
-parse_startup(int fd, int number, int to)
+parse_startup(int fd, int number)
 {
 	struct reader r = { .fd = fd, .max = 65536, .limit = GROWTH };
 	const char *path = places[number].path, *value, *end;
@@ -4015,7 +4015,7 @@ parse_startup(int fd, int number, int to)
 				v.n = 1 + format_text(v.s + 1, sizeof v.s - 1,
 				    "%llu", (unsigned long long)line);
 			if (v.n > 1 && add_value(&v, "", 1) == 0)
-				(void)write(to, v.s, v.n);
+				(void)write(STDOUT_FILENO, v.s, v.n);
 		}
 	}
 	reader_free(&r);
@@ -4088,7 +4088,7 @@ add_histfiles(void)
 		confine_parser();
 		for (i = 0; i < NPLACES; i++)
 			if (fds[i] != -1)
-				parse_startup(fds[i], i, ends[1]);
+				parse_startup(fds[i], i);
 		_exit(0);
 	}
 	close(ends[1]);
