@@ -1693,18 +1693,19 @@ reap(pid_t pid)
 static const char *
 why_ended(pid_t pid)
 {
-	char why[40] = "exited";
-	int result, i;
+	char why[40], *copy;
+	int result = 0, i;
 
-	for (i = 0; i < 100; i++) {
-		if (waitpid(pid, &result, WNOHANG) != 0)
-			break;
+	for (i = 0; i < 100 && waitpid(pid, &result, WNOHANG) == 0; i++)
 		(void)poll(NULL, 0, 1);
-	}
-	if (i < 100 && WIFSIGNALED(result))
-		(void)format_text(why, sizeof why, "killed by signal %d",
-		    WTERMSIG(result));
-	return strdup(why);
+	if (i == 100)	/* it closed its pipe, and lives on */
+		(void)kill(pid, SIGKILL);
+	if (!WIFSIGNALED(result))
+		return "exited";
+	(void)format_text(why, sizeof why, "killed by signal %d",
+	    WTERMSIG(result));
+	copy = strdup(why);
+	return copy != NULL ? copy : "killed";
 }
 
 /*
@@ -1718,8 +1719,11 @@ end_worker(struct worker *w, const char *why)
 
 	close(w->fd);
 	w->fd = -1;
-	if (scan->alone && job != NO_JOB)
+	if (scan->alone) {
+		if (job == NO_JOB && why == NULL)
+			why = "exited";	/* mostly after END, which counts */
 		job = w->job;	/* whatever its slot says */
+	}
 	if (job < scan->njobs)
 		why_lost[job] = why != NULL ? why : why_ended(w->pid);
 	reap(w->pid);
@@ -1997,7 +2001,7 @@ start_workers(size_t most)
 		if (fork_worker(w, job) == 0) {
 			running++;
 		} else if (scan->alone) {
-			why_lost[job] = strdup(strerror(errno));
+			why_lost[job] = strerror(errno);
 		} else if (running == 0 && scan->here) {
 			do_jobs_here(w);
 		} else {
