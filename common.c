@@ -1836,6 +1836,8 @@ take_count(const char *s, size_t n)
 	const char *f[4], *nul;
 	size_t i;
 
+	if (n > MESSAGE_SIZE)	/* the strings are kept */
+		return;
 	for (i = 0; i < 4; i++) {
 		nul = memchr(s, '\0', n);
 		if (nul == NULL)
