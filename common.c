@@ -1606,6 +1606,17 @@ patience(void)
 	    nkilled < 4 ? SOME_PATIENCE : LAST_PATIENCE;
 }
 
+static int64_t last_watch;	/* when the workers were looked at, in ms */
+
+static int64_t
+milliseconds(void)
+{
+	struct timespec t = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* Memory that a worker and its parent share; null if there is none. */
 static void *
 share(size_t n)
@@ -1638,6 +1649,9 @@ fork_worker(struct worker *w, size_t job)
 
 	*w = (struct worker){ .in_use = 1, .pid = -1, .fd = -1, .slot = slot,
 	    .job = job };
+	/* A first second that is not whole is not held against it. */
+	if (milliseconds() - last_watch > 100)
+		w->steps -= FEW_STEPS;
 	if (slot == NULL || pipe2(ends, O_CLOEXEC) == -1)
 		goto failed;
 	slot->job = job;
@@ -2046,16 +2060,12 @@ give_up(void)
 static void
 watch_workers(void)
 {
-	static int64_t last;
-	struct timespec t = { 0, 0 };
+	const int64_t now = milliseconds(), passed = now - last_watch;
 	struct worker *w;
 	uint32_t made;
-	int64_t now;
 	int any_stalled = 0;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-	if (now - last < 1000)
+	if (passed < 1000)
 		return;
 	for (w = workers; w < workers + MAX_WORKERS; w++) {
 		if (!is_polled(w))
@@ -2066,7 +2076,7 @@ watch_workers(void)
 		 * If two seconds have passed, it was us who did not run: we
 		 * were stopped, or waited for whoever reads our output.
 		 */
-		if (now - last >= 2000 || scan->patient)
+		if (passed >= 2000 || scan->patient)
 			continue;
 		if (++w->watched == scan->lifetime)
 			kill_worker(w, "did not end");
@@ -2078,7 +2088,7 @@ watch_workers(void)
 			nkilled++;
 		}
 	}
-	last = now;
+	last_watch = now;
 	stalled_seconds += (unsigned)any_stalled;
 	if (any_stalled && stalled_seconds >= MAX_STALLED)
 		give_up();
