@@ -415,6 +415,12 @@ is_running(const struct worker *w)
 	return w->in_use && w->fd != -1;
 }
 
+static int
+is_patient(size_t job)
+{
+	return scan->is_patient != NULL && scan->is_patient(job);
+}
+
 /* Makes room in the buffer of a worker for n more bytes. */
 static void
 make_room(struct worker *w, size_t n)
@@ -520,7 +526,7 @@ be_worker(struct slot *slot)
 		if (is_running(&workers[i]))
 			close(workers[i].fd);
 	/* The terminal is not for a worker, which may be broken. */
-	for (fd = scan->patient ? STDOUT_FILENO : STDIN_FILENO;
+	for (fd = is_patient(job) ? STDOUT_FILENO : STDIN_FILENO;
 	    fd <= STDERR_FILENO; fd++)
 		(void)dup2(send_fd, fd);
 	close(send_fd);
@@ -2076,7 +2082,7 @@ watch_workers(void)
 		 * If two seconds have passed, it was us who did not run: we
 		 * were stopped, or waited for whoever reads our output.
 		 */
-		if (passed >= 2000 || scan->patient)
+		if (passed >= 2000 || is_patient(w->job))
 			continue;
 		if (++w->watched == scan->lifetime)
 			kill_worker(w, "did not end");

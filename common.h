@@ -347,7 +347,7 @@ int confine_parent(const int *calls, size_t n, const struct condition *,
  * is full waits for the parent, and is not watched meanwhile.
  *
  * The standard output and error of a worker are its pipe, and so is standard
- * input unless the scan is patient.
+ * input unless its job is patient.
  */
 struct scan {
 	size_t njobs;
@@ -355,8 +355,11 @@ struct scan {
 	int alone;
 	/* If no worker can be forked, the parent does the jobs, unwatched. */
 	int here;
-	/* No worker is killed for being slow: it may read standard input. */
-	int patient;
+	/*
+	 * Of jobs that are alone: whether a job may wait for ever, for it reads
+	 * standard input or another descriptor of the caller.  Null: none.
+	 */
+	int (*is_patient)(size_t job);
 	/* Seconds a worker may live, but those it waits for us; 0: no limit. */
 	unsigned lifetime;
 	/* Workers at once; 0: as many as there are processors. */

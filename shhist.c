@@ -5063,13 +5063,25 @@ drop_claimed(void)
 	nusers = (size_t)(to - users);
 }
 
+/* What reads standard input or a pipe may wait for ever. */
+static int
+list_waits(size_t job)
+{
+	return job == PASSWD && passwd != NULL && operand_fd(passwd) != -1;
+}
+
+static int
+operand_waits(size_t job)
+{
+	return operand_fd(operands[job]) != -1;
+}
+
 static void
 list_users(void)
 {
 	const int fd = passwd == NULL ? -1 : operand_fd(passwd);
-	/* What reads standard input or a pipe may wait for ever. */
 	const struct scan lists = { .njobs = NLISTS, .alone = 1,
-	    .patient = fd != -1, .ahead = AHEAD, .work = make_list,
+	    .is_patient = list_waits, .ahead = AHEAD, .work = make_list,
 	    .take = take_list, .lose = lose_list };
 
 	run_scan(&lists);
@@ -5097,13 +5109,12 @@ print_histories(void)
 
 	for (o = operands; *o != NULL; o++) {
 		histories.work = read_operand;
+		histories.is_patient = operand_waits;
 		histories.njobs++;
-		/* What reads standard input or a pipe may wait for ever. */
+		/* Two operands may name one descriptor. */
 		if (operand_fd(*o) != -1)
-			histories.patient = 1;
+			histories.most = 1;
 	}
-	if (histories.patient)	/* two operands may name one descriptor */
-		histories.most = 1;
 	run_scan(&histories);
 	for (w = wanted; w < wanted + nwanted; w++)
 		if (!w->seen)
