@@ -67,7 +67,7 @@ static size_t nchosen;
 /* A counted warning; first is which of the first call (count_warning). */
 static struct counted {
 	char *unit, *what, *why, *first;
-	unsigned long count;
+	unsigned long long count;
 } counted[MAX_COUNTED];
 static size_t ncounted;
 
@@ -587,8 +587,7 @@ format_args(char *dst, size_t size, const char *fmt, va_list ap)
 				s = va_arg(ap, const char *);
 				len = strnlen(s, (size_t)most);
 			} else {
-				value = longs == 2 ? va_arg(ap, long long) :
-				    longs == 1 ? va_arg(ap, long) :
+				value = longs > 0 ? va_arg(ap, long long) :
 				    va_arg(ap, int);
 				if (longs == 0 && *fmt == 'u')
 					value &= UINT32_MAX;
@@ -772,7 +771,7 @@ print_counts(void)
 			warning("%s %s%s%s: %s", c->unit, first, colon,
 			    c->what, c->why);
 		else
-			warning("%lu %s%s (first: %s)%s%s: %s", c->count,
+			warning("%llu %s%s (first: %s)%s%s: %s", c->count,
 			    c->unit, plural, first, colon, c->what, c->why);
 	}
 	ncounted = 0;

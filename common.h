@@ -128,8 +128,8 @@ void count_number(const char *unit, uint64_t which, const char *what,
 
 /*
  * format_text: snprintf(3) for the conversions that both tools use: %s, %.*s,
- * %c, and %d and %u with l or ll before them.  musl's own brings 11 KB along,
- * most of it for floating point.  Messages know no others either.
+ * %c, and %d and %u, for a long long with ll before.  musl's own brings 11 KB
+ * along, most of it for floating point.  Messages know no others either.
  */
 size_t format_text(char *dst, size_t size, const char *, ...)
     __attribute__((format(printf, 3, 4)));
