@@ -1409,18 +1409,18 @@ static const int parent_calls[] = {
 #endif
 };
 
+enum { PARENT_CALLS = sizeof parent_calls / sizeof *parent_calls };
+
 /*
- * Installs a filter that allows the calls in two lists, and those that meet a
- * condition, and kills the process for any other.  A call of another
- * architecture (on x86_64, one of i386) has other numbers: that kills, too.
+ * Installs a filter.  A call of another architecture (on x86_64, one of i386)
+ * has other numbers: that kills, too.
  */
-static int
-set_filter(const int *more, size_t nmore, const int *calls, size_t n,
-    const struct condition *c, size_t m)
+int
+confine(const int *calls, size_t n, const struct condition *c, size_t m)
 {
 	struct sock_fprog program;
 
-	if (architecture == 0 || 2 * (USUAL_CALLS + nmore + n) + 6 *
+	if (architecture == 0 || 2 * (USUAL_CALLS + PARENT_CALLS + n) + 6 *
 	    (USUAL_CONDITIONS + m) + 10 > FILTER_SIZE) {
 		errno = ENOSYS;
 		return -1;
@@ -1432,8 +1432,9 @@ set_filter(const int *more, size_t nmore, const int *calls, size_t n,
 	add_code(LOAD, offsetof(struct seccomp_data, nr), 0, 0);
 	if (in_worker)
 		keep_pipe_open();
+	else
+		allow_calls(parent_calls, PARENT_CALLS);
 	allow_calls(usual_calls, USUAL_CALLS);
-	allow_calls(more, nmore);
 	allow_calls(calls, n);
 	allow_conditions(usual_conditions, USUAL_CONDITIONS);
 	allow_conditions(c, m);
@@ -1443,19 +1444,6 @@ set_filter(const int *more, size_t nmore, const int *calls, size_t n,
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		return -1;
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
-}
-
-int
-confine(const int *calls, size_t n, const struct condition *c, size_t m)
-{
-	return set_filter(NULL, 0, calls, n, c, m);
-}
-
-int
-confine_parent(const int *calls, size_t n, const struct condition *c, size_t m)
-{
-	return set_filter(parent_calls, sizeof parent_calls /
-	    sizeof *parent_calls, calls, n, c, m);
 }
 
 int

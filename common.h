@@ -320,15 +320,12 @@ int has_capability(int capability);
  * confine: from now on the process can make only the n system calls listed
  * (numbers of this architecture), those that meet one of m conditions, and
  * what both tools need: to read, close, exit, write to standard output, and
- * get memory that is neither a file nor executable; any other kills it.  Returns
- * 0, or -1 with errno if the kernel has no seccomp or the filter does not know
- * the architecture.
+ * get memory that is neither a file nor executable; any other kills it.  Before
+ * the first fork also what a parent needs for its workers, which can make no
+ * others.  Returns 0, or -1 with errno if the kernel has no seccomp or the
+ * filter does not know the architecture.
  */
 int confine(const int *calls, size_t n, const struct condition *, size_t m);
-
-/* confine_parent: the same for a parent, whose workers can make no others. */
-int confine_parent(const int *calls, size_t n, const struct condition *,
-    size_t m);
 
 /*
  * Workers.  Whatever touches somebody else's things may block for ever, and

@@ -510,7 +510,7 @@ confine_psock(void)
 	memcpy(c, worker_conditions, sizeof worker_conditions);
 	memcpy(c + NCONDITIONS, peer_conditions, sizeof peer_conditions);
 	/* Without seccomp it goes on as it is. */
-	(void)confine_parent(calls, NWORKER + NOWN, c, (needs & NEED_PEER) != 0
+	(void)confine(calls, NWORKER + NOWN, c, (needs & NEED_PEER) != 0
 	    ? NCONDITIONS + NPEER_CONDITIONS : NCONDITIONS);
 }
 

@@ -5224,9 +5224,8 @@ confine_ourselves(void)
 	for (cap = 0; cap < 64; cap++)
 		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1)
 			break;
-	if (confine_parent(worker_calls, sizeof worker_calls /
-	    sizeof *worker_calls, NULL, 0) == -1 && errno != ENOSYS &&
-	    errno != EINVAL)
+	if (confine(worker_calls, sizeof worker_calls / sizeof *worker_calls,
+	    NULL, 0) == -1 && errno != ENOSYS && errno != EINVAL)
 		fatal("seccomp: %s", strerror(errno));
 }
 
