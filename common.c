@@ -2011,7 +2011,7 @@ start_workers(size_t most)
 			running++;
 		} else if (scan->alone) {
 			why_lost[job] = strerror(errno);
-		} else if (running == 0 && scan->here) {
+		} else if (running == 0) {
 			do_jobs_here(w);
 		} else {
 			break;

@@ -348,10 +348,12 @@ int confine(const int *calls, size_t n, const struct condition *, size_t m);
  */
 struct scan {
 	size_t njobs;
-	/* Each job has a worker of its own, which may become another user. */
+	/*
+	 * Each job has a worker of its own, which may become another user.  If
+	 * none can be forked, such a job is lost; else the parent does the
+	 * jobs, unwatched.
+	 */
 	int alone;
-	/* If no worker can be forked, the parent does the jobs, unwatched. */
-	int here;
 	/*
 	 * Of jobs that are alone: whether a job may wait for ever, for it reads
 	 * standard input or another descriptor of the caller.  Null: none.
