@@ -479,13 +479,6 @@ send_record(int kind, const void *head, size_t nhead, const void *text,
 	send_used += ntext;
 }
 
-/* Sends a message for the parent to print. */
-static void
-send_text(int kind, const char *text, size_t n)
-{
-	send_record(kind, NULL, 0, text, n);
-}
-
 /* Claims the next job for this worker; NO_JOB if none is left. */
 static size_t
 claim_job(void)
@@ -642,7 +635,7 @@ report(int kind, const char *fmt, va_list ap)
 		memcpy(text + n - 3, "...", 3);
 	}
 	if (in_worker)
-		send_text(kind, text, n);
+		send_record(kind, NULL, 0, text, n);
 	else
 		print_message(text, n);
 }
@@ -702,7 +695,7 @@ send_count(const char *const *strings)
 		text[used + n] = '\0';
 		used += n + 1;
 	}
-	send_text(COUNT, text, used);
+	send_record(COUNT, NULL, 0, text, used);
 }
 
 /* Finds a warning that was counted before, or begins to count a new one. */
@@ -1767,6 +1760,15 @@ kill_worker(struct worker *w, const char *why)
 	end_worker(w, why);
 }
 
+/* Kills a worker that is broken, if it runs, and forgets what it sent. */
+static void
+reject_worker(struct worker *w)
+{
+	if (w->fd != -1)
+		kill_worker(w, "sent what it may not");
+	w->used = 0;
+}
+
 /*
  * Whether a whole record is in the buffer, or the beginning of one that is too
  * long: it is never whole, and next_record kills its worker.
@@ -1792,9 +1794,7 @@ next_record(struct worker *w, struct record_prefix *p, const char **s)
 	*s = w->buf + w->from + sizeof *p;
 	if (p->length <= MAX_RECORD)
 		return 1;
-	if (w->fd != -1)
-		kill_worker(w, "sent what it may not");
-	w->used = 0;
+	reject_worker(w);
 	return 0;
 }
 
@@ -1825,9 +1825,7 @@ take_begin(struct worker *w)
 	n = p.length;
 	if (p.kind != BEGIN || take_head(&s, &n, &job, sizeof job) == -1 ||
 	    job < turn || job >= scan->njobs) {
-		if (w->fd != -1)
-			kill_worker(w, "sent what it may not");
-		w->used = 0;
+		reject_worker(w);
 		return 0;
 	}
 	if (job != turn)
@@ -1921,8 +1919,8 @@ drop_workers(void)
 
 	for (w = workers; w < workers + MAX_WORKERS; w++) {
 		done = w->in_use && scan->alone && w->job < turn;
-		if (done && w->used > 0 && w->fd != -1)
-			kill_worker(w, "sent what it may not");
+		if (done && w->used > 0)
+			reject_worker(w);
 		if (w->in_use && w->fd == -1 && w != ourselves &&
 		    (done || !next_record(w, &p, &s)))
 			drop_worker(w);
