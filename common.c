@@ -205,6 +205,10 @@ write_all(int fd, const char *s, size_t n)
 		done = write(fd, s, n);
 		if (done < 0 && errno == EINTR)
 			continue;
+		/* Who has it open, too, may have made it so. */
+		if (done < 0 && errno == EAGAIN &&
+		    poll(&(struct pollfd){ fd, POLLOUT, 0 }, 1, -1) > 0)
+			continue;
 		if (done < 0)
 			return -1;
 		s += done;
