@@ -1773,31 +1773,16 @@ reject_worker(struct worker *w)
 	w->used = 0;
 }
 
-/*
- * Whether a whole record is in the buffer, or the beginning of one that is too
- * long: it is never whole, and next_record kills its worker.
- */
-static int
-has_record(const struct worker *w)
-{
-	struct record_prefix p;
-
-	if (w->used < sizeof p)
-		return 0;
-	memcpy(&p, w->buf + w->from, sizeof p);
-	return w->used - sizeof p >= p.length || p.length > MAX_RECORD;
-}
-
 /* Finds the next record of a worker; returns 0 if it has not come whole. */
 static int
 next_record(struct worker *w, struct record_prefix *p, const char **s)
 {
-	if (!has_record(w))
+	if (w->used < sizeof *p)
 		return 0;
 	memcpy(p, w->buf + w->from, sizeof *p);
 	*s = w->buf + w->from + sizeof *p;
 	if (p->length <= MAX_RECORD)
-		return 1;
+		return w->used - sizeof *p >= p->length;
 	reject_worker(w);
 	return 0;
 }
@@ -2022,16 +2007,15 @@ start_workers(size_t most)
 }
 
 /*
- * Whether the parent reads from a worker now.  It does not if the turn of the
- * worker's job has not come and scan->ahead bytes of it are here: its pipe
- * fills, and it waits.  But one whole record is always read, for take_begin
- * must see which job it has.
+ * Whether the parent reads from a worker now.  It does not if the worker is
+ * alone, the turn of its job has not come, and scan->ahead bytes of it are
+ * here: its pipe fills, and it waits.
  */
 static int
 is_polled(const struct worker *w)
 {
-	return is_running(w) && (w == current || w->used <= scan->ahead ||
-	    (scan->alone && w->job <= turn) || !has_record(w));
+	return is_running(w) && (!scan->alone || w->job <= turn ||
+	    w->used <= scan->ahead);
 }
 
 /* Ends a scan early: kills its workers, and loses all jobs not done yet. */

@@ -363,7 +363,10 @@ struct scan {
 	unsigned lifetime;
 	/* Workers at once; 0: as many as there are processors. */
 	size_t most;
-	/* Bytes kept of a job before its turn; after them its worker waits. */
+	/*
+	 * Bytes kept of a job before its turn; after them its worker waits, if
+	 * it is alone.  One that goes on to other jobs never waits.
+	 */
 	size_t ahead;
 	/* Called in each worker before its first job; may be null. */
 	void (*prepare)(void);

@@ -1104,9 +1104,9 @@ scan_jobs(void (*prepare)(void), size_t njobs, void (*work)(size_t),
     void (*take)(size_t, int, const char *, size_t),
     void (*lose)(size_t, const char *))
 {
-	const struct scan scan = { .njobs = njobs, .ahead = SIZE_MAX,
-	    .prepare = prepare, .work = work,
-	    .begin = begin_job, .take = take, .lose = lose };
+	const struct scan scan = { .njobs = njobs,
+	    .prepare = prepare, .work = work, .begin = begin_job,
+	    .take = take, .lose = lose };
 
 	run_scan(&scan);
 }
