@@ -955,12 +955,6 @@ choose_columns(const struct column *all, size_t ndefault)
 	return needs;
 }
 
-size_t
-count_columns(void)
-{
-	return nchosen;
-}
-
 void
 print_header(void)
 {

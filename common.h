@@ -223,8 +223,6 @@ size_t utf8_length(const char *s, size_t n);
  * empty name is a usage error.  Returns all the needs of the chosen, or'ed.
  */
 unsigned choose_columns(const struct column *all, size_t ndefault);
-/* count_columns: how many were chosen. */
-size_t count_columns(void);
 /* print_header, print_row: one row of the chosen columns. */
 void print_header(void);
 void print_row(void);
