@@ -1656,9 +1656,8 @@ fork_worker(struct worker *w, size_t job)
 		goto failed;
 	}
 	w->fd = ends[0];
-	/* A worker that becomes a user must not reach the slot of another. */
-	if (scan->alone)
-		(void)madvise(slot, sizeof *slot, MADV_DONTFORK);
+	/* No worker must reach the slot of another. */
+	(void)madvise(slot, sizeof *slot, MADV_DONTFORK);
 	return 0;
 failed:
 	drop_worker(w);
