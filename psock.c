@@ -1104,7 +1104,7 @@ scan_jobs(void (*prepare)(void), size_t njobs, void (*work)(size_t),
     void (*take)(size_t, int, const char *, size_t),
     void (*lose)(size_t, const char *))
 {
-	const struct scan scan = { .njobs = njobs,
+	const struct scan scan = { .njobs = njobs, .lifetime = 600,
 	    .prepare = prepare, .work = work, .begin = begin_job,
 	    .take = take, .lose = lose };
 

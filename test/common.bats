@@ -435,6 +435,28 @@ END
 	grep -q "$shown" err
 }
 
+@test "a pipe that somebody has made not to block" {
+	command -v python3 >/dev/null || skip 'no python3'
+	for i in {1001..4000}; do
+		ln -s "socket:[$i]" "$host/proc/42/fd/$i"
+	done
+	"$psock" -r "$host" >rows
+	[ "$(wc -c <rows)" -gt 66000 ]
+	python3 -c '
+import os, select, subprocess, sys
+read, write = os.pipe()
+os.set_blocking(write, False)
+child = subprocess.Popen(sys.argv[1:], stdout=write)
+# It is full when one more byte has no room.
+while select.select([], [write], [], 0)[1] and child.poll() is None:
+    pass
+os.close(write)
+sys.stdout.buffer.write(open(read, "rb").read())
+sys.exit(child.wait())
+' "$psock" -r "$host" >piped
+	cmp piped rows
+}
+
 @test "messages and names are put together as snprintf(3) does" {
 	cc -std=gnu11 -w -o "$BATS_TEST_TMPDIR/format" \
 		"$BATS_TEST_DIRNAME/inside/format.c"

@@ -89,6 +89,19 @@ confinement() {
 		sed 's/^ *//'
 }
 
+@test "a list on standard input, and a /home that does not answer" {
+	need_root
+	echo one >"$ann/.bash_history"
+	own
+	mkdir "$tree/top"
+	cp -a "$ann" "$tree/top"
+	sleepy "$tree/home" opendir
+	run -1 --separate-stderr timeout 60 "$shhist" -H -o command \
+		-r "$tree" -p - < <(sed 's,/home/,/top/,' "$tree/etc/passwd")
+	same "$output" one
+	same "$stderr" 'shhist: /home: did not answer'
+}
+
 @test "the child that parses is its user, and can do nothing" {
 	local id user root
 

@@ -32,11 +32,13 @@ enum { NOBODY, WORKER, BOTH };
 static const struct attempt {
 	const char *name;
 	int stopped;
-	long call, a, b, c;
+	long call, a, b, c, flags;
 } usual_attempts[] = {
 	{ "write to a copied socket", WORKER, SYS_write, OTHER, (long)"x", 1 },
 	{ "write to standard error of the terminal", WORKER, SYS_write, 10,
 	    (long)"", 0 },
+	{ "close its pipe, whose number a copy gets", WORKER, SYS_close, 1, 0,
+	    0 },
 	{ "open for writing", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
 	    O_WRONLY },
 	{ "open for both", BOTH, SYS_openat, AT_FDCWD, (long)"/dev/null",
@@ -63,6 +65,8 @@ static const struct attempt {
 	{ "dup3", WORKER, SYS_dup3, OTHER, 1, 0 },
 	{ "terminal input", BOTH, SYS_ioctl, 0, TIOCSTI, (long)"x" },
 	{ "mmap executable", BOTH, SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC },
+	{ "mmap of a copied file", BOTH, SYS_mmap, 0, 4096, PROT_READ |
+	    PROT_WRITE, MAP_SHARED },
 	{ "mprotect executable", BOTH, SYS_mprotect, 0, 0,
 	    PROT_READ | PROT_EXEC },
 	{ "unlinkat", BOTH, SYS_unlinkat, AT_FDCWD, (long)"/none", 0 },
@@ -79,7 +83,8 @@ static const struct attempt {
 	{ "open for reading", NOBODY, SYS_openat, AT_FDCWD, (long)"/proc",
 	    O_RDONLY },
 	{ "ask for a namespace", NOBODY, SYS_ioctl, OTHER, GET_NETNS, 0 },
-	{ "memory", NOBODY, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE },
+	{ "memory", NOBODY, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS },
 };
 
 /* What only the worker that asks for peers may, or may not any more. */
@@ -119,7 +124,7 @@ try(size_t i)
 {
 	const struct attempt *a = &attempts[i];
 
-	syscall(a->call, a->a, a->b, a->c, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	syscall(a->call, a->a, a->b, a->c, a->flags, -1, 0);
 }
 
 static void
