@@ -2149,7 +2149,7 @@ static uint32_t
 add_netns(struct netns ns)
 {
 	ns.first_link = NOWHERE;
-	ns.ways = is_own_netns(ns.inode);
+	ns.ways = (size_t)is_own_netns(ns.inode);
 	ns.pending = ns.unread = read_mask;
 	ns.used = NONE;
 	namespaces = grow(namespaces, &room.namespaces, count.namespaces,
