@@ -3939,9 +3939,9 @@ lose_table(size_t job, const char *why)
 
 	forget_job();
 	ns->why = keep_text(why, strlen(why)).s;
-	if (++ns->tries < MAX_TRIES && ns->first_task != NOWHERE)
+	if (++ns->tries < MAX_TRIES && ns->first_task != NOWHERE) {
 		ns->pending |= j->tables;
-	else {
+	} else {
 		ns->unread &= ~j->tables;
 		count_number("netns", ns->inode, name_tables(j->tables), why);
 	}

@@ -4173,16 +4173,17 @@ static int
 find_owner(struct user *u)
 {
 	struct stat st;
-	int fd = open_path(u->home, O_PATH | O_NOFOLLOW);
+	int fd = open_path(u->home, O_PATH | O_DIRECTORY);
 
 	if (fd == -1 || fstat(fd, &st) == -1) {
-		report_errno(u->home);
+		if (!is_missing())	/* a file, or a link to nothing */
+			report_errno(u->home);
 		return -1;
 	}
 	close(fd);
 	u->uid = st.st_uid;
 	u->gid = st.st_gid;
-	if (!S_ISDIR(st.st_mode) || !is_wanted(u))
+	if (!is_wanted(u))
 		return -1;
 	send_record(OWNER, &u->uid, sizeof u->uid, NULL, 0);
 	return 0;
@@ -4278,6 +4279,7 @@ read_descriptor(int fd, const char *name)
 	char link[32];
 	struct stat st;
 	struct file *f;
+	int log;
 
 	errno = EBADF;	/* if it is one of ours */
 	if (fcntl(fd, F_GETFD) != 0 || fstat(fd, &st) == -1 ||
@@ -4286,8 +4288,9 @@ read_descriptor(int fd, const char *name)
 		return;
 	}
 	(void)format_text(link, sizeof link, "/proc/self/fd/%d", fd);
+	log = open_log(fd, link, fflag);
 	f = keep_file(fd, name, &st, fflag, 1);
-	f->log = open_log(fd, link, fflag);
+	f->log = log;
 	f->r.limit = 0;
 	f->r.sparse = 0;
 	f->size = 0;	/* it may begin anywhere in its file */

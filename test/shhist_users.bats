@@ -134,6 +134,17 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	same "$output" $'4010\t0\tgone\t/home/gone/.bash_history'
 	rows -u 4010 -o command
 	same "$output" gone
+	mkdir "$tree/data"
+	mv "$tree/home/gone" "$tree/data"
+	ln -s ../data/gone "$tree/home/link"
+	ln -s /none "$tree/home/nothing"
+	ln -s ann "$tree/home/other"
+	echo one >"$ann/.bash_history"
+	own
+	rows
+	same "$output" $'4001\t0\tone\t/home/ann/.bash_history
+4010\t0\tgone\t/home/link/.bash_history'
+	[ "$status$warnings" = 0 ]
 }
 
 @test "orphans: names that are hidden or odd" {
