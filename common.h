@@ -26,9 +26,10 @@ struct column {
 
 /*
  * A file read line by line.  Set fd and max (the longest line in bytes that
- * is kept whole) and zero the rest.  With sparse set, the holes of a sparse
- * file are skipped.  If limit is set, reading fails with EFBIG when count, the
- * bytes read so far, is above it: another process may write without end.
+ * is kept whole) and zero the rest.  With sparse set, a hole of a sparse file
+ * is skipped, and read as one NUL if data follows.  If limit is set, reading
+ * fails with EFBIG when count, the bytes read so far, is above it: another
+ * process may write without end.
  */
 struct reader {
 	int fd;

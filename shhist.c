@@ -1493,7 +1493,7 @@ read_varint(const unsigned char **s, const unsigned char *end, uint64_t *value)
 	return -1;
 }
 
-/* Returns 0, or -1 with errno; 0 if there are fewer than n bytes. */
+/* Returns 0, or -1 with errno, which is 0 if there are fewer than n bytes. */
 static int
 read_at(int fd, void *buf, size_t n, uint64_t offset)
 {

@@ -266,11 +266,16 @@ os._exit(0)' 3>&-; }
 	is "$status" 1
 }
 
-@test "more namespaces than descriptors cost no row of the host" {
+# python_apart SCRIPT ARGUMENT...: runs it in namespaces of its own.
+python_apart() {
 	need_root
 	command -v python3 >/dev/null || skip 'no python3'
-	run --separate-stderr unshare --net --pid --mount --fork --mount-proc \
-		python3 -c '
+	run --separate-stderr unshare --net --pid --mount --fork \
+		--mount-proc python3 -c "$@"
+}
+
+@test "more namespaces than descriptors cost no row of the host" {
+	python_apart '
 import ctypes, os, socket, subprocess, sys
 libc = ctypes.CDLL(None)
 home = os.open("/proc/self/ns/net", 0)
@@ -296,10 +301,7 @@ for limit in (64, 64), (64, 512):
 # kept_by KIND: in namespaces that descriptors of this kind keep, processes come
 # and go: psock finds some, which have ended when it reads the tables.
 kept_by() {
-	need_root
-	command -v python3 >/dev/null || skip 'no python3'
-	run --separate-stderr unshare --net --pid --mount --fork --mount-proc \
-		python3 -c '
+	python_apart '
 import ctypes, fcntl, os, signal, socket, subprocess, sys
 libc = ctypes.CDLL(None)
 sockets = sys.argv[1] == "sockets"
@@ -339,10 +341,7 @@ os.kill(comers, signal.SIGKILL)
 }
 
 @test "a process that goes to and fro between namespaces" {
-	need_root
-	command -v python3 >/dev/null || skip 'no python3'
-	run --separate-stderr unshare --net --pid --mount --fork --mount-proc \
-		python3 -c '
+	python_apart '
 import ctypes, os, signal, socket, subprocess, sys
 libc = ctypes.CDLL(None)
 home = os.open("/proc/self/ns/net", 0)
