@@ -266,6 +266,7 @@ static size_t nusers, users_size;
 static char **operands;
 static struct wanted *wanted;
 static size_t nwanted;
+static int any_number;		/* -u asks for a uid */
 static int need_names;		/* for the column user, or -u */
 static int any_users;		/* the lists had one, asked for or not */
 
@@ -5032,7 +5033,9 @@ take_list(size_t job, int kind, const char *s, size_t n)
 	u.home = text;
 	if (kind == ORPHAN && job == OTHER && !mflag && *text == '/') {
 		u.orphan = 1;
-		keep_user(&u);
+		if (nwanted == 0 || any_number)	/* it has no name */
+			keep_user(&u);
+		any_users = 1;
 	} else if (kind == USER) {
 		u.uid = ids[0];
 		u.gid = ids[1];
@@ -5145,6 +5148,7 @@ choose_users(const char *list)
 		*w = (struct wanted){ .name = name, .len = len };
 		w->number = parse_number(name, len, 10, UINT32_MAX - 1,
 		    &w->uid) == 0;
+		any_number |= w->number;
 	}
 }
 

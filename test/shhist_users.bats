@@ -145,6 +145,13 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	same "$output" $'4001\t0\tone\t/home/ann/.bash_history
 4010\t0\tgone\t/home/link/.bash_history'
 	[ "$status$warnings" = 0 ]
+	# One that leads nowhere concerns only who asks for all, or for a uid.
+	ln -s loop "$tree/home/loop"
+	for user in root root,4001; do
+		rows -u "$user" -o command
+		echo "$user: $status $warnings"
+	done >"$tree/said"
+	[[ $(<"$tree/said") == $'root: 0 \nroot,4001: 1 shhist: file /home/loop'* ]]
 }
 
 @test "orphans: names that are hidden or odd" {
