@@ -3847,12 +3847,37 @@ add_backups(const struct place *p)
 
 /* Startup files */
 
-/* The value of HISTFILE, as far as it has been worked out. */
+/* A value, as far as it has been worked out. */
 struct value {
 	char s[PATH_MAX];
 	size_t n;
+	int variable;		/* whose value it is */
 	const char *zdotdir;	/* below the home */
 };
+
+/* What startup files may set, and where that usually is, below the home. */
+static const char *const variables[][2] = {
+	{ "HISTFILE", NULL },
+	{ "XDG_CACHE_HOME", "/.cache" },
+	{ "XDG_CONFIG_HOME", "/.config" },
+	{ "XDG_DATA_HOME", "/.local/share" },
+	{ "XDG_STATE_HOME", "/.local/state" },
+	{ "ZDOTDIR", NULL },
+	{ "HOME", "" },
+};
+enum { HISTFILE, ZDOTDIR = 5, HOME, NVARIABLES };
+
+static int
+find_variable(const char *name, size_t n)
+{
+	int i;
+
+	for (i = 0; i < NVARIABLES; i++)
+		if (strlen(variables[i][0]) == n &&
+		    memcmp(variables[i][0], name, n) == 0)
+			break;
+	return i;
+}
 
 static int
 add_value(struct value *v, const char *s, size_t n)
@@ -3866,29 +3891,28 @@ add_value(struct value *v, const char *s, size_t n)
 
 /* Adds a variable, as it usually is set; -1 if that is not known. */
 static int
-add_variable(struct value *v, const char *name, size_t n)
+add_variable(struct value *v, int variable)
 {
-	static const char *const usual[][2] = {
-		{ "HOME", "" },
-		{ "XDG_CACHE_HOME", "/.cache" },
-		{ "XDG_CONFIG_HOME", "/.config" },
-		{ "XDG_DATA_HOME", "/.local/share" },
-		{ "XDG_STATE_HOME", "/.local/state" },
-		{ "ZDOTDIR", NULL },
-	};
 	const char *home = reading->home, *below;
-	size_t i;
 
+	if (variable == HISTFILE || variable == NVARIABLES)
+		return -1;
 	if (strcmp(home, "/") == 0)
 		home = "";
-	for (i = 0; i < sizeof usual / sizeof *usual; i++)
-		if (strlen(usual[i][0]) == n &&
-		    memcmp(usual[i][0], name, n) == 0) {
-			below = usual[i][1] != NULL ? usual[i][1] : v->zdotdir;
-			return add_value(v, home, strlen(home)) == -1 ? -1 :
-			    add_value(v, below, strlen(below));
-		}
-	return -1;
+	below = variable == ZDOTDIR ? v->zdotdir : variables[variable][1];
+	return add_value(v, home, strlen(home)) == -1 ? -1 :
+	    add_value(v, below, strlen(below));
+}
+
+static size_t
+name_length(const char *s, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && (s[i] == '_' || is_digit(s[i]) ||
+	    (unsigned)(s[i] | 0x20) - 'a' < 26))
+		i++;
+	return i;
 }
 
 /*
@@ -3902,10 +3926,8 @@ split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
 	int depth = 1;
 
 	name[0] = i;
-	while (i < n && (s[i] == '_' || is_digit(s[i]) ||
-	    (unsigned)(s[i] | 0x20) - 'a' < 26))
-		i++;
-	name[1] = i - name[0];
+	name[1] = name_length(s + i, n - i);
+	i += name[1];
 	word[0] = word[1] = 0;
 	if (!braced || name[1] == 0)
 		return name[1] == 0 ? 0 : i;
@@ -3927,15 +3949,17 @@ static int
 add_word(struct value *v, const char *s, size_t n, char quote)
 {
 	size_t i, len, name[2], word[2];
-	int failed = 0;
+	int failed = 0, variable;
 
 	for (i = 0; i < n && failed == 0; i++) {
 		if (quote != '\'' && s[i] == '$') {
 			len = split_variable(s + i, n - i, name, word);
 			if (len == 0 || word[1] > PATH_MAX)
 				return -1;
-			failed = word[1] > 0 && s[i + name[0]] == 'X' ? 1 :
-			    add_variable(v, s + i + name[0], name[1]);
+			variable = find_variable(s + i + name[0], name[1]);
+			failed = word[1] > 0 && (s[i + name[0]] == 'X' ||
+			    variable == v->variable) ? 1 :
+			    add_variable(v, variable);
 			if (failed != 0 && word[1] > 0)
 				failed = add_word(v, s + i + word[0], word[1],
 				    '\0');
@@ -3946,7 +3970,7 @@ add_word(struct value *v, const char *s, size_t n, char quote)
 			quote = s[i];
 		} else if (quote == '\0' && s[i] == '~' && i == 0 &&
 		    (n == 1 || strchr("/ \t;", s[1]) != NULL)) {
-			failed = add_variable(v, "HOME", 4);
+			failed = add_variable(v, HOME);
 		} else if (quote == '\0' && memchr(" \t;&|)<>\r", s[i], 9)) {
 			break;
 		} else if (memchr(quote == '\0' ? "`(*?[{~" : "````````",
@@ -3961,20 +3985,20 @@ add_word(struct value *v, const char *s, size_t n, char quote)
 }
 
 /*
- * What HISTFILE is set to on the rest of a line; null if it is not.  Sets
- * *quote to the quote that is open there, or 0.
+ * What one of variables is set to on the rest of a line, and which; null if
+ * none is.  Sets *quote to the quote that is open there, or 0.
  */
 static const char *
-find_assignment(const char *p, const char *end, char *quote)
+find_assignment(const char *p, const char *end, int *variable, char *quote)
 {
-	static const char name[] = "HISTFILE=";
-	const size_t len = sizeof name - 1;
+	size_t len;
 	int begins = 1;		/* a word does, or did before the quote */
 
 	for (*quote = '\0'; p < end; p++) {
-		if (begins && (size_t)(end - p) > len &&
-		    memcmp(p, name, len) == 0)
-			return p + len;
+		len = begins ? name_length(p, (size_t)(end - p)) : 0;
+		if (len > 0 && p + len < end && p[len] == '=' &&
+		    (*variable = find_variable(p, len)) < HOME)
+			return p + len + 1;
 		if (begins && *p == '#' && *quote == '\0')
 			return NULL;
 		if (*quote == '\0' && (*p == '\'' || *p == '"')) {
@@ -3991,7 +4015,39 @@ find_assignment(const char *p, const char *end, char *quote)
 	return NULL;
 }
 
-/* Parses a startup file; writes its number, from 1, and each path. */
+/* Whether a variable is set to a directory whose files are read anyway. */
+static int
+is_usual(const struct value *v)
+{
+	struct value usual = { .n = 1, .zdotdir = "" };
+	size_t n = v->n;
+
+	while (n > 1 && v->s[n - 1] == '/')
+		n--;
+	if (v->variable == ZDOTDIR && n > 13 &&
+	    memcmp(v->s + n - 12, "/.config/zsh", 12) == 0)
+		n -= 12;
+	return n == 1 || (add_variable(&usual, v->variable) == 0 &&
+	    usual.n == n && memcmp(usual.s + 1, v->s + 1, n - 1) == 0);
+}
+
+/*
+ * Writes what the parent needs of a value: the path of a history, or the line
+ * that sets a variable to what is not known, or not read anyway.
+ */
+static void
+write_value(struct value *v, int known, uint64_t line)
+{
+	if (v->variable != HISTFILE && known && is_usual(v))
+		return;
+	if (v->variable != HISTFILE || !known || (v->n > 1 && v->s[1] != '/'))
+		v->n = 1 + format_text(v->s + 1, sizeof v->s - 1, "%d%llu",
+		    v->variable, (unsigned long long)line);
+	if (v->n > 1 && add_value(v, "", 1) == 0)
+		(void)write(STDOUT_FILENO, v->s, v->n);
+}
+
+/* Parses a startup file; writes its number, from 1, before each value. */
 static void
 parse_startup(int fd, int number)
 {
@@ -4007,16 +4063,12 @@ parse_startup(int fd, int number)
 	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
 		step();
 		end = s + n;
-		for (value = s; (value = find_assignment(value, end, &quote)) !=
-		    NULL;) {
+		for (value = s; (value = find_assignment(value, end,
+		    &v.variable, &quote)) != NULL;) {
 			v.n = 1;
 			v.s[0] = (char)(number + 1);
-			if (add_word(&v, value, (size_t)(end - value),
-			    quote) == -1 || (v.n > 1 && v.s[1] != '/'))
-				v.n = 1 + format_text(v.s + 1, sizeof v.s - 1,
-				    "%llu", (unsigned long long)line);
-			if (v.n > 1 && add_value(&v, "", 1) == 0)
-				(void)write(STDOUT_FILENO, v.s, v.n);
+			write_value(&v, add_word(&v, value,
+			    (size_t)(end - value), quote) == 0, line);
 		}
 	}
 	reader_free(&r);
@@ -4024,26 +4076,31 @@ parse_startup(int fd, int number)
 
 /*
  * Opens what the parser of startup files writes: paths with their NUL, behind
- * the number of the file, or the number of a line of which it knows none.  With
+ * the number of the file, or a digit for a variable and the line.  With
  * /dev/null no history is kept.
  */
 static void
 read_histfiles(int fd)
 {
 	struct reader r = { .fd = fd, .max = PATH_MAX };
-	char path[PATH_MAX], which[PATH_MAX + 40];
+	char path[PATH_MAX], which[PATH_MAX + 40], why[80];
 	ptrdiff_t n;
+	unsigned variable;
 	char *s;
 
 	while ((n = read_line(&r, '\0', &s)) != -1) {
 		if (n <= 1 || !r.ended || *s <= 0 || *s > NPLACES)
 			continue;
-		if (is_digit(s[1]) &&
+		variable = (unsigned)s[1] - '0';
+		if (variable < HOME &&
 		    join_home(path, places[*s - 1].path) == 0) {
 			(void)format_text(which, sizeof which, "%s: line %s",
-			    path, s + 1);
-			report_file(which, "HISTFILE is set to what cannot be "
-			    "worked out");
+			    path, s + 2);
+			(void)format_text(why, sizeof why, "%s is set to what "
+			    "%s", variables[variable][0],
+			    variable == HISTFILE ? "cannot be worked out" :
+			    "is not followed");
+			report_file(which, why);
 		} else if (s[1] == '/' && strcmp(s + 1, "/dev/null") != 0) {
 			add_file(s + 1, &places[*s - 1], 0);
 		}

@@ -358,6 +358,27 @@ line 2: HISTFILE is set to what cannot be worked out"
 	done
 }
 
+@test "HISTFILE= in startup files: directories that are moved" {
+	local line name trees=0
+
+	for line in 'ZDOTDIR=~/.config/zsh/' 'export ZDOTDIR=$HOME' \
+	    'XDG_STATE_HOME=${XDG_STATE_HOME:-$HOME/.local/state}' \
+	    'XDG_DATA_HOME=' 'unset ZDOTDIR' 'MYZDOTDIR=/x' \
+	    'ZDOTDIR=${ZDOTDIR:-"$HOME/.config/zsh"}'; do
+		histfile .zshenv "$line" ''
+		same "$line $status$output$warnings" "$line 0"
+	done
+	for line in 'ZDOTDIR=~/.zsh' 'export ZDOTDIR="$HOME/.zsh/.config/zsh"' \
+	    'ZDOTDIR=${ZDOTDIR:-$HOME/.zsh}' 'ZDOTDIR=$(x)' \
+	    'XDG_STATE_HOME=/srv' 'XDG_DATA_HOME=$HOME/.data; x' \
+	    'XDG_CONFIG_HOME=~/.local/state' 'XDG_CACHE_HOME=relative'; do
+		histfile .zshenv "$line" ''
+		name=${line#export }
+		same "$line $status $warnings" "$line 1 shhist: file \
+/home/ann/.zshenv: line 2: ${name%%=*} is set to what is not followed"
+	done
+}
+
 @test "HISTFILE= in startup files: words in words, a file without end" {
 	local trees=0 word='`' i
 
