@@ -4036,11 +4036,12 @@ is_usual(const struct value *v)
  * that sets a variable to what is not known, or not read anyway.
  */
 static void
-write_value(struct value *v, int known, uint64_t line)
+write_value(struct value *v, int worked_out, uint64_t line)
 {
-	if (v->variable != HISTFILE && known && is_usual(v))
+	if (v->variable != HISTFILE && worked_out && is_usual(v))
 		return;
-	if (v->variable != HISTFILE || !known || (v->n > 1 && v->s[1] != '/'))
+	if (v->variable != HISTFILE || !worked_out ||
+	    (v->n > 1 && v->s[1] != '/'))
 		v->n = 1 + format_text(v->s + 1, sizeof v->s - 1, "%d%llu",
 		    v->variable, (unsigned long long)line);
 	if (v->n > 1 && add_value(v, "", 1) == 0)
@@ -4096,10 +4097,10 @@ read_histfiles(int fd)
 		    join_home(path, places[*s - 1].path) == 0) {
 			(void)format_text(which, sizeof which, "%s: line %s",
 			    path, s + 2);
-			(void)format_text(why, sizeof why, "%s is set to what "
-			    "%s", variables[variable][0],
-			    variable == HISTFILE ? "cannot be worked out" :
-			    "is not followed");
+			(void)format_text(why, sizeof why, "%s %s",
+			    variables[variable][0], variable == HISTFILE ?
+			    "is set to what cannot be worked out" :
+			    "is set to what is not followed");
 			report_file(which, why);
 		} else if (s[1] == '/' && strcmp(s + 1, "/dev/null") != 0) {
 			add_file(s + 1, &places[*s - 1], 0);
