@@ -264,17 +264,25 @@ put_string(const char *s)
 static char *
 write_digits(char *end, uint64_t value)
 {
-	uint32_t low, tenth;
+	static const char pairs[] =
+	    "00010203040506070809101112131415161718192021222324"
+	    "25262728293031323334353637383940414243444546474849"
+	    "50515253545556575859606162636465666768697071727374"
+	    "75767778798081828384858687888990919293949596979899";
+	uint32_t low, rest;
 
 	for (; value > UINT32_MAX; value /= 10)
 		*--end = (char)('0' + value % 10);
-	for (low = (uint32_t)value; ; low = tenth) {
-		/* low / 10; with -Os gcc divides, which takes thrice as long */
-		tenth = (uint32_t)((uint64_t)low * 0xcccccccd >> 35);
-		*--end = (char)('0' + low - 10 * tenth);
-		if (tenth == 0)
+	for (low = (uint32_t)value; low >= 10; low = rest) {
+		/* low / 100; with -Os gcc divides, thrice as slow */
+		rest = (uint32_t)((uint64_t)low * 0x51eb851f >> 37);
+		end -= 2;
+		memcpy(end, pairs + 2 * (low - 100 * rest), 2);
+		if (rest == 0)
 			return end;
 	}
+	*--end = (char)('0' + low);
+	return end;
 }
 
 char *
@@ -287,19 +295,21 @@ decimal(char digits[DECIMAL_SIZE], uint64_t value)
 void
 put_number(uint64_t value)
 {
-	uint64_t power = 10;
-	size_t n;
+	/* With room behind, so that whole words can be copied. */
+	static char digits[20 + 24];
+	char *end = digits + 20, *s;
 
 	if (value < 10) {	/* most numbers of a row */
 		put_char((char)('0' + value));
 		return;
 	}
-	if (output_used + DECIMAL_SIZE >= OUTPUT_SIZE)
+	if (output_used + 24 >= OUTPUT_SIZE)
 		flush_output();
-	for (n = 1; n < 20 && value >= power; n++)	/* 2^64 has 20 digits */
-		power *= 10;
-	(void)write_digits(output + output_used + n, value);
-	output_used += n;
+	s = write_digits(end, value);
+	memcpy(output + output_used, s, 8);
+	if (end - s > 8)
+		memcpy(output + output_used + 8, s + 8, 16);
+	output_used += (size_t)(end - s);
 }
 
 void
@@ -988,25 +998,25 @@ print_row(void)
 int
 parse_number(const char *s, size_t n, int base, uint64_t max, uint64_t *value)
 {
+	/* one more than the value of a digit; 0 for others */
+	static const unsigned char digits[256] = {
+		['0'] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+		['A'] = 11, 12, 13, 14, 15, 16,
+		['a'] = 11, 12, 13, 14, 15, 16,
+	};
+	const char *end = s + n, *fits = n < 15 ? end : s + 15;
+	const unsigned b = (unsigned)base;
 	uint64_t v = 0;
-	unsigned digit;
-	size_t i;
+	unsigned digit = 0;
 
-	if (n == 0)
-		return -1;
-	for (i = 0; i < n; i++) {
-		digit = (unsigned char)s[i] - (unsigned)'0';
-		if (digit > 9) {
-			digit = ((unsigned char)s[i] | 0x20u) - (unsigned)'a';
-			digit = digit > 5 ? 16 : digit + 10;
-		}
-		if (digit >= (unsigned)base)
-			return -1;
-		if (__builtin_mul_overflow(v, (unsigned)base, &v) ||
+	/* 15 digits fit into 64 bits, whatever the base is. */
+	for (; s < fits && (digit = digits[(unsigned char)*s] - 1u) < b; s++)
+		v = v * b + digit;
+	for (; s < end && (digit = digits[(unsigned char)*s] - 1u) < b; s++)
+		if (__builtin_mul_overflow(v, b, &v) ||
 		    __builtin_add_overflow(v, digit, &v))
 			return -1;
-	}
-	if (v > max)
+	if (n == 0 || s < end || v > max)
 		return -1;
 	*value = v;
 	return 0;
@@ -1029,6 +1039,20 @@ grow(void *array, size_t *room, size_t count, size_t size)
 		*room = want;
 	}
 	return array;
+}
+
+void
+sort(void *array, size_t n, size_t size,
+    int (*compare)(const void *, const void *))
+{
+	const char *s = array;
+	size_t i;
+
+	for (i = 1; i < n; i++, s += size)
+		if (compare(s, s + size) > 0) {
+			qsort(array, n, size, compare);
+			return;
+		}
 }
 
 uint64_t

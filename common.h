@@ -266,6 +266,13 @@ void close_quietly(int fd);
 void *grow(void *array, size_t *room, size_t count, size_t size);
 
 /*
+ * sort: qsort(3) of n elements; with none, the array may be null.  What is in
+ * order, as most of ours are, costs one comparison each.
+ */
+void sort(void *array, size_t n, size_t size,
+    int (*compare)(const void *, const void *));
+
+/*
  * random_odd: an odd number that nobody outside can know, for hashes of what
  * others choose.
  */

@@ -667,7 +667,6 @@ read_numbers(int dir, struct numbers *list)
 	struct dirent *d;
 	uint64_t value;
 	long n, at;
-	int sorted = 1;
 
 	list->count = 0;
 	while ((n = syscall(SYS_getdents64, dir, buf, sizeof buf)) > 0)
@@ -678,12 +677,9 @@ read_numbers(int dir, struct numbers *list)
 			    INT_MAX, &value) == -1 ||
 			    (d->d_name[0] == '0' && d->d_name[1] != '\0'))
 				continue;
-			sorted &= list->count == 0 ||
-			    list->n[list->count - 1] < (int)value;
 			add_number(list, (int)value);
 		}
-	if (!sorted)
-		qsort(list->n, list->count, sizeof *list->n, compare_ints);
+	sort(list->n, list->count, sizeof *list->n, compare_ints);
 	return n < 0 ? -1 : 0;
 }
 
@@ -785,6 +781,30 @@ read_text(int pid, int dir, const char *name, char **s)
 	return used;
 }
 
+static int
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static const char *
+find_blank(const char *s, const char *end)
+{
+	uint64_t space, tab, marks;
+
+	for (; end - s >= 8; s += 8) {
+		space = load_word(s) ^ ONES * ' ';
+		tab = space ^ ONES * (' ' ^ '\t');
+		marks = (((space - ONES) & ~space) | ((tab - ONES) & ~tab)) &
+		    HIGHS;
+		if (marks != 0)
+			return s + first_marked(marks);
+	}
+	while (s < end && !is_blank(*s))
+		s++;
+	return s;
+}
+
 /* Splits s at blanks into at most max fields; returns how many. */
 static size_t
 split(const char *s, size_t len, struct text *fields, size_t max)
@@ -793,13 +813,12 @@ split(const char *s, size_t len, struct text *fields, size_t max)
 	size_t n = 0;
 
 	while (n < max) {
-		while (s < end && (*s == ' ' || *s == '\t'))
+		while (s < end && is_blank(*s))
 			s++;
 		if (s == end)
 			break;
 		fields[n].s = s;
-		while (s < end && *s != ' ' && *s != '\t')
-			s++;
+		s = find_blank(s, end);
 		fields[n].len = (size_t)(s - fields[n].s);
 		n++;
 	}
@@ -1307,8 +1326,7 @@ find_unlisted_processes(void)
 	unlisted_processes.count = n;
 	for (i = 0; i < n; i++)
 		add_number(&processes, unlisted_processes.n[i]);
-	qsort(processes.n, processes.count, sizeof *processes.n,
-	    compare_ints);
+	sort(processes.n, processes.count, sizeof *processes.n, compare_ints);
 }
 
 /* Lists the processes below a procfs of ours, if one can be mounted. */
@@ -1414,9 +1432,7 @@ index_holders(void)
 	size_t i, n = 0;
 	uint32_t *bucket;
 
-	if (count.holders > 0)	/* or it is null */
-		qsort(holders, count.holders, sizeof *holders,
-		    compare_holders);
+	sort(holders, count.holders, sizeof *holders, compare_holders);
 	for (i = 0; i < count.holders; i++)
 		if (n == 0 || compare_holders(&holders[n - 1],
 		    &holders[i]) != 0)
@@ -2851,6 +2867,20 @@ ask_socket(const struct holder *h)
 
 /* Tables */
 
+/* Eight hexadecimal digits. */
+static int
+parse_word(const char *s, uint32_t *word)
+{
+	uint64_t value = 0;
+
+	/* Most of IPv6 and all queues are 0: that saves 5 % of a row's time. */
+	if (load_word(s) != ONES * '0' &&
+	    parse_number(s, 8, 16, UINT32_MAX, &value) == -1)
+		return -1;
+	*word = (uint32_t)value;
+	return 0;
+}
+
 /* "0100007F:22B8": 32-bit words in the host's byte order, port in hex. */
 static int
 parse_address(struct entry *e, unsigned char *address, const struct text *f)
@@ -2863,9 +2893,8 @@ parse_address(struct entry *e, unsigned char *address, const struct text *f)
 	if (f->len != words * 8 + 5 || f->s[words * 8] != ':')
 		return -1;
 	for (i = 0; i < words; i++) {
-		if (parse_number(f->s + 8 * i, 8, 16, UINT32_MAX, &value) == -1)
+		if (parse_word(f->s + 8 * i, &word) == -1)
 			return -1;
-		word = (uint32_t)value;
 		memcpy(address + 4 * i, &word, sizeof word);
 	}
 	if (parse_number(f->s + words * 8 + 1, 4, 16, 0xffff, &value) == -1)
@@ -2879,15 +2908,9 @@ parse_address(struct entry *e, unsigned char *address, const struct text *f)
 static int
 parse_queues(struct entry *e, const struct text *f)
 {
-	uint64_t tx, rx;
-
-	if (f->len != 17 || f->s[8] != ':' ||
-	    parse_number(f->s, 8, 16, UINT32_MAX, &tx) == -1 ||
-	    parse_number(f->s + 9, 8, 16, UINT32_MAX, &rx) == -1)
-		return -1;
-	e->tx_queue = (uint32_t)tx;
-	e->rx_queue = (uint32_t)rx;
-	return 0;
+	return f->len == 17 && f->s[8] == ':' &&
+	    parse_word(f->s, &e->tx_queue) == 0 &&
+	    parse_word(f->s + 9, &e->rx_queue) == 0 ? 0 : -1;
 }
 
 static void
@@ -5439,7 +5462,7 @@ order_entries(void)
 
 	for (i = 0; i < count.entries; i++)
 		order[i] = i;
-	qsort(order, count.entries, sizeof *order, compare_entries);
+	sort(order, count.entries, sizeof *order, compare_entries);
 	return order;
 }
 
@@ -5568,7 +5591,7 @@ parse_pids(const char *list)
 			    (int)(len < 64 ? len : 64), item);
 		}
 	}
-	qsort(pids.n, pids.count, sizeof *pids.n, compare_ints);
+	sort(pids.n, pids.count, sizeof *pids.n, compare_ints);
 	for (i = 1, n = 1; i < pids.count; i++)
 		if (pids.n[i] != pids.n[n - 1])
 			pids.n[n++] = pids.n[i];

@@ -2082,8 +2082,7 @@ send_rows(struct database *d)
 	}
 	d->sorting = 1;
 	walk_table(d, HISTORY, look_at_row);
-	if (t->nkeys > 0)
-		qsort(t->keys, t->nkeys, sizeof *t->keys, compare_keys);
+	sort(t->keys, t->nkeys, sizeof *t->keys, compare_keys);
 	d->chain_left = d->npages;
 	for (i = 0; i < t->nkeys; i++)
 		d->bad += load_key(d, t, &t->keys[i], &c) == -1 ||
@@ -3709,8 +3708,7 @@ next_names(DIR *dir, const struct search *s, char **names)
 		if (find_place(s, d->d_name) != NULL)
 			names[n++] = copy_string(d->d_name);
 	}
-	if (n > 0)
-		qsort(names, n, sizeof *names, compare_names);
+	sort(names, n, sizeof *names, compare_names);
 	return n;
 }
 
@@ -5118,8 +5116,7 @@ drop_claimed(void)
 {
 	struct user *u, *to = users;
 
-	if (nhomes > 0)
-		qsort(homes, nhomes, sizeof *homes, compare_names);
+	sort(homes, nhomes, sizeof *homes, compare_names);
 	for (u = users; u < users + nusers; u++)
 		if (!u->orphan || nhomes == 0 || bsearch(&u->home, homes,
 		    nhomes, sizeof *homes, compare_names) == NULL)
