@@ -209,6 +209,25 @@ unix_kinds=(unix=@psock-live-$$ 'dgram=@psock\x0alive\x00\xff' socketpair)
 	is "$(sort -u <<<"$output" | comm -13 - "$BATS_TEST_TMPDIR/walk")" ''
 }
 
+@test "a socket behind a file whose path is longer than a page" {
+	command -v python3 >/dev/null || skip 'no python3'
+	need_root
+	coproc SOCKETS { cd "$BATS_TEST_TMPDIR" && exec python3 -c '
+import os, socket
+for i in range(25):
+    os.mkdir("d" * 200)
+    os.chdir("d" * 200)
+file = open("file", "w")
+tcp = socket.socket()
+print(os.fstat(tcp.fileno()).st_ino, flush=True)
+input()' 3>&-; }
+	pid=$SOCKETS_PID
+	read -r inode <&"${SOCKETS[0]}"
+	run "$psock" -H -p "$pid" -o pid,socket
+	is "$output" "$pid	$inode"
+	is "$status" 0
+}
+
 @test "a user without privilege: each namespace once, one warning a kind" {
 	need_root
 	sockets tcp
