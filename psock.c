@@ -179,6 +179,7 @@ struct task {
 	int pid, tid;
 	uint64_t netns_inode;	/* 0: not known */
 	uint64_t table_inode;	/* as in struct netns; 0: not known */
+	int own_fds;		/* or it shares those of another task */
 	/* Not from the worker that has found it: */
 	uint32_t netns;
 	int moves;		/* its descriptors moved in a search */
@@ -2043,7 +2044,8 @@ read_thread(int leader_dir, int task_dir, int tid)
 		if (own == 2 && n != -1)
 			uncompared -= n < uncompared ? n : uncompared;
 	}
-	if (found.nfds > before || found.nlinks + found.rings.count > 0 ||
+	t.own_fds = own == 1 || found.nfds > before;
+	if (t.own_fds || found.nlinks + found.rings.count > 0 ||
 	    (t.netns_inode != 0 && t.netns_inode != found.leader_netns))
 		send_task(&t, before, leader_dir, dir);
 	close(dir);
@@ -2075,21 +2077,22 @@ read_threads(int dir)
 		close(task_dir);
 }
 
-/* Opens the process of a job, of which nothing is found yet. */
+/* Opens a task, of which nothing is found yet. */
 static int
-open_process(size_t job)
+open_found(const struct task *t)
 {
-	found.pid = processes.n[job];
+	found.pid = t->pid;
 	found.nfds = found.nlinks = found.leader_end = found.rings.count = 0;
-	return open_task(found.pid, found.pid);
+	return open_task(t->pid, t->tid);
 }
 
 /* A job of the second scan. */
 static void
 read_process(size_t job)
 {
-	const int dir = open_process(job);
-	struct task t = { .pid = found.pid, .tid = found.pid };
+	struct task t = { .pid = processes.n[job], .tid = processes.n[job],
+	    .own_fds = 1 };
+	const int dir = open_found(&t);
 	int n;
 
 	if (has_number(&unlisted_processes, t.pid) && (dir != -1 ||
@@ -2136,16 +2139,38 @@ search_maps(int dir)
 	(void)close_lines(&r, "maps");
 }
 
-/* A job of a search. */
-static void
-search_process(size_t job)
+/* Whether a task shows its mappings: one that has exited has none. */
+static int
+shows_maps(const struct task *t)
 {
-	const int dir = open_process(job);
+	const int dir = open_task(t->pid, t->tid);
+	int fd = NONE, shown;
+	char c;
+
+	if (dir != -1)
+		fd = open_below(dir, "maps", 0);
+	shown = fd != -1 && read(fd, &c, 1) == 1;
+	close(fd);
+	close(dir);
+	return shown;
+}
+
+/*
+ * A job of a search: a task.  The mappings of a process are read through its
+ * leader or, if that has exited, the first thread that has not.
+ */
+static void
+search_task(size_t job)
+{
+	const struct task *t = &tasks[job];
+	const int dir = open_found(t);
 
 	if (dir == -1)
 		return;
-	(void)read_fds(dir);
-	search_maps(dir);
+	if (t->own_fds)
+		(void)read_fds(dir);
+	if (job == 0 || t[-1].pid != t->pid || !shows_maps(t - 1))
+		search_maps(dir);
 	if (found.nfds > 0)
 		send_record(FOUND_HOLDERS, NULL, 0, found.fds,
 		    found.nfds * sizeof *found.fds);
@@ -2275,20 +2300,14 @@ take_task(const char *s, size_t n)
 	add_holders((uint32_t)count.tasks++, s, n);
 }
 
-/* Adds what a search has found to the first task of the process. */
+/* Adds what a search has found to its task. */
 static void
-take_search(int pid, int kind, const char *s, size_t n)
+take_search(size_t job, int kind, const char *s, size_t n)
 {
-	uint32_t i;
-
-	for (i = 0; i < count.tasks && tasks[i].pid != pid; i++)
-		;
-	if (i == count.tasks)
-		return;
 	if (kind == FOUND_MOVE)
-		tasks[i].moves = 1;
-	else
-		add_holders(i, s, n);
+		tasks[job].moves = 1;
+	else if (kind == FOUND_HOLDERS)
+		add_holders((uint32_t)job, s, n);
 }
 
 static void
@@ -2306,6 +2325,7 @@ take_detail(const char *s, size_t n)
 static void
 take_process(size_t job, int kind, const char *s, size_t n)
 {
+	(void)job;
 	switch (kind) {
 	case FOUND_TASK:
 		take_task(s, n);
@@ -2317,10 +2337,6 @@ take_process(size_t job, int kind, const char *s, size_t n)
 		if (count.tasks > 0)
 			take_ns_link(s, n);
 		break;
-	case FOUND_HOLDERS:
-	case FOUND_MOVE:
-		take_search(processes.n[job], kind, s, n);
-		break;
 	}
 }
 
@@ -2328,7 +2344,14 @@ static void
 lose_process(size_t job, const char *why)
 {
 	forget_job();
-	count_process(processes.n[job], searching ? "maps" : "", why);
+	count_process(processes.n[job], "", why);
+}
+
+static void
+lose_search(size_t job, const char *why)
+{
+	forget_job();
+	count_process(tasks[job].pid, "maps", why);
 }
 
 /* Whether -p lets rows of this pid be printed; -1: of sockets without one. */
@@ -4670,8 +4693,8 @@ search_holders(void)
 	drop_unanswered();
 	before = count.holders;
 	searching = 1;
-	scan_jobs(prepare_worker, processes.count, search_process,
-	    take_process, lose_process);
+	scan_jobs(prepare_worker, count.tasks, search_task, take_search,
+	    lose_search);
 	searching = 0;
 	if (count.holders == before)
 		return 0;

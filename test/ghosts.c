@@ -8,7 +8,8 @@
  * (a listener).  In a ring of io_uring that has no descriptor: ring-tcp and
  * ring-vsock, listeners, and ring-udp, which is not bound.  By a request that
  * waits in such a ring: accept-tcp and accept-vsock.  With "elsewhere-" before
- * it, the socket is in a namespace of network that nothing else keeps.
+ * it, the socket is in a namespace of network that nothing else keeps.  With
+ * leader-exits as the last, only another thread goes on.
  */
 
 #define _GNU_SOURCE
@@ -21,6 +22,7 @@
 #include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -250,18 +252,29 @@ make_ghost(void)
 	close(fd);
 }
 
+static void *
+wait_for_end(void *arg)
+{
+	puts("ready");
+	while (getchar() != EOF)
+		;
+	_exit(0);
+	return arg;
+}
+
 int
 main(int argc, char *argv[])
 {
+	pthread_t t;
 	int i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (i = 1; i < argc; i++) {
 		kind = argv[i];
+		if (strcmp(kind, "leader-exits") == 0 &&
+		    pthread_create(&t, NULL, wait_for_end, NULL) == 0)
+			pthread_exit(NULL);
 		make_ghost();
 	}
-	puts("ready");
-	while (getchar() != EOF)
-		;
-	return 0;
+	wait_for_end(NULL);
 }
