@@ -18,7 +18,8 @@
  * columns peer or peer_pid are printed.
  *
  * If no process seems to hold some socket, or the kernel counts more sockets
- * than were seen, psock looks at all processes once more.
+ * than were seen, psock looks at all processes once more, and at what they have
+ * mapped; with -p, which could not tell, at their mappings in any case.
  *
  * At last entries and holders are joined by inode number: each pair of an
  * entry and a holder of its inode is printed as a row.
@@ -2155,19 +2156,28 @@ shows_maps(const struct task *t)
 	return shown;
 }
 
+/* Whether -p lets rows of this pid be printed; -1: of sockets without one. */
+static int
+is_wanted(int pid)
+{
+	return pids.count == 0 || has_number(&pids, pid);
+}
+
 /*
  * A job of a search: a task.  The mappings of a process are read through its
- * leader or, if that has exited, the first thread that has not.
+ * leader or, if that has exited, the first thread that has not; with -p these
+ * alone, of the processes that are wanted.
  */
 static void
 search_task(size_t job)
 {
 	const struct task *t = &tasks[job];
-	const int dir = open_found(t);
+	const int dir = want_ownerless || is_wanted(t->pid) ? open_found(t) :
+	    NONE;
 
-	if (dir == -1)
+	if (dir == NONE)
 		return;
-	if (t->own_fds)
+	if (t->own_fds && want_ownerless)
 		(void)read_fds(dir);
 	if (job == 0 || t[-1].pid != t->pid || !shows_maps(t - 1))
 		search_maps(dir);
@@ -2352,13 +2362,6 @@ lose_search(size_t job, const char *why)
 {
 	forget_job();
 	count_process(tasks[job].pid, "maps", why);
-}
-
-/* Whether -p lets rows of this pid be printed; -1: of sockets without one. */
-static int
-is_wanted(int pid)
-{
-	return pids.count == 0 || has_number(&pids, pid);
 }
 
 static void
@@ -4713,6 +4716,9 @@ look(void)
 
 	scan_list();
 	scan_processes();
+	/* Nothing will tell that a mapping of these processes is amiss. */
+	if (!want_ownerless && asks_kernel)
+		(void)search_holders();
 	if (!reads_all && count.holders == 0)
 		return;		/* there is no row */
 	if (!reads_all && asks_kernel)

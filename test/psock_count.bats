@@ -217,6 +217,11 @@ shows() {
 	is "$(grep -c '	17	3	' <<<"$output")" 1
 }
 
+@test "a mapped packet ring of a process that -p names" {
+	beside '"$bin/ghosts" packet-map' 'psock -H -p "$pid"'
+	shows packet-map 17
+}
+
 @test "a mapped packet ring of a process whose leader has exited" {
 	beside '"$bin/ghosts" packet-map leader-exits' 'psock -H'
 	shows packet-map 17
