@@ -332,6 +332,7 @@ struct host {
 	uint64_t own_netns_table;	/* its table_inode */
 	int32_t initial_netns;	/* our own is the host's */
 	int32_t proc_is;	/* why a procfs of our own is needed; or 0 */
+	int32_t hidepid;	/* hides the processes of others from us */
 };
 
 enum { PARTIAL = 1, HIDDEN };
@@ -920,9 +921,6 @@ look_at_mount(char *line, size_t len)
 	size_t n, dash;
 	char *path;
 
-	if (hides_processes(line, len))
-		warning("/proc: mounted with hidepid: processes of other "
-		    "users are not seen");
 	n = split(line, len, f, MAX_FIELDS);
 	for (dash = 6; dash < n && !field_is(&f[dash], "-"); dash++)
 		;
@@ -976,26 +974,31 @@ is_whole_proc(int dir)
 	    errno != ENOENT);
 }
 
-/* Returns what is wrong with /proc, as in struct host. */
-static int32_t
-read_mounts(void)
+/* Finds what is wrong with /proc. */
+static void
+read_mounts(struct host *h)
 {
 	struct reader r;
 	ptrdiff_t len;
 	char *line;
 	int hidden = 0;
 
-	if (!is_whole_proc(proc))
-		return PARTIAL;
+	if (!is_whole_proc(proc)) {
+		h->proc_is = PARTIAL;
+		return;
+	}
 	if (open_lines(&r, proc, "self/mountinfo") == -1) {
 		if (!is_gone(errno))
 			warning("/proc/self/mountinfo: %s", strerror(errno));
-		return 0;
+		return;
 	}
-	while ((len = read_line(&r, '\n', &line)) != -1)
+	while ((len = read_line(&r, '\n', &line)) != -1) {
+		h->hidepid |= hides_processes(line, (size_t)len);
 		hidden += look_at_mount(line, (size_t)len);
+	}
 	(void)close_lines(&r, "mountinfo");
-	return hidden > 0 && own_proc == NONE ? HIDDEN : 0;
+	if (hidden > 0 && own_proc == NONE)
+		h->proc_is = HIDDEN;
 }
 
 static int64_t
@@ -1031,7 +1034,7 @@ read_host(void)
 	if (needs_detail(START_TIME))
 		h.boot_time = read_boot_time();
 	if (asks_kernel) {
-		h.proc_is = read_mounts();
+		read_mounts(&h);
 		(void)read_inode_link(proc, "self/ns/pid", "pid:[", &h.pid_ns);
 		(void)read_inode_link(proc, "self/ns/net", "net:[",
 		    &h.own_netns);
@@ -1359,6 +1362,9 @@ scan_list(void)
 		use_own_proc();
 	if (xflag && asks_kernel)
 		find_unlisted_processes();
+	if (host.hidepid)
+		warning("/proc: mounted with hidepid: processes of other "
+		    "users are not seen");
 	for (i = 0; i < pids.count; i++)
 		if (pids.n[i] != NONE && !has_number(&processes, pids.n[i]))
 			warning("process %d: %s", pids.n[i], strerror(ESRCH));

@@ -272,10 +272,12 @@ ls' ]
 @test "hidepid=2: root sees all, others read that they do not" {
 	alone 'mount -t proc -o hidepid=2 proc /proc
 		rows ./psock -t unix
-		rows as_nobody ./psock -t unix'
+		rows as_nobody ./psock -t unix
+		as_nobody ./psock -x 2>&1 | grep -c hidepid'
 	[ "$output" = '0
 1
 psock: /proc: mounted with hidepid: processes of other users are not seen
+1
 1
 1' ]
 }
