@@ -2880,20 +2880,22 @@ ask_socket(const struct holder *h)
 	int fd = -1, held = 0;
 
 	for (; h != NULL && fd == -1; h = next_holder(h->next, a.e.inode)) {
-		a.holder = (uint32_t)(h - holders);
+		step();
 		if (!only_protocols)
 			fd = copy_fd(h);
-		if (fd == -1 && still_holds(h)) {
-			held = 1;
+		if (fd == -1 && (a.e.family != AF_UNSPEC || !still_holds(h)))
+			continue;
+		a.holder = (uint32_t)(h - holders);
+		held = 1;
+		if (fd == -1)
 			ask_attribute(h, &a.e);
-		}
 	}
 	if (fd != -1) {
 		a.asked = 1;
 		n = ask_copy(fd, &a, text);
 		close(fd);
 	}
-	if (fd != -1 || held)
+	if (held)
 		send_record(FOUND_SOCKET, &a, sizeof a, text, n);
 }
 
