@@ -2169,6 +2169,21 @@ is_wanted(int pid)
 	return pids.count == 0 || has_number(&pids, pid);
 }
 
+/* Sends the details of a task if it had no socket before the search. */
+static void
+search_details(const struct task *t, int dir)
+{
+	int leader_dir;
+
+	if ((needs & NEED_DETAILS) == 0 || t->details != NULL)
+		return;
+	leader_dir = open_task(t->pid, t->pid);
+	if (leader_dir == -1)
+		return;
+	send_details(leader_dir, dir);
+	close(leader_dir);
+}
+
 /*
  * A job of a search: a task.  The mappings of a process are read through its
  * leader or, if that has exited, the first thread that has not; with -p these
@@ -2187,9 +2202,11 @@ search_task(size_t job)
 		(void)read_fds(dir);
 	if (job == 0 || t[-1].pid != t->pid || !shows_maps(t - 1))
 		search_maps(dir);
-	if (found.nfds > 0)
+	if (found.nfds > 0) {
 		send_record(FOUND_HOLDERS, NULL, 0, found.fds,
 		    found.nfds * sizeof *found.fds);
+		search_details(t, dir);
+	}
 	close(dir);
 }
 
@@ -2309,33 +2326,40 @@ take_task(const char *s, size_t n)
 		return;
 	t.netns = NOWHERE;
 	t.moves = 0;
-	t.details = (needs & NEED_DETAILS) != 0 && n > 0 ?
-	    allocate(NDETAILS * sizeof *t.details) : NULL;
+	t.details = NULL;
 	tasks = grow(tasks, &room.tasks, count.tasks, sizeof t);
 	tasks[count.tasks] = t;
 	add_holders((uint32_t)count.tasks++, s, n);
+}
+
+static void
+take_detail(struct task *t, const char *s, size_t n)
+{
+	enum detail which;
+
+	if (take_head(&s, &n, &which, sizeof which) == -1 ||
+	    (unsigned)which >= NDETAILS)
+		return;
+	if (t->details == NULL)
+		t->details = allocate(NDETAILS * sizeof *t->details);
+	t->details[which] = keep_text(s, n);
 }
 
 /* Adds what a search has found to its task. */
 static void
 take_search(size_t job, int kind, const char *s, size_t n)
 {
-	if (kind == FOUND_MOVE)
+	switch (kind) {
+	case FOUND_MOVE:
 		tasks[job].moves = 1;
-	else if (kind == FOUND_HOLDERS)
+		break;
+	case FOUND_HOLDERS:
 		add_holders((uint32_t)job, s, n);
-}
-
-static void
-take_detail(const char *s, size_t n)
-{
-	struct text *details = count.tasks > 0 ?
-	    tasks[count.tasks - 1].details : NULL;
-	enum detail which;
-
-	if (take_head(&s, &n, &which, sizeof which) == 0 &&
-	    details != NULL && (unsigned)which < NDETAILS)
-		details[which] = keep_text(s, n);
+		break;
+	case FOUND_DETAIL:
+		take_detail(&tasks[job], s, n);
+		break;
+	}
 }
 
 static void
@@ -2347,7 +2371,8 @@ take_process(size_t job, int kind, const char *s, size_t n)
 		take_task(s, n);
 		break;
 	case FOUND_DETAIL:
-		take_detail(s, n);
+		if (count.tasks > 0)
+			take_detail(&tasks[count.tasks - 1], s, n);
 		break;
 	case FOUND_NS_LINK:
 		if (count.tasks > 0)

@@ -223,8 +223,9 @@ shows() {
 }
 
 @test "a mapped packet ring of a process whose leader has exited" {
-	beside '"$bin/ghosts" packet-map leader-exits' 'psock -H'
+	beside '"$bin/ghosts" packet-map leader-exits' 'psock -H -o +comm,exe'
 	shows packet-map 17
+	is "$(grep "	17	3	" <<<"$output" | cut -f 13-)" "ghosts	$bin/ghosts"
 }
 
 @test "an AF_XDP socket whose ring stays mapped after close" {
