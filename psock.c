@@ -2561,7 +2561,10 @@ open_pidfd(const struct task *t)
 	return last;
 }
 
-/* A copy of the holder's descriptor, if it is still that socket; or -1. */
+/*
+ * A copy of the holder's descriptor, or -1 with errno; EBADF if it is not that
+ * socket any more.
+ */
 static int
 copy_fd(const struct holder *h)
 {
@@ -2579,6 +2582,7 @@ copy_fd(const struct holder *h)
 	    st.st_ino == h->inode)
 		return fd;
 	close(fd);
+	errno = EBADF;
 	return -1;
 }
 
@@ -3715,6 +3719,8 @@ open_socket_netns(const struct ns_link *l)
 	    .fd = l->fd };
 	int ns, fd = copy_fd(&h);
 
+	if (fd == -1 && errno == EBADF)		/* it was closed since */
+		errno = ENOENT;
 	if (fd == -1)
 		return -1;
 	ns = ioctl(fd, GET_NETNS);

@@ -185,6 +185,31 @@ counts() {
 	[[ $errors != *'counted by the kernel'* ]]
 }
 
+@test "no false alarm beside namespaces that go with their only socket" {
+	command -v python3 >/dev/null || skip 'no python3'
+	cat >"$T/going" <<-'END'
+		import ctypes, os, socket, time
+		libc = ctypes.CDLL(None)
+		home = os.open("/proc/self/ns/net", os.O_RDONLY)
+		def alone():
+		    libc.unshare(0x40000000)    # CLONE_NEWNET
+		    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		    s.bind(("", 1))
+		    libc.setns(home, 0)
+		    return s
+		keep = [alone() for i in range(20)]
+		print("ready", flush=True)
+		while True:
+		    keep.pop(0).close()
+		    time.sleep(0.002)
+		    keep.append(alone())
+	END
+	beside 'python3 going' 'for ((i = 0; i < ${CHURN_RUNS:-20}; i++)); do
+			psock -H -t udp || exit
+		done'
+	is_whole
+}
+
 @test "no false alarm beside sockets that come and go" {
 	beside '"$bin/churn" ${CHURN_SOCKETS:-500} \
 		tcp,tcp6,udp,udp6,raw,unix,netlink' '
