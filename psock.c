@@ -388,11 +388,11 @@ static struct answer *answers;	/* of the last scan of sockets */
 
 /*
  * How many of them there are, were there before the job whose records are
- * taken, and have room.
+ * taken, and have room.  Of the ns_links, socket_links are by a socket.
  */
 static struct sizes {
-	size_t users, tasks, holders, namespaces, ns_links, entries, texts,
-	    connections, answers;
+	size_t users, tasks, holders, namespaces, ns_links, socket_links,
+	    entries, texts, connections, answers;
 } count, count_before, room;
 
 /* A hash table of index + 1. */
@@ -4423,7 +4423,6 @@ scan_tables(void)
 static uint32_t
 netns_of_answer(const struct answer *a)
 {
-	static size_t added;
 	const struct holder *h = &holders[a->holder];
 	uint32_t ns;
 
@@ -4434,9 +4433,10 @@ netns_of_answer(const struct answer *a)
 	    namespaces[ns].pending != 0 || namespaces[ns].reads >= MAX_READS))
 		return ns;
 	/* A broken worker could name new ones for ever. */
-	if (added >= count.holders || count.ns_links >= UINT32_MAX - 1)
+	if (count.socket_links >= count.holders ||
+	    count.ns_links >= UINT32_MAX - 1)
 		return ns;
-	added++;
+	count.socket_links++;
 	ns_links = grow(ns_links, &room.ns_links, count.ns_links,
 	    sizeof *ns_links);
 	ns_links[count.ns_links] = (struct ns_link){ .inode = a->netns_inode,

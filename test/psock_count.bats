@@ -391,6 +391,15 @@ listed='sockets tcp unbound udp unix=@a thread'
 	is "$(wc -l <<<"$output")" "$(wc -l <"$T/whole")"
 }
 
+@test "who looks again sees namespaces that sockets alone keep again" {
+	beside "\$bin/sockets in-flight$(printf ' netns-socket%.0s' {1..9})" \
+		'hidden -t tcp " 0100007F:" -- -H'
+	all_rows
+	counts
+	# A socket whose namespace is not known is in namespace 0.
+	is "$(cut -f 12 <<<"$output" | grep -c '^0$')" 0
+}
+
 @test "a process and its rows that are left out" {
 	beside '"$bin/sockets" tcp' \
 		'hidden -p "$pid" -t tcp " 0100007F:" -- -H'
