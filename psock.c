@@ -5447,8 +5447,7 @@ print_proto(void)
 		return;
 	}
 	for (p = protocol_names; p->name != NULL; p++)
-		if (p->family == e->family &&
-		    (p->protocol == 0 || p->protocol == e->protocol))
+		if (p->family == e->family && p->protocol == e->protocol)
 			break;
 	if (p->name == NULL)
 		return;

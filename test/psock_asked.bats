@@ -75,6 +75,14 @@ teardown() {
 	is "$status$errors" 0
 }
 
+@test "proto: each protocol of a family has its own name" {
+	# Of AF_BLUETOOTH, where the kernel has it.
+	python 'a = socket(31, SOCK_STREAM, 3)'
+	live -p "$pid" -o family,protocol,proto
+	is "$output" $'31\t3\trfcomm'
+	is "$status$errors" 0
+}
+
 @test "v6only: whether a listener at :: takes IPv4, too" {
 	python 'a = socket(AF_INET6); a.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1); a.bind(("::", 0)); a.listen()
     b = socket(AF_INET6); b.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 0); b.bind(("::", 0)); b.listen()
