@@ -859,6 +859,34 @@ next_line(const char **s, const char *end, const char **line)
 	return nl - *line;
 }
 
+/*
+ * A number of the file status of a process, which may list many groups behind
+ * it.  Returns 0, or -1 with errno.
+ */
+static int
+read_status(int dir, const char *name, uint64_t *value)
+{
+	struct text f[2];
+	struct reader r;
+	char *line;
+	ptrdiff_t len;
+	int error = ENOENT;
+
+	if (open_lines(&r, dir, "status") == -1)
+		return -1;
+	while (error != 0 && (len = read_line(&r, '\n', &line)) != -1)
+		if (split(line, (size_t)len, f, 2) == 2 &&
+		    field_is(&f[0], name) &&
+		    field_number(&f[1], 10, UINT32_MAX, value) == 0)
+			error = 0;
+	if (r.error != 0)
+		error = r.error;
+	close(r.fd);
+	reader_free(&r);
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
 /* st_ino of dir/net/tcp or the like, one for each namespace; 0: none. */
 static uint64_t
 read_table_inode(int dir)
@@ -1591,20 +1619,14 @@ send_user(uint64_t uid)
 static void
 send_uid(int dir)
 {
-	struct text f[2];
-	const char *line, *at, *end;
-	char *s;
-	size_t size = read_text(found.pid, dir, "status", &s);
-	ptrdiff_t n;
 	uint64_t uid;
 
-	for (at = s, end = s + size; (n = next_line(&at, end, &line)) != -1;)
-		if (split(line, (size_t)n, f, 2) == 2 &&
-		    field_is(&f[0], "Uid:") &&
-		    field_number(&f[1], 10, UINT32_MAX, &uid) == 0) {
-			send_number(UID, uid);
-			send_user(uid);
-		}
+	if (read_status(dir, "Uid:", &uid) == 0) {
+		send_number(UID, uid);
+		send_user(uid);
+	} else {
+		count_refusal(found.pid, "status");
+	}
 }
 
 /* Arguments end in a NUL each: one blank between them. */

@@ -121,6 +121,14 @@ teardown() {
 	[ "$(printf %b "$output" | wc -c)" -eq 32768 ]
 }
 
+@test "uid: of a process in very many groups" {
+	need_root
+	python 'import os; os.setgroups(range(10**9, 10**9 + 9999)); a = socket()'
+	live -p "$pid" -o uid,user
+	is "$output" $'0\troot'
+	is "$status$errors" 0
+}
+
 @test "two sockets in TIME_WAIT that differ in their device alone" {
 	need_root
 	local d line
