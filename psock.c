@@ -1287,19 +1287,32 @@ enum {
 	NUMBERS_AT_ONCE = 1 << 15,
 };
 
+/* By ROOT/proc, which shows threads at that place, too. */
+static int
+is_process(int pid)
+{
+	char name[DECIMAL_SIZE];
+	uint64_t leader;
+	int dir, result;
+
+	dir = open_below(proc, decimal(name, (unsigned)pid), O_DIRECTORY);
+	if (dir == -1)
+		return 0;
+	result = read_status(dir, "Tgid:", &leader) == 0 &&
+	    leader == (uint64_t)pid;
+	close(dir);
+	return result;
+}
+
 static int
 exists(int pid)
 {
-	char name[DECIMAL_SIZE];
-	struct stat st;
-	int fd;
+	const int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	if (fd != -1)
-		close(fd);
-	else if (errno == ENOSYS)
-		fd = fstatat(proc, decimal(name, (unsigned)pid), &st, 0);
-	return fd != -1;
+	if (fd == -1)	/* ENOSYS: before Linux 5.3 */
+		return errno == ENOSYS && is_process(pid);
+	close(fd);
+	return 1;
 }
 
 static void

@@ -504,6 +504,10 @@ scene() {
 	sockets tcp thread three-threads
 	live -x -t tcp
 	[[ $errors != *'not listed in /proc'* ]]
+	# Before Linux 5.3.
+	wrap=("$bin/nosys" pidfd_open)
+	live -x -t tcp
+	[[ $errors != *'not listed in /proc'* ]]
 }
 
 @test "beside processes that are out of sight: it says so, and counts nothing" {
