@@ -4368,17 +4368,6 @@ is_unsure_row(const struct entry *e)
 	return (e->flags & IN_NAME) != 0 && e->inode != 0;
 }
 
-static int
-has_double(const struct entry *e)
-{
-	const struct entry *other;
-
-	for (other = entries; other < entries + count.entries; other++)
-		if (other != e && other->inode == e->inode)
-			return 1;
-	return 0;
-}
-
 /*
  * Warns of a row that may be part of a name that nobody knows, if nobody holds
  * its inode (and all holders were seen), or another row has it.
@@ -4386,12 +4375,20 @@ has_double(const struct entry *e)
 static void
 report_unsure_rows(void)
 {
+	const struct entry *e, *end = entries + count.entries;
 	const int saw_all = status == 0;
-	const struct entry *e;
 
-	for (e = entries; e < entries + count.entries; e++)
+	for (e = entries; e < end && !is_unsure_row(e); e++)
+		;
+	if (e == end)
+		return;
+	forget_sent();
+	for (e = entries; e < end; e++)
+		if (is_noted(e->inode))
+			(void)is_noted(~e->inode);	/* it has two rows */
+	for (e = entries; e < end; e++)
 		if (is_unsure_row(e) && ((saw_all &&
-		    first_holder(e->inode) == NULL) || has_double(e)))
+		    first_holder(e->inode) == NULL) || is_noted(~e->inode)))
 			count_number("unix row", e->inode, "",
 			    "may be part of a name");
 }

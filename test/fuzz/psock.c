@@ -265,11 +265,12 @@ verify_cut(const char *s, size_t n, int table)
 static int
 has_twice(void)
 {
-	const struct entry *e;
+	const struct entry *e, *other;
 
 	for (e = entries; e < entries + count.entries; e++)
-		if (e->inode != 0 && has_double(e))
-			return 1;
+		for (other = entries; e->inode != 0 && other < e; other++)
+			if (other->inode == e->inode)
+				return 1;
 	return 0;
 }
 
