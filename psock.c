@@ -4538,12 +4538,14 @@ keep_answer(struct answer *a)
 static void
 complete_entry(struct entry *e, const struct answer *a)
 {
+	if (a->e.protocol == MPTCP)
+		e->flags |= MULTIPATH;
+	if (!a->asked)
+		return;
 	e->filter_length = a->e.filter_length;
 	e->v6only = a->e.v6only;
 	if (e->type == 0)
 		e->type = a->e.type;
-	if (a->e.protocol == MPTCP)
-		e->flags |= MULTIPATH;
 	if (e->family != AF_UNIX && e->text_len == 0) {
 		e->text = a->e.text;
 		e->text_len = a->e.text_len;
@@ -4585,7 +4587,7 @@ use_answers(void)
 		}
 		if ((e->flags & DROPPED) != 0)
 			continue;
-		if (a != NULL && a->asked)
+		if (a != NULL)
 			complete_entry(e, a);
 		if (to != e)
 			*to = *e;
