@@ -231,7 +231,7 @@ struct netns {
 	const char *why;	/* why the last of these was lost, or null */
 	unsigned reads;		/* how often its tables were read */
 	int64_t used;		/* sockets the kernel counts; NONE: not known */
-	int64_t seen;		/* how many of these psock has seen */
+	int64_t seen;		/* how many of these may have been seen */
 	uint64_t sum;		/* of inodes seen: tells if all are the same */
 	int confirmed;		/* by mark_confirmed */
 	int asks_peers;		/* it has unix sockets with peers to ask for */
@@ -360,7 +360,6 @@ static int reads_all = 1;	/* 0: only what the processes of -p hold */
 static int asks_kernel;		/* may ask and compare: no -r */
 static int reads_rings;		/* fdinfo tells what rings hold */
 static int privileged;		/* root: what is refused is an exception */
-static int unplaced;		/* sockets whose namespace is not known */
 static int only_protocols;	/* sockets are asked for these alone */
 static int asks_mptcp;		/* asks all sockets: which are MPTCP's? */
 
@@ -4526,7 +4525,6 @@ keep_answer(struct answer *a)
 		return;
 	/* One that moves was gone when asked: it counts in its task's netns. */
 	a->e.netns = a->asked || h->late ? ns : NOWHERE;
-	unplaced |= a->e.netns == NOWHERE;
 	if (!a->asked)
 		a->e.table = UNLISTED;
 	entries = grow(entries, &room.entries, count.entries, sizeof *entries);
@@ -4679,11 +4677,14 @@ times_counted(const struct entry *e)
 	return n + ((e->flags & MULTIPATH) != 0 && e->table != UNLISTED);
 }
 
-/* Counts the sockets that were seen in each namespace. */
+/*
+ * Counts the sockets that were seen in each namespace.  One that could not be
+ * asked may be in any.
+ */
 static void
 add_up_seen(void)
 {
-	struct netns *ns;
+	struct netns *ns, nowhere = { .seen = 0 };
 	struct holder *h;
 	const struct entry *e;
 
@@ -4693,12 +4694,15 @@ add_up_seen(void)
 	}
 	for (h = holders; h < holders + count.holders; h++)
 		h->counted = 0;
-	for (e = entries; e < entries + count.entries; e++)
-		if (e->netns != NOWHERE) {
-			ns = &namespaces[e->netns];
-			ns->seen += times_counted(e);
-			ns->sum += e->inode;
-		}
+	for (e = entries; e < entries + count.entries; e++) {
+		ns = e->netns != NOWHERE ? &namespaces[e->netns] : &nowhere;
+		ns->seen += times_counted(e);
+		ns->sum += e->inode;
+	}
+	for (ns = namespaces; ns < namespaces + count.namespaces; ns++) {
+		ns->seen += nowhere.seen;
+		ns->sum += nowhere.sum;
+	}
 }
 
 static int
@@ -4713,9 +4717,6 @@ miscounted(void)
 	const struct netns *ns;
 	int n = 0;
 
-	/* A socket that could not be asked may be in any namespace. */
-	if (unplaced)
-		return 0;
 	add_up_seen();
 	for (ns = namespaces; ns < namespaces + count.namespaces; ns++)
 		n += is_miscounted(ns);
@@ -4882,7 +4883,7 @@ confirm_counts(void)
 		/* What was just closed may be counted for a while. */
 		(void)poll(NULL, 0, 500);
 		count = (struct sizes){ 0 };
-		asks_mptcp = unplaced = 0;
+		asks_mptcp = 0;
 		look();
 		add_up_seen();
 		confirmed = mark_confirmed(before, n);
