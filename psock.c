@@ -4405,9 +4405,13 @@ report_unsure_rows(void)
 static void
 scan_names(size_t from)
 {
+	const struct entry *e;
+
 	count.answers = 0;
-	if (from == 0)
-		forget_sent();
+	forget_sent();	/* the parent may have done jobs, too */
+	for (e = entries; e < entries + from; e++)
+		if (e->table == UNIX && (e->flags & IN_NAME) == 0)
+			(void)is_noted(e->inode);
 	if (mark_names(from))
 		ask_marked();
 	settle_rows(from);

@@ -416,6 +416,12 @@ listed='sockets tcp unbound udp unix=@a thread'
 	is "$(cut -f 12 <<<"$output" | grep -c '^0$')" 0
 }
 
+@test "no worker can be forked: who reads a table again has no row twice" {
+	beside '"$bin/sockets" unix=@a unix-in-flight=@b' '"$bin/rootkit" -i \
+		-t unix " @a" -- "$bin/nosys" fork,pidfd_getfd "$psock" -H'
+	is "$(grep -c '	@b	' <<<"$output")" 1
+}
+
 @test "a process and its rows that are left out" {
 	beside '"$bin/sockets" tcp' \
 		'hidden -p "$pid" -t tcp " 0100007F:" -- -H'
