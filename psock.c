@@ -1203,7 +1203,8 @@ take_ns_link(const char *s, size_t n)
 {
 	struct ns_link l;
 
-	if (take_head(&s, &n, &l, sizeof l) == -1 || l.fd < NONE)
+	if (take_head(&s, &n, &l, sizeof l) == -1 || l.fd < NONE ||
+	    (l.fd != NONE && count.tasks == 0))
 		return;
 	ns_links = grow(ns_links, &room.ns_links, count.ns_links, sizeof l);
 	l.task = l.fd == NONE ? NOWHERE : (uint32_t)count.tasks - 1;
@@ -2409,8 +2410,7 @@ take_process(size_t job, int kind, const char *s, size_t n)
 			take_detail(&tasks[count.tasks - 1], s, n);
 		break;
 	case FOUND_NS_LINK:
-		if (count.tasks > 0)
-			take_ns_link(s, n);
+		take_ns_link(s, n);
 		break;
 	}
 }
