@@ -157,8 +157,8 @@ struct file {
 
 /* A sequence that stands for one byte. */
 struct escape {
-	const char *from;	/* digits are any octal ones up to these */
-	int to;			/* OCTAL: what the digits say */
+	const char *from;
+	char to;
 };
 
 struct format {
@@ -693,8 +693,6 @@ join_lines(struct file *f, char more)
 	}
 }
 
-enum { OCTAL = 256 };
-
 /* The length of the sequence that s begins with, or 0. */
 static size_t
 match_escape(const char *s, size_t n, const char *from)
@@ -702,8 +700,7 @@ match_escape(const char *s, size_t n, const char *from)
 	size_t i;
 
 	for (i = 0; from[i] != '\0'; i++)
-		if (i == n || (is_digit(from[i]) ?
-		    s[i] < '0' || s[i] > from[i] : s[i] != from[i]))
+		if (i == n || s[i] != from[i])
 			return 0;
 	return i;
 }
@@ -719,15 +716,8 @@ unescape(char *s, size_t n, const struct escape *escapes)
 		len = 0;
 		for (e = escapes; e->from != NULL && len == 0; e++)
 			len = match_escape(s + i, n - i, e->from);
-		if (len == 0) {
-			s[used++] = s[i];
-			len = 1;
-		} else if ((--e)->to == OCTAL) {
-			s[used++] = (char)((s[i + 1] - '0') << 6 |
-			    (s[i + 2] - '0') << 3 | (s[i + 3] - '0'));
-		} else {
-			s[used++] = (char)e->to;
-		}
+		s[used++] = len > 0 ? e[-1].to : s[i];
+		len += len == 0;
 	}
 	return used;
 }
@@ -749,11 +739,51 @@ static const struct escape fish_escapes[] = {
 	{ "\001", '\n' }, { NULL, 0 }
 }, vim_escapes[] = {
 	{ "\026n", '\n' }, { "\026\026", '\026' }, { NULL, 0 }
-}, libedit_escapes[] = {
-	{ "\\377", OCTAL }, { NULL, 0 }
 };
 
 static const char libedit[] = "_HiStOrY_V2_";
+
+/*
+ * Takes the byte that a sequence of libedit's stands for: \OOO, \^C, and of
+ * what is no character in its locale \M-C and \M^C.  Returns the length of
+ * the sequence that s begins with; 0 if there is none.
+ */
+static size_t
+libedit_byte(const char *s, size_t n, char *c)
+{
+	const size_t high = n > 1 && s[1] == 'M';
+	uint64_t byte;
+
+	if (n < 3 + high || *s != '\\')
+		return 0;
+	if (n > 3 && parse_number(s + 1, 3, 8, UCHAR_MAX, &byte) == 0) {
+		*c = (char)byte;
+		return 4;
+	}
+	*c = s[2 + high];
+	if (s[1 + high] == '^')
+		*c = *c == '?' ? 0x7f : *c & 0x1f;
+	else if (!high || s[2] != '-')
+		return 0;
+	*c = (char)(*c | (int)high << 7);
+	return 3 + high;
+}
+
+/* Replaces libedit's sequences in n bytes, in place. */
+static size_t
+unescape_libedit(char *s, size_t n)
+{
+	size_t i, len, used = 0;
+	char c;
+
+	for (i = 0; i < n; i += len) {
+		c = s[i];
+		len = libedit_byte(s + i, n - i, &c);
+		s[used++] = len > 0 ? c : s[i];
+		len += len == 0;
+	}
+	return used;
+}
 
 /* Adds the lines of a command, which are in reverse, to the command. */
 static void
@@ -791,7 +821,7 @@ parse_lines(struct file *f)
 			continue;
 		f->entry.line = f->line;
 		if (escaped && memchr(f->s, ' ', f->n) == NULL)
-			f->n = unescape(f->s, f->n, libedit_escapes);
+			f->n = unescape_libedit(f->s, f->n);
 		else if (format->more != '\0')
 			join_lines(f, format->more);
 		else if (format->reversed && !escaped)

@@ -122,6 +122,14 @@ block='NUL bytes: a block that was never written'
 	done
 }
 
+# As libedit itself saves them: control characters, and all bytes in locale C.
+@test "libedit: escapes that are not octal" {
+	shown mysql '_HiStOrY_V2_\ncaf\\M-C\\M-)\\040\\^[\\^?\n\\M^@\\M^?x\n
+\\M\n\\M-\n\\^\n\\-a\n\\134^A\n' $'0\tcafé \\x1b\\x7f' $'0\t\\x80\\xffx' \
+		$'0\t\\\\M' $'0\t\\\\M-' $'0\t\\\\^' $'0\t\\\\-a' \
+		$'0\t\\\\^A'
+}
+
 @test "bash: a blank behind the digits of a stamp" {
 	shown bash '#1650000000 \nls\n#1650000001\t\nid\n#1650000002x\n' \
 		$'1650000000\tls' $'1650000001\tid\\n#1650000002x'

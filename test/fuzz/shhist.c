@@ -452,19 +452,26 @@ put_yash(const struct command *c, size_t i)
 static void
 put_mysql(const struct command *c, size_t n)
 {
-	unsigned char byte;
+	unsigned char byte, low;
 	size_t i;
 
-	(void)n;
-	for (i = 0; i < c->n; i++)
-		if (c->s[i] > ' ' && c->s[i] < 0x7f && c->s[i] != '\\') {
+	for (i = 0; i < c->n; i++) {
+		byte = (unsigned char)c->s[i];
+		low = byte & 0x7f;
+		if (byte > ' ' && byte < 0x7f && byte != '\\') {
 			put(&file, c->s + i, 1);
+		} else if (n % 2 == 1 && low != ' ' && byte != '\\') {
+			put_text(&file, byte == low ? "\\" : "\\M");
+			put_text(&file, low < ' ' || low == 0x7f ? "^" : "-");
+			if (low < ' ' || low == 0x7f)
+				low ^= 0x40;
+			put(&file, (char[]){ (char)low }, 1);
 		} else {
-			byte = (unsigned char)c->s[i];
 			put(&file, (char[]){ '\\', (char)('0' + (byte >> 6)),
 			    (char)('0' + (byte >> 3 & 7)),
 			    (char)('0' + (byte & 7)) }, 4);
 		}
+	}
 	put_text(&file, "\n");
 }
 
