@@ -1390,7 +1390,7 @@ enum {
 	MAX_PAGE = 65536,
 	MAX_PAGES = 1 << 24,	/* that may be in a log: 4 bytes each */
 	MAX_KEYS = 1 << 22,	/* rows that can be sorted: 24 bytes each */
-	MAX_FIELD = 1 << 20,	/* bytes of anything but a command */
+	MAX_OTHERS = 1 << 20,	/* bytes of a row besides its longest field */
 	TABLE_COLUMNS = 64,	/* of a table; none is sought behind them */
 	FRAME_HEADER = 24,	/* before a page in the log */
 };
@@ -1700,7 +1700,7 @@ static size_t
 load_row(struct database *d, struct buffer *b, const struct cell *c,
     const unsigned char **s)
 {
-	const size_t most = MAX_COMMAND + MAX_FIELD;
+	const size_t most = MAX_COMMAND + MAX_OTHERS;
 	size_t n = c->length < most ? (size_t)c->length : most, part = c->here;
 	uint32_t next;
 
@@ -1752,7 +1752,6 @@ static void
 set_value(const struct database *d, unsigned field, struct datum *v,
     uint64_t type, const unsigned char *s, size_t n)
 {
-	const size_t most = field < COMMAND ? MAX_FIELD : MAX_COMMAND;
 	const int64_t unit = field <= DURATION && d->program != NULL &&
 	    d->program->form == REAL ? d->program->second : 1;
 	uint64_t bits;
@@ -1765,7 +1764,10 @@ set_value(const struct database *d, unsigned field, struct datum *v,
 		v->n = n;
 		if (type % 2 == 1 && d->encoding > 1)
 			convert_utf16(v, d->encoding == 3);
-		v->n = v->n < most ? v->n : most;
+		if (v->n > MAX_COMMAND) {
+			v->n = MAX_COMMAND;
+			report_trouble(d->f, too_long, 1);
+		}
 	} else if (type == 7) {
 		bits = big_endian(s, n);
 		memcpy(&real, &bits, sizeof real);
@@ -1809,7 +1811,7 @@ read_row(struct database *d, struct table *t, const struct cell *c,
 		if ((fields >> field & 1) == 0)
 			continue;
 		there = at > n ? 0 : len < n - at ? len : n - at;
-		if (there < len || len > MAX_COMMAND)
+		if (there < len)
 			report_trouble(d->f, too_long, 1);
 		set_value(d, field, &t->data[field], type,
 		    bytes + (there == 0 ? 0 : at), (size_t)there);

@@ -240,6 +240,23 @@ logged=$'in the file\nin the log'
 	[ "$n" -eq 11 ]
 }
 
+@test "databases: what is longer than 16 MiB is cut, but never in silence" {
+	local cut="shhist: $T/x.db: line 1: command longer than 16 MiB is cut"
+
+	sqlite3 "$T/x.db" "pragma encoding = 'UTF-16';
+		create table commands (cmd text, when_run integer, dir text);
+		insert into commands values (replace(hex(zeroblob(3500000)),
+			'0', char(20013)), 1, '/')"
+	run -1 --separate-stderr bash -c '"$1" -H -o command "$2" | wc -c
+		exit ${PIPESTATUS[0]}' - "$shhist" "$T/x.db"
+	same "$output $stderr" "16777220 $cut"
+	sqlite3 "$T/x.db" "update commands set cmd = 'ls',
+		dir = hex(zeroblob(1000000))"
+	run -0 --separate-stderr bash -c '"$1" -H -o cwd,command "$2" | wc -c
+		exit ${PIPESTATUS[0]}' - "$shhist" "$T/x.db"
+	same "$output$stderr" 2000004
+}
+
 # Whatever shhist says nothing about is what sqlite selects.
 damage_each() {
 	run -0 "$databases" damage "$shhist" "$T" "$1"
