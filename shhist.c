@@ -2206,6 +2206,7 @@ static const struct format formats[] = {
 	{ "mysql", parse_lines, .header = libedit },
 	{ "psql", parse_lines, .escapes = psql_escapes },
 	{ "python", parse_lines, .more = '\r' },
+	{ "duckdb", parse_lines, .more = '\r' },
 	{ "node", parse_lines, .reversed = 1 },
 	{ "irb", parse_lines, .more = '\\' },
 	{ .name = "prompt_toolkit", .parse = parse_prompt },
@@ -2266,7 +2267,7 @@ static const struct place places[] = {
 	{ ".mongodb/mongosh/mongosh_repl_history", "node",	CLIENT },
 	{ ".msf4/history",			"plain",	CLIENT },
 	{ ".php_history",			"plain",	CLIENT },
-	{ ".duckdb_history",			"plain",	CLIENT },
+	{ ".duckdb_history",			"duckdb",	CLIENT },
 	{ ".valkeycli_history",			"plain",	CLIENT },
 	{ ".config/irb/irb_history",		"irb",		CLIENT },
 	{ ".config/pgcli/history",		"prompt_toolkit", CLIENT },
@@ -5347,7 +5348,7 @@ static const char help[] =
 "columns   uid time command history_file (default)\n"
 "          user format line duration cwd exit_status\n"
 "formats   bash zsh fish tcsh ksh mksh plain nushell powershell yash mysql\n"
-"          psql python node irb prompt_toolkit less vim xonsh sqlite\n"
+"          psql python duckdb node irb prompt_toolkit less vim xonsh sqlite\n"
 "escapes   \\\\ \\t \\n \\r, and \\xHH for other control characters and for\n"
 "          bytes that are not UTF-8\n"
 "status    0: all is there; 1: something could not be read, which standard\n"

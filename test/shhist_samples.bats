@@ -235,6 +235,15 @@ END
 		"$BATS_TEST_TMPDIR/x/.python_history")" $'python\ta\\nb'
 }
 
+@test "duckdb: several lines" {
+	mkdir "$BATS_TEST_TMPDIR/x"
+	printf '.help\nselect 1,\r\n  2;\nselect 3;\n' \
+		>"$BATS_TEST_TMPDIR/x/.duckdb_history"
+	same "$("$shhist" -H -o format,command \
+		"$BATS_TEST_TMPDIR/x/.duckdb_history")" \
+		"$(printf 'duckdb\t%s\n' .help 'select 1,\n  2;' 'select 3;')"
+}
+
 @test "irb: a backslash goes on" {
 	format irb 'a\\\nb\n' $'0\ta\\nb'
 }
