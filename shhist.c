@@ -2243,7 +2243,7 @@ static const struct place places[] = {
 	{ ".config/nushell/history.txt",	"nushell",	ALWAYS },
 	{ ".local/share/powershell/PSReadLine/*_history.txt",
 						"powershell",	ALWAYS },
-	{ "*_history.txt",			"powershell",	OPERAND },
+	{ "*Host_history.txt",			"powershell",	OPERAND },
 	{ ".config/nushell/history.sqlite3",	"sqlite",	ALWAYS },
 	{ ".local/share/atuin/history.db",	"sqlite",	ALWAYS },
 	{ ".local/share/mcfly/history.db",	"sqlite",	ALWAYS },

@@ -93,6 +93,10 @@ block='NUL bytes: a block that was never written'
 	printf '\357\273\277dir\r\n' >"$T/ConsoleHost_history.txt"
 	same "$("$shhist" -H -o format,command "$T/ConsoleHost_history.txt")" \
 		$'powershell\tdir'
+	# As people name a copy of another shell's.
+	printf '#1700000000\nls\n' >"$T/bash_history.txt"
+	same "$("$shhist" -H -o format,time,command "$T/bash_history.txt")" \
+		$'bash\t1700000000\tls'
 }
 
 @test "a mark of continuation at the end of the file stays" {
