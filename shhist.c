@@ -1828,16 +1828,17 @@ walk(struct database *d, struct table *t, size_t depth, uint32_t number,
     int64_t low, int64_t high)
 {
 	struct cell cells[2], *c, *next = cells;
-	int found, follows;
-	struct page p;
+	struct page p = { .number = 0 };
+	int found = -1, follows;
 	size_t i;
 
-	if (depth == MAX_DEPTH || d->left == 0 || low > high ||
-	    load_page(d, number, tree_pages[depth], 0, &p) == -1) {
+	if (depth < MAX_DEPTH && d->left > 0 && low <= high)
+		found = load_page(d, number, tree_pages[depth], 0, &p);
+	d->left -= p.number > 0;	/* it was read, whatever it is */
+	if (found == -1) {
 		d->bad++;
 		return;
 	}
-	d->left--;
 	follows = load_cell(d, &p, 0, next);
 	for (i = 0; i < p.n; i++) {
 		found = follows;

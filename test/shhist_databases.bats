@@ -237,7 +237,7 @@ logged=$'in the file\nin the log'
 		esac
 		n=$((n + 1))
 	done
-	[ "$n" -eq 11 ]
+	[ "$n" -eq 12 ]
 }
 
 @test "databases: what is longer than 16 MiB is cut, but never in silence" {

@@ -24,6 +24,7 @@ import os
 import random
 import re
 import sqlite3
+import struct
 import subprocess
 import sys
 
@@ -423,6 +424,34 @@ def hostile(directory):
     chain = next(i for i in range(0, len(image), 512)
                  if image[i + 4:i + 500] == b'x' * 496)
     write('chain', (chain, (chain // 512 + 1).to_bytes(4, 'big')))
+    write_slow(directory + '/slow.db')
+
+
+def interior(pages, ids, right):
+    """A page of 64 KiB above others."""
+    offsets = range(65536 - 8 * len(ids), 65536, 8)
+    page = struct.pack('>B2xH3xI%dH' % len(ids), 5, len(ids), right, *offsets)
+    return page.ljust(offsets[0], b'\0') + b''.join(
+        struct.pack('>I4B', page, 128 | i >> 21, 128 | i >> 14 & 127,
+                    128 | i >> 7 & 127, i & 127)
+        for page, i in zip(pages, ids))
+
+
+def write_slow(name):
+    """Below it are a million times a page, and that is none of a tree."""
+    db = sqlite3.connect(name, isolation_level=None)
+    db.execute('pragma page_size = 65536')
+    db.execute('create table commands (cmd text, when_run integer)')
+    db.close()
+    last, most = 152, 6500
+    with open(name, 'r+b') as file:
+        file.seek(65536)
+        file.write(interior(range(3, last), range(most, 149 * most + 1, most),
+                            last))
+        for page in range(3, last):
+            ids = range((page - 3) * most + 1, (page - 2) * most + 1)
+            file.write(interior([last] * most, ids, last))
+        file.write(bytes(65536))
 
 
 if sys.argv[1] == 'hostile':
