@@ -1393,6 +1393,7 @@ enum {
 	MAX_OTHERS = 1 << 20,	/* bytes of a row besides its longest field */
 	TABLE_COLUMNS = 64,	/* of a table; none is sought behind them */
 	FRAME_HEADER = 24,	/* before a page in the log */
+	MOST_TIMES = 1024,	/* its size that is looked up of a database */
 };
 
 /*
@@ -1474,6 +1475,7 @@ struct database {
 	size_t page_size, usable;
 	uint64_t npages, left;	/* pages of a tree to be read yet */
 	uint64_t chain_left;	/* overflow pages to be read yet */
+	uint64_t looked_up;	/* bytes of rows in other tables */
 	uint64_t bad;		/* pages and rows that could not be read */
 	int encoding, disordered, sorting;
 	int log_unread;		/* not to its end */
@@ -2016,24 +2018,31 @@ load_key(struct database *d, struct table *t, const struct key *k,
 	    c->id == k->id ? 0 : -1;
 }
 
-/* The field of the row, in another table, that has this id. */
+/*
+ * The field of the row, in another table, that has this id.  A million rows
+ * of a small file may have one giant command: so there is a limit.
+ */
 static const struct datum *
 look_up(struct database *d, int table, int64_t id, int field)
 {
 	struct table *t = &d->tables[table];
 	const struct key sought = { .order = id, .id = id }, *k = NULL;
 	const uint64_t left = d->chain_left;
-	struct cell c;
+	struct cell c = { .length = 0 };
+	int got;
 
 	t->data[field].type = NOTHING;
 	t->data[field].n = 0;
 	if (t->nkeys > 0)
 		k = bsearch(&sought, t->keys, t->nkeys, sizeof *k,
 		    compare_keys);
+	if (k == NULL)
+		return &t->data[field];
 	d->chain_left = d->npages;
-	if (k != NULL && (load_key(d, t, k, &c) == -1 ||
-	    read_row(d, t, &c, t->found) == -1))
-		d->bad++;
+	got = d->looked_up / MOST_TIMES > d->npages * d->page_size ? -1 :
+	    load_key(d, t, k, &c);
+	d->looked_up += c.length;
+	d->bad += got == -1 || read_row(d, t, &c, t->found) == -1;
 	d->chain_left = left;
 	return &t->data[field];
 }

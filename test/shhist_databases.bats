@@ -257,6 +257,25 @@ logged=$'in the file\nin the log'
 	same "$output$stderr" 2000004
 }
 
+@test "databases: a small one of many rows that have one long command" {
+	sqlite3 "$T/x.db" <<-END
+		pragma page_size = 512;
+		create table commands (id integer primary key, argv text);
+		create table places (id integer primary key, dir text);
+		create table history (start_time int, command_id int,
+			place_id int);
+		insert into commands values (1, hex(zeroblob(50000)));
+		with recursive n(i) as (select 1 union all
+			select i + 1 from n where i < 2000)
+		insert into history select i, 1, null from n;
+	END
+	run -1 --separate-stderr bash -c '"$1" -H -o time,command "$2" | wc -l
+		exit ${PIPESTATUS[0]}' - "$shhist" "$T/x.db"
+	same "$stderr" "shhist: $T/x.db: damaged: pages or rows were not read"
+	[ "$output" -gt 1024 ]
+	[ "$output" -lt 1900 ]
+}
+
 # Whatever shhist says nothing about is what sqlite selects.
 damage_each() {
 	run -0 "$databases" damage "$shhist" "$T" "$1"
