@@ -1393,6 +1393,7 @@ enum {
 	MAX_OTHERS = 1 << 20,	/* bytes of a row besides its longest field */
 	TABLE_COLUMNS = 64,	/* of a table; none is sought behind them */
 	FRAME_HEADER = 24,	/* before a page in the log */
+	MAX_OVERLAP = 16,	/* its size that the cells of a page may have */
 	MOST_TIMES = 1024,	/* its size that is looked up of a database */
 };
 
@@ -1824,6 +1825,7 @@ read_row(struct database *d, struct table *t, const struct cell *c,
 /*
  * Goes on at a page that has the ids from low to high.  If one of them is not
  * below the next, either may be wrong; what belongs to the other is not lost.
+ * A cell that is too long may lie over others, but not each over all others.
  */
 static void
 walk(struct database *d, struct table *t, size_t depth, uint32_t number,
@@ -1832,7 +1834,7 @@ walk(struct database *d, struct table *t, size_t depth, uint32_t number,
 	struct cell cells[2], *c, *next = cells;
 	struct page p = { .number = 0 };
 	int found = -1, follows;
-	size_t i;
+	size_t i, used = 0;
 
 	if (depth < MAX_DEPTH && d->left > 0 && low <= high)
 		found = load_page(d, number, tree_pages[depth], 0, &p);
@@ -1847,7 +1849,9 @@ walk(struct database *d, struct table *t, size_t depth, uint32_t number,
 		c = next;
 		next = &cells[c == cells];
 		follows = load_cell(d, &p, i + 1, next);
-		if (found == -1 || c->id < low || c->id > high) {
+		used += found == 0 ? c->here : 0;
+		if (found == -1 || c->id < low || c->id > high ||
+		    used / MAX_OVERLAP > d->usable) {
 			d->bad++;
 			continue;
 		}

@@ -238,6 +238,9 @@ logged=$'in the file\nin the log'
 		n=$((n + 1))
 	done
 	[ "$n" -eq 12 ]
+	run -1 --separate-stderr "$shhist" -H -o line "$T/overlap"
+	[[ $stderr == "shhist: $T/overlap: damaged: "* ]]
+	[ "${#lines[@]}" -lt 50 ]
 }
 
 @test "databases: what is longer than 16 MiB is cut, but never in silence" {

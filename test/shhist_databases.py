@@ -425,6 +425,31 @@ def hostile(directory):
                  if image[i + 4:i + 500] == b'x' * 496)
     write('chain', (chain, (chain // 512 + 1).to_bytes(4, 'big')))
     write_slow(directory + '/slow.db')
+    write_overlap(directory + '/overlap')
+
+
+def create(name):
+    """The second of its pages of 64 KiB is to be overwritten."""
+    db = sqlite3.connect(name, isolation_level=None)
+    db.execute('pragma page_size = 65536')
+    db.execute('create table commands (cmd text, when_run integer)')
+    db.close()
+
+
+def varint(number):
+    return bytes((128 | number >> 14, 128 | number >> 7 & 127, number & 127))
+
+
+def write_overlap(name):
+    """Cells that begin 11 bytes one after the other, and have 30,000."""
+    create(name)
+    with open(name, 'r+b') as file:
+        file.seek(65536)
+        file.write(struct.pack('>B2xH3x2700H', 13, 2700, *range(
+            5408, 5408 + 2700 * 11, 11)))
+        for number in range(2700):
+            file.write(varint(30006) + varint(number) + b'\5' +
+                       varint(60013) + b'\1')
 
 
 def interior(pages, ids, right):
@@ -439,10 +464,7 @@ def interior(pages, ids, right):
 
 def write_slow(name):
     """Below it are a million times a page, and that is none of a tree."""
-    db = sqlite3.connect(name, isolation_level=None)
-    db.execute('pragma page_size = 65536')
-    db.execute('create table commands (cmd text, when_run integer)')
-    db.close()
+    create(name)
     last, most = 152, 6500
     with open(name, 'r+b') as file:
         file.seek(65536)
