@@ -3711,6 +3711,17 @@ is_chosen(const struct place *p)
 	return p->kind == ALWAYS || (aflag && p->kind == CLIENT);
 }
 
+/*
+ * Whether these last characters of a name are what a backup of the place has
+ * behind its name.  NAME-wal belongs to a database.
+ */
+static int
+is_ending(const struct place *p, const char *end)
+{
+	return *end == '.' || strcmp(end, "~") == 0 || (*end == '-' &&
+	    (p->format == NULL || strcmp(p->format, "sqlite") != 0));
+}
+
 /* The place that a name is sought for, or null. */
 static const struct place *
 find_place(const struct search *s, const char *name)
@@ -3731,7 +3742,7 @@ find_place(const struct search *s, const char *name)
 		    memcmp(p->path, s->place->path, n) != 0)
 			continue;
 		for (end = name + 1; *end != '\0'; end++)
-			if ((*end == '.' || strcmp(end, "~") == 0) &&
+			if (is_ending(p, end) &&
 			    matches(p->path + n, strlen(p->path + n), name,
 			    (size_t)(end - name)))
 				return p;

@@ -304,11 +304,14 @@ db.bolt): is a history of a format that is not read"
 	done
 	echo ': 1700000000:0;zsh' >"$ann/.zsh_history.old"
 	printf -- '- cmd: fish\n' >"$ann/.local/share/fish/fish_history.bak"
+	echo 'left by bash' >"$ann/.bash_history-04711.tmp"
+	mkdir "$ann/.mcfly"
+	echo none | tee "$ann/.mcfly/history.db-"{wal,shm,journal} >/dev/null
 	echo new >"$ann/.bash_history"
 	echo none >"$ann/.bash_historyx"
 	rows -o format,time,command
 	same "$status $output" "0 $(printf '%s\t%s\t%s\n' bash 0 new \
-		bash 1700000000 old.1 bash 1700000000 old.bak \
+		bash 0 'left by bash' bash 1700000000 old.1 bash 1700000000 old.bak \
 		bash 1700000000 'old~' zsh 1700000000 zsh fish 0 fish)"
 	gzip "$ann/.bash_history.1"
 	rows -o command
