@@ -2387,7 +2387,7 @@ static const struct magic {
 	{ "\xfd" "7zXZ", "is compressed, and not read" },
 	{ "\x28\xb5\x2f\xfd", "is compressed, and not read" },
 	{ "\x04\x22\x4d\x18", "is compressed, and not read" },
-	{ "BZh91AY&SY", "is compressed, and not read" },
+	{ "BZh", "is compressed, and not read" },
 	{ "PK\3\4", "is compressed, and not read" },
 	{ "b0VIM ", "is a swap file of vim, and not read" },
 };

@@ -314,9 +314,11 @@ db.bolt): is a history of a format that is not read"
 		bash 0 'left by bash' bash 1700000000 old.1 bash 1700000000 old.bak \
 		bash 1700000000 'old~' zsh 1700000000 zsh fish 0 fish)"
 	gzip "$ann/.bash_history.1"
+	# As bzip2 -1 begins.
+	printf 'BZh11AY&SY\24e' >"$ann/.bash_history.2.bz2"
 	rows -o command
-	same "$status $warnings" "1 shhist: file /home/ann/.bash_history.1.gz: \
-is compressed, and not read"
+	same "$status $warnings" "1 shhist: 2 files (first: /home/ann/\
+.bash_history.1.gz): is compressed, and not read"
 }
 
 # histfile FILE LINE PATH: the history that this line of a startup file names.
