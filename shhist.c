@@ -4071,20 +4071,29 @@ find_assignment(const char *p, const char *end, int *variable, char *quote)
 	return NULL;
 }
 
-/* Whether a variable is set to a directory whose files are read anyway. */
+/*
+ * Whether a variable is set to a directory whose files are read anyway.  What
+ * comes behind that in the file knows ZDOTDIR.
+ */
 static int
-is_usual(const struct value *v)
+is_usual(struct value *v)
 {
-	struct value usual = { .n = 1, .zdotdir = "" };
-	size_t n = v->n;
+	static const char *const zdotdirs[] = { "", "/.config/zsh" };
+	struct value usual;
+	size_t i, n = v->n;
 
 	while (n > 1 && v->s[n - 1] == '/')
 		n--;
-	if (v->variable == ZDOTDIR && n > 13 &&
-	    memcmp(v->s + n - 12, "/.config/zsh", 12) == 0)
-		n -= 12;
-	return n == 1 || (add_variable(&usual, v->variable) == 0 &&
-	    usual.n == n && memcmp(usual.s + 1, v->s + 1, n - 1) == 0);
+	for (i = 0; i < 2; i++) {
+		usual = (struct value){ .n = 1, .zdotdir = zdotdirs[i] };
+		if (v->n > 1 && (add_variable(&usual, v->variable) == -1 ||
+		    usual.n != n || memcmp(usual.s + 1, v->s + 1, n - 1) != 0))
+			continue;
+		if (v->variable == ZDOTDIR)
+			v->zdotdir = zdotdirs[i];
+		return 1;
+	}
+	return 0;
 }
 
 /*

@@ -342,6 +342,8 @@ histfile() {
 	histfile .config/zsh/.zshrc 'HISTFILE="${ZDOTDIR:-$HOME}/x"' \
 		$h/.config/zsh/x
 	histfile .zshenv 'HISTFILE=$XDG_STATE_HOME/zsh/x' $h/.local/state/zsh/x
+	histfile .zshenv 'ZDOTDIR=~/.config/zsh; HISTFILE=$ZDOTDIR/x' \
+		$h/.config/zsh/x
 	histfile .zshrc 'HISTFILE="${XDG_STATE_HOME:-${HOME}/.state}/x"' \
 		$h/.state/x
 	histfile .mkshrc 'HISTFILE=${OTHER:-$HOME}/x' $h/x
@@ -385,6 +387,10 @@ line 2: HISTFILE is set to what cannot be worked out"
 		histfile .zshenv "$line" ''
 		same "$line $status$output$warnings" "$line 0"
 	done
+	sed -i s,/home/ann,/, "$tree/etc/passwd"
+	echo 'ZDOTDIR=$HOME/.config/zsh' >"$tree/.zshenv"
+	rows
+	same "$status$warnings" 0
 	for line in 'ZDOTDIR=~/.zsh' 'export ZDOTDIR="$HOME/.zsh/.config/zsh"' \
 	    'ZDOTDIR=${ZDOTDIR:-$HOME/.zsh}' 'ZDOTDIR=$(x)' \
 	    'XDG_STATE_HOME=/srv' 'XDG_DATA_HOME=$HOME/.data; x' \
