@@ -3972,8 +3972,9 @@ name_length(const char *s, size_t n)
 }
 
 /*
- * Takes $NAME, ${NAME} or ${NAME:-WORD} from the beginning of s: sets where
- * NAME and WORD are and how long.  Returns the length of all, 0 for others.
+ * Takes $NAME, ${NAME}, or that with :-WORD or :=WORD, from the beginning of
+ * s: sets where NAME and WORD are and how long.  Returns the length of all, 0
+ * for others.
  */
 static size_t
 split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
@@ -3988,7 +3989,8 @@ split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
 	if (!braced || name[1] == 0)
 		return name[1] == 0 ? 0 : i;
 	i += i < n && s[i] == ':';
-	i += i < n && s[i] == '-' && (s[i - 1] == ':' || i == 2 + name[1]);
+	i += i < n && (s[i] == '-' || s[i] == '=') &&
+	    (s[i - 1] == ':' || i == 2 + name[1]);
 	for (word[0] = i; i < n && depth > 0; i++)
 		depth += (s[i] == '{') - (s[i] == '}');
 	word[1] = i - 1 - word[0];
@@ -4029,6 +4031,8 @@ add_word(struct value *v, const char *s, size_t n, char quote)
 			failed = add_variable(v, HOME);
 		} else if (quote == '\0' && memchr(" \t;&|)<>\r", s[i], 9)) {
 			break;
+		} else if (quote != '\'' && s[i] == '}') {
+			return 0;	/* of ${NAME:=WORD} */
 		} else if (memchr(quote == '\0' ? "`(*?[{~" : "````````",
 		    s[i], 7) != NULL && quote != '\'') {
 			return -1;
@@ -4042,20 +4046,24 @@ add_word(struct value *v, const char *s, size_t n, char quote)
 
 /*
  * What one of variables is set to on the rest of a line, and which; null if
- * none is.  Sets *quote to the quote that is open there, or 0.
+ * none is.  *quote is the quote that is open, or 0, before and behind that.
  */
 static const char *
 find_assignment(const char *p, const char *end, int *variable, char *quote)
 {
+	char before = ' ';	/* what a word, or its quote, follows, or 0 */
+	const char *value;
 	size_t len;
-	int begins = 1;		/* a word does, or did before the quote */
 
-	for (*quote = '\0'; p < end; p++) {
-		len = begins ? name_length(p, (size_t)(end - p)) : 0;
-		if (len > 0 && p + len < end && p[len] == '=' &&
+	for (; p < end; p++) {
+		len = before == '\0' ? 0 : name_length(p, (size_t)(end - p));
+		value = p + len;
+		value += value < end && *value == ':';	/* ${NAME:=WORD} */
+		if (len > 0 && value < end && *value == '=' &&
 		    (*variable = find_variable(p, len)) < HOME)
-			return p + len + 1;
-		if (begins && *p == '#' && *quote == '\0')
+			return value + 1;
+		if (*p == '#' && *quote == '\0' &&
+		    memchr(" \t;&|", before, 5) != NULL)
 			return NULL;
 		if (*quote == '\0' && (*p == '\'' || *p == '"')) {
 			*quote = *p;
@@ -4065,8 +4073,8 @@ find_assignment(const char *p, const char *end, int *variable, char *quote)
 			*quote = '\0';
 		else if (*p == '\\' && *quote != '\'')
 			p++;
-		begins = *quote == '\0' && p < end &&
-		    memchr(" \t;&|({", *p, 7) != NULL;
+		before = p < end && memchr(*quote == '\0' ? " \t;&|(){" :
+		    "{{{{{{{{", *p, 8) != NULL ? *p : '\0';
 	}
 	return NULL;
 }
@@ -4129,6 +4137,7 @@ parse_startup(int fd, int number)
 	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
 		step();
 		end = s + n;
+		quote = '\0';
 		for (value = s; (value = find_assignment(value, end,
 		    &v.variable, &quote)) != NULL;) {
 			v.n = 1;

@@ -351,6 +351,11 @@ histfile() {
 	histfile .bashrc 'export "HISTFILE=$HOME/x"; ls' $h/x
 	histfile .bashrc '[ -n "$A" ] && HISTFILE=~/no || HISTFILE=~/x' $h/x
 	histfile .bashrc "echo 'a #b'; HISTFILE=~/x # HISTFILE=\$(x)" $h/x
+	histfile .bashrc ': ${HISTFILE:=~/x}' $h/x
+	histfile .bashrc ': "${HISTFILE=$HOME/x}"; y' $h/x
+	histfile .bashrc 'HISTFILE=${XDG_STATE_HOME:=$HOME/y}/x' $h/y/x
+	histfile .bashrc 'export "A=${#B}" "HISTFILE=$HOME/x"' $h/x
+	histfile .zshrc 'a=(*(#qN)); case x in x)HISTFILE=~/x;; esac' $h/x
 	same "$status$warnings" 0
 	histfile .config/yash/rc 'HISTFILE=~/x' ''
 	echo '1:5 yash' >"$ann/x"
@@ -363,6 +368,7 @@ histfile() {
 
 	for line in '# HISTFILE=$(x)' 'ls # HISTFILE=$(x)' 'HISTFILE=' 'HISTFILE=/dev/null' \
 	    'MYHISTFILE=$(x)' 'unset HISTFILE' 'HISTFILE=~/missing' \
+	    ': ${HISTFILE:=~/missing} # HISTFILE=$(x)' \
 	    'echo "of HISTFILE=$(x)"'; do
 		histfile .bashrc "$line" ''
 		same "$status$output$warnings" 0
@@ -370,7 +376,7 @@ histfile() {
 	for line in 'HISTFILE=$(tty)' 'HISTFILE=~/x.$$' 'HISTFILE=~bob/x' \
 	    'HISTFILE=`tty`' 'HISTFILE="$HOME' 'HISTFILE=${A%b}' \
 	    'HISTFILE=$OTHER/x' 'HISTFILE=relative' 'HISTFILE=${HOME' \
-	    'HISTFILE=~/x\'; do
+	    'HISTFILE=~/x\' ': ${HISTFILE:=$(x)}'; do
 		histfile .bashrc "$line" ''
 		same "$status $warnings" "1 shhist: file /home/ann/.bashrc: \
 line 2: HISTFILE is set to what cannot be worked out"
