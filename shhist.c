@@ -430,15 +430,31 @@ send_start(struct file *f, const char *format)
 	    strlen(format));
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec t = { 0, 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* With -m: ms in which entries waited for whoever reads our output. */
+static int64_t waited;
+
 /* Sends the entry with this command, unless it is empty, and clears it. */
 static void
 emit(struct file *f, const char *command, size_t n)
 {
+	const int64_t began = mflag && n > 0 ? now_ms() : 0;
+
 	if (n > 0 && f->has_detail)
 		send_record(DETAIL, &f->detail, sizeof f->detail, f->cwd,
 		    f->ncwd);
 	if (n > 0)
 		send_record(ENTRY, &f->entry, sizeof f->entry, command, n);
+	if (mflag && n > 0)
+		waited += now_ms() - began;
 	f->entry.time_length = 1;
 	f->entry.time[0] = '0';
 	f->text.n = f->ncwd = 0;
@@ -2571,15 +2587,6 @@ struct shape {
 	int (*read_entry)(struct memory *, uint64_t e);
 };
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t = { 0, 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Reports a limit; more of them follow from the first. */
 static void
 report_limit(struct memory *m, const char *why)
@@ -2598,7 +2605,7 @@ may_go_on(struct memory *m)
 		report_limit(m, "more than 1 GiB to be read");
 		return 0;
 	}
-	if (++m->calls % 64 == 0 && now_ms() > m->deadline)
+	if (++m->calls % 64 == 0 && now_ms() - waited > m->deadline)
 		m->deadline = 0;
 	if (m->deadline == 0)
 		report_limit(m, out_of_time);
@@ -4657,7 +4664,7 @@ read_process(size_t job)
 	/* Its user may have changed, or another process have its number. */
 	if (read_owner(&now, &proc) == 0 && now.uid == u->uid)
 		read_memory(u, proc, began + left);
-	ms = now_ms() - began;
+	ms = now_ms() - began - waited;
 	send_record(SPENT, &ms, sizeof ms, NULL, 0);
 }
 

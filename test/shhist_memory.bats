@@ -243,14 +243,19 @@ signal.pause()' 3>&-)
 		"1shhist: file /proc/$!/fd/$fd: Permission denied"
 }
 
-@test "all processes of a user together have a minute" {
-	local i
-
+# make_brief: a shhist that takes a second for a minute.
+make_brief() {
 	sed 's/\<PROCESSES_TIME = [^,]*,/PROCESSES_TIME = 1,/' \
 		"$BATS_TEST_DIRNAME/../shhist.c" >brief.c
 	cc -std=gnu11 -O1 -DVERSION='"brief"' -o brief \
 		-I "$BATS_TEST_DIRNAME/.." brief.c \
 		"$BATS_TEST_DIRNAME/../common.c"
+}
+
+@test "all processes of a user together have a minute" {
+	local i
+
+	make_brief
 	cp "$BATS_TEST_DIRNAME/bin/liar" .
 	for i in {1..20}; do
 		exec {out}< <(exec "${as[@]}" ./liar slow 3>&-)
@@ -263,6 +268,16 @@ signal.pause()' 3>&-)
 	[ "$status" -eq 1 ]
 	grep -Eqx 'shhist: ([0-9]+ processes \(first: [0-9]+\)|process [0-9]+): memory: not read: the processes of its user took a minute' \
 		<<<"$stderr"
+}
+
+@test "a minute, but not of who is slow to read our output" {
+	make_brief
+	seq -f 'echo %01000.f' 3000 >long
+	chmod a+r long
+	bash_with HISTFILE="$PWD/long" HISTSIZE=9999
+	run -0 --separate-stderr bash -o pipefail -c \
+		'./brief -Hm -u "$1" -o command | { sleep 3; wc -l; }' - "$uid"
+	same "$output$stderr" 3200
 }
 
 @test "what cannot be opened of a process is reported with its reason" {
