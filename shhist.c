@@ -4962,7 +4962,7 @@ open_list(void)
 static void
 list_passwd(void)
 {
-	struct reader r = { .fd = -1, .max = 65536 };
+	struct reader r = { .fd = -1, .max = 65536, .sparse = 1 };
 	struct passwd_entry e;
 	struct stat st;
 	uint64_t number;

@@ -376,6 +376,16 @@ uid 4001): $denied" ]]
 	same "$output" /home/ann/.sh_history
 }
 
+@test "a passwd list of 1 TB: its hole is no matter" {
+	echo one >"$ann/.bash_history"
+	own
+	truncate -s 1T "$tree/etc/passwd"
+	SECONDS=0
+	rows -o command
+	[ "$SECONDS" -lt 10 ]
+	same "$output" one
+}
+
 @test "a hole in a line does not join what is before and behind it" {
 	printf 'rm -rf /tmp/%04084d' 1 >"$ann/.bash_history"
 	truncate -s 64K "$ann/.bash_history"
