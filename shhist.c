@@ -4679,6 +4679,7 @@ static struct {
 	struct taken_file {
 		struct opened opened;
 		char *path;
+		unsigned refused;	/* troubles before it was parsed */
 	} files[BATCH];
 	size_t nfiles, current;
 	int parsing;
@@ -4762,8 +4763,7 @@ take_opened(const char *s, size_t n)
 	if (taken.nfiles == BATCH || n >= PATH_MAX)
 		return;
 	o = &taken.files[taken.nfiles];
-	o->opened = f;
-	o->path = strndup(s, n);
+	*o = (struct taken_file){ f, strndup(s, n), 0 };
 	if (o->path == NULL)
 		fatal("%s", strerror(ENOMEM));
 	taken.nfiles++;
@@ -4803,7 +4803,8 @@ take_trouble(const char *s, size_t n)
 	if (take_head(&s, &n, &t, sizeof t) == -1 || t.file >= taken.nfiles)
 		return;
 	started = taken.parsing && taken.current == t.file;
-	nrefused += !started;	/* see why_refused */
+	if (!started)		/* see why_refused */
+		nrefused += !taken.files[t.file].refused++;
 	if (started && taken.skip)
 		return;
 	path = taken.files[t.file].path;

@@ -161,6 +161,15 @@ logged=$'in the file\nin the log'
 		"shhist: $T/y.db: the log beside it is damaged, and not read"
 }
 
+@test "databases: one that is refused for two reasons is one file" {
+	sqlite3 "$T/x.db" 'create table x (y)'
+	ln -s /proc/self/mem "$T/x.db-wal"
+	echo x >"$T/plain"
+	run -1 --separate-stderr "$shhist" -H -o command "$T/x.db" "$T/plain"
+	same "$output" x
+	run -2 "$shhist" -H "$T/x.db"
+}
+
 @test "databases: a log, and no memory for it" {
 	[ -z "${ASAN_OPTIONS-}" ] || skip 'the sanitizer takes all of it'
 	make_log "$T/real"
