@@ -3996,12 +3996,11 @@ split_variable(const char *s, size_t n, size_t name[2], size_t word[2])
 	if (!braced || name[1] == 0)
 		return name[1] == 0 ? 0 : i;
 	i += i < n && s[i] == ':';
-	i += i < n && (s[i] == '-' || s[i] == '=') &&
-	    (s[i - 1] == ':' || i == 2 + name[1]);
+	i += i < n && (s[i] == '-' || s[i] == '=');
 	for (word[0] = i; i < n && depth > 0; i++)
 		depth += (s[i] == '{') - (s[i] == '}');
 	word[1] = i - 1 - word[0];
-	if (depth > 0 || (word[0] == 2 + name[1] && word[1] > 0))
+	if (depth > 0 || (word[1] > 0 && strchr("-=", s[word[0] - 1]) == NULL))
 		return 0;
 	return i;
 }

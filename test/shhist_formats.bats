@@ -376,7 +376,8 @@ histfile() {
 	for line in 'HISTFILE=$(tty)' 'HISTFILE=~/x.$$' 'HISTFILE=~bob/x' \
 	    'HISTFILE=`tty`' 'HISTFILE="$HOME' 'HISTFILE=${A%b}' \
 	    'HISTFILE=$OTHER/x' 'HISTFILE=relative' 'HISTFILE=${HOME' \
-	    'HISTFILE=~/x\' ': ${HISTFILE:=$(x)}'; do
+	    'HISTFILE=~/x\' ': ${HISTFILE:=$(x)}' 'HISTFILE=~/x${HOST:l}' \
+	    'HISTFILE=~/x${SSH_TTY:+s}'; do
 		histfile .bashrc "$line" ''
 		same "$status $warnings" "1 shhist: file /home/ann/.bashrc: \
 line 2: HISTFILE is set to what cannot be worked out"
