@@ -4581,8 +4581,9 @@ open_removed(uint64_t uid)
 		if (fd != -1 && fstat(fd, &st) == 0) {
 			st.st_uid = (uid_t)uid;
 			keep_file(fd, m->path, &st, &removed_format, 0);
-		} else if ((errno != EACCES && errno != EPERM) ||
-		    st.st_uid == uid) {
+		} else if (errno != ENXIO /* memfd_secret(2) */ &&
+		    ((errno != EACCES && errno != EPERM) ||
+		    st.st_uid == uid)) {
 			report_errno(m->path);
 		}
 	}

@@ -243,6 +243,17 @@ signal.pause()' 3>&-)
 		"1shhist: file /proc/$!/fd/$fd: Permission denied"
 }
 
+@test "memory that nobody but its process may read is no removed file" {
+	exec {out}< <(exec "${as[@]}" python3 -c 'import ctypes, time
+print(ctypes.CDLL(None).syscall(447, 0), flush=True)
+time.sleep(1000)' 3>&-)
+	holders+=($!)
+	read -r -u "$out" fd
+	[ "$fd" -ge 0 ] || skip 'needs memfd_secret'
+	run -0 --separate-stderr "$shhist" -Hm -u "$uid"
+	same "$output$stderr" ''
+}
+
 # make_brief: a shhist that takes a second for a minute.
 make_brief() {
 	sed 's/\<PROCESSES_TIME = [^,]*,/PROCESSES_TIME = 1,/' \
