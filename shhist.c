@@ -4111,9 +4111,17 @@ is_usual(struct value *v)
 	return 0;
 }
 
+/* Writes what the parent needs, with its NUL. */
+static void
+send_value(struct value *v)
+{
+	if (v->n > 1 && add_value(v, "", 1) == 0)
+		(void)write(STDOUT_FILENO, v->s, v->n);
+}
+
 /*
- * Writes what the parent needs of a value: the path of a history, or the line
- * that sets a variable to what is not known, or not read anyway.
+ * Writes the path of a history, or the line that sets a variable to what is
+ * not known, or not read anyway.
  */
 static void
 write_value(struct value *v, int worked_out, uint64_t line)
@@ -4124,8 +4132,7 @@ write_value(struct value *v, int worked_out, uint64_t line)
 	    (v->n > 1 && v->s[1] != '/'))
 		v->n = 1 + format_text(v->s + 1, sizeof v->s - 1, "%d%llu",
 		    v->variable, (unsigned long long)line);
-	if (v->n > 1 && add_value(v, "", 1) == 0)
-		(void)write(STDOUT_FILENO, v->s, v->n);
+	send_value(v);
 }
 
 /* Parses a startup file; writes its number, from 1, before each value. */
@@ -4141,6 +4148,7 @@ parse_startup(int fd, int number)
 
 	v.zdotdir = starts(path, strlen(path), ".config/zsh/") ?
 	    "/.config/zsh" : "";
+	v.s[0] = (char)(number + 1);
 	for (line = 1; (n = read_line(&r, '\n', &s)) != -1; line++) {
 		step();
 		end = s + n;
@@ -4148,18 +4156,22 @@ parse_startup(int fd, int number)
 		for (value = s; (value = find_assignment(value, end,
 		    &v.variable, &quote)) != NULL;) {
 			v.n = 1;
-			v.s[0] = (char)(number + 1);
 			write_value(&v, add_word(&v, value,
 			    (size_t)(end - value), quote) == 0, line);
 		}
+	}
+	if (r.error != 0) {
+		v.n = 1 + format_text(v.s + 1, sizeof v.s - 1, "!%s",
+		    strerror(r.error));
+		send_value(&v);
 	}
 	reader_free(&r);
 }
 
 /*
  * Opens what the parser of startup files writes: paths with their NUL, behind
- * the number of the file, or a digit for a variable and the line.  With
- * /dev/null no history is kept.
+ * the number of the file, or a digit for a variable and the line, or "!" and
+ * why not all was read.  With /dev/null no history is kept.
  */
 static void
 read_histfiles(int fd)
@@ -4174,7 +4186,10 @@ read_histfiles(int fd)
 		if (n <= 1 || !r.ended || *s <= 0 || *s > NPLACES)
 			continue;
 		variable = (unsigned)s[1] - '0';
-		if (variable < HOME &&
+		if (s[1] == '!' &&
+		    join_home(path, places[*s - 1].path) == 0) {
+			report_file(path, s + 2);
+		} else if (variable < HOME &&
 		    join_home(path, places[*s - 1].path) == 0) {
 			(void)format_text(which, sizeof which, "%s: line %s",
 			    path, s + 2);
@@ -4211,8 +4226,6 @@ add_histfiles(void)
 		fds[i] = open_regular(path, &st);
 		if (fds[i] == -1)
 			report_unopened(path, &st);
-		else if (st.st_size > GROWTH)
-			report_file(path, strerror(EFBIG));
 		n += fds[i] != -1;
 	}
 	if (n == 0)

@@ -421,9 +421,20 @@ line 2: HISTFILE is set to what cannot be worked out"
 	truncate -s 20M "$ann/.bashrc"
 	rows
 	same "$status $warnings" "1 shhist: file /home/ann/.bashrc: \
-File too large
+line 2: HISTFILE is set to what cannot be worked out
 shhist: file /home/ann/.bashrc: \
-line 2: HISTFILE is set to what cannot be worked out"
+File too large"
+}
+
+@test "HISTFILE= in startup files: one that cannot be read" {
+	local unread=/sys/class/net/lo/speed
+
+	[ -r "$unread" ] || skip "needs $unread"
+	make_tree
+	ln -s "$unread" "$ann/.bashrc"
+	echo "ann:x:$(id -u):$(id -g)::$ann:" >"$tree/list"
+	run -1 --separate-stderr "$shhist" -H -p "$tree/list" -u ann
+	same "$output$stderr" "shhist: file $ann/.bashrc: Invalid argument"
 }
 
 @test "files of two batches, the first of them all refused" {
