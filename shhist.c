@@ -68,6 +68,7 @@ enum {
 	MAX_COMMAND = 16 << 20,	/* a longer one is cut, with a warning */
 	MAX_MEMORY = 512 << 20,	/* of a parser */
 	GROWTH = 16 << 20,	/* bytes that may come while a file is read */
+	MAX_LIST = 256 << 20,	/* bytes of a passwd list: we keep its users */
 	AHEAD = 65536,		/* bytes kept of a user before it is his turn */
 	LIFETIME = 600,		/* seconds that a user's files may take */
 	PROCESSES_TIME = 60,	/* seconds for all processes of a user */
@@ -4977,7 +4978,8 @@ open_list(void)
 static void
 list_passwd(void)
 {
-	struct reader r = { .fd = -1, .max = 65536, .sparse = 1 };
+	struct reader r = { .fd = -1, .max = 65536, .sparse = 1,
+	    .limit = MAX_LIST };
 	struct passwd_entry e;
 	struct stat st;
 	uint64_t number;

@@ -386,6 +386,14 @@ uid 4001): $denied" ]]
 	same "$output" one
 }
 
+@test "a passwd list that would fill our memory" {
+	echo one >"$ann/.bash_history"
+	own
+	yes '#' | head -c 257M >>"$tree/etc/passwd"
+	rows -o command
+	same "$status $output $warnings" '1 one shhist: passwd: File too large'
+}
+
 @test "a hole in a line does not join what is before and behind it" {
 	printf 'rm -rf /tmp/%04084d' 1 >"$ann/.bash_history"
 	truncate -s 64K "$ann/.bash_history"
