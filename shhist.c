@@ -2275,7 +2275,9 @@ static const struct place places[] = {
 	{ ".config/nushell/history.txt",	"nushell",	ALWAYS },
 	{ ".local/share/powershell/PSReadLine/*_history.txt",
 						"powershell",	ALWAYS },
-	{ "*Host_history.txt",			"powershell",	OPERAND },
+	/* Copies of other shells' files; all else is a host of PSReadLine. */
+	{ "*sh_history.txt",			NULL,		OPERAND },
+	{ "*_history.txt",			"powershell",	OPERAND },
 	{ ".config/nushell/history.sqlite3",	"sqlite",	ALWAYS },
 	{ ".local/share/atuin/history.db",	"sqlite",	ALWAYS },
 	{ ".local/share/mcfly/history.db",	"sqlite",	ALWAYS },
