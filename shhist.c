@@ -82,6 +82,7 @@ enum {
 	EPOCH = 9,		/* fewest digits of a stamp that decides it */
 	HELD = 4096,		/* entries of mksh that wait for a change */
 	HELD_BYTES = 1 << 20,
+	NOBODY = 65534,		/* uid, and gid */
 	NDEFAULT = 4,
 };
 
@@ -4339,6 +4340,15 @@ find_owner(struct user *u)
 	close(fd);
 	u->uid = st.st_uid;
 	u->gid = st.st_gid;
+	/*
+	 * A directory that others share is no home of root's: its links may
+	 * lead to what they may not read.
+	 */
+	if (st.st_uid == 0 && ((st.st_mode & S_IWOTH) != 0 ||
+	    ((st.st_mode & S_IWGRP) != 0 && st.st_gid != 0))) {
+		u->uid = NOBODY;
+		u->gid = st.st_gid != 0 ? st.st_gid : NOBODY;
+	}
 	if (!is_wanted(u))
 		return -1;
 	send_record(OWNER, &u->uid, sizeof u->uid, NULL, 0);

@@ -154,6 +154,32 @@ ann\tzsh\t1\t4\t17\tls\nann\tzsh\t2\t\t18\tid'
 	[[ $(<"$tree/said") == $'root: 0 \nroot,4001: 1 shhist: file /home/loop'* ]]
 }
 
+@test "orphans: what others leave in a directory of root's is nobody's" {
+	need_root
+	mkdir "$tree/home/pub"
+	echo key >"$tree/root.key"
+	chmod 600 "$tree/root.key"
+	ln -s ../../root.key "$tree/home/pub/.zsh_history"
+	echo pub >"$tree/home/pub/.bash_history"
+	chmod 755 "$tree/home/pub"
+	rows
+	same "$output" $'0\t0\tpub\t/home/pub/.bash_history
+0\t0\tkey\t/home/pub/.zsh_history'
+	chmod 1777 "$tree/home/pub"
+	rows
+	same "$output" $'65534\t0\tpub\t/home/pub/.bash_history'
+	[[ $status$warnings == "1shhist: file /home/pub/.zsh_history, as uid 65534: Permission denied"* ]]
+	chgrp 4010 "$tree/home/pub"
+	chmod 770 "$tree/home/pub"
+	rows -u 65534 -o command
+	same "$output" pub
+	rm "$tree/home/pub/.zsh_history"
+	rows -u 65534
+	same "$status$warnings" 0
+	rows -u 0 -o command
+	same "$output" ''
+}
+
 @test "orphans: names that are hidden or odd" {
 	local name
 
