@@ -4226,7 +4226,7 @@ true_name(const struct entry *e)
 		    AF_UNIX && begins_name(e, &a->e) ? &a->e : NULL;
 	}
 	if (left < count.answers) {
-		count_number("unix row", 0, "", "too many names that go on");
+		count_number("unix row", 0, "", "too many names with newlines");
 		return NULL;
 	}
 	left -= count.answers;
