@@ -184,7 +184,7 @@ struct task {
 	/* Not from the worker that has found it: */
 	uint32_t netns;
 	int moves;		/* its descriptors moved in a search */
-	struct text *details;	/* NDETAILS; null if none was asked for */
+	struct text *details;	/* NDETAILS; null: none is known */
 };
 
 /* A socket and the descriptor that holds it. */

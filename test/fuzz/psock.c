@@ -424,7 +424,7 @@ show_details(const char *file, const char *s, size_t n, unsigned need)
 	print_row();
 	end();
 	d = tasks[count_before.tasks].details;
-	for (i = 0; i < NDETAILS; i++) {
+	for (i = 0; d != NULL && i < NDETAILS; i++) {
 		must(d[i].len <= TEXT_MAX, "a text that is bounded");
 		free((void *)(uintptr_t)d[i].s);
 	}
